@@ -1,0 +1,1 @@
+//! The table of supported functions, methods and attributes.

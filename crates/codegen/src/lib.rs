@@ -1,0 +1,1 @@
+//! MIR to machine code through Cranelift.

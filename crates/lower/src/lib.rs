@@ -1,0 +1,1 @@
+//! HIR and type tables to MIR.

@@ -1,0 +1,1 @@
+//! Analyses and transforms on MIR.

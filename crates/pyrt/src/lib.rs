@@ -1,0 +1,1 @@
+//! What compiled code needs of Python at run time.

@@ -1,0 +1,1 @@
+//! The numlift._core extension module.

@@ -1,0 +1,1 @@
+//! The ABI and native kernels that generated code calls.

@@ -1,0 +1,13 @@
+//! Types of values, dtypes, NumPy 2 promotion (NEP 50) and signatures.
+//!
+//! Python numbers and NumPy scalars are different families ([`Scalar`]) because the interpreter
+//! treats them differently; a variable that may hold either at a join has a [`Type::Union`].
+
+mod dtype;
+mod promote;
+pub mod signature;
+mod ty;
+
+pub use dtype::{DType, Kind};
+pub use promote::{common_dtype, weak_promote};
+pub use ty::{ArrayType, Carrier, CodeRef, Layout, ObjectRef, Scalar, Type, UnionType};

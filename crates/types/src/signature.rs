@@ -1,0 +1,1 @@
+//! Signature strings such as `float64(float64[:, ::1])`: parse and print.

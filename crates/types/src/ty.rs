@@ -1,0 +1,296 @@
+//! The type lattice.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::DType;
+
+/// A scalar type: a Python number or a NumPy scalar. The order is the order of tags in unions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scalar {
+    PyBool,
+    PyInt,
+    PyFloat,
+    PyComplex,
+    Np(DType),
+}
+
+/// The machine representation of a scalar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Carrier {
+    I8,
+    I16,
+    I32,
+    I64,
+    F32,
+    F64,
+    /// two f32
+    C64,
+    /// two f64
+    C128,
+}
+
+impl Scalar {
+    pub const F64: Scalar = Scalar::Np(DType::F64);
+    pub const I64: Scalar = Scalar::Np(DType::I64);
+    pub const BOOL: Scalar = Scalar::Np(DType::Bool);
+
+    /// dtype with the same machine representation (`int` is int64, `float` float64).
+    pub const fn dtype(self) -> DType {
+        match self {
+            Scalar::PyBool => DType::Bool,
+            Scalar::PyInt => DType::I64,
+            Scalar::PyFloat => DType::F64,
+            Scalar::PyComplex => DType::C128,
+            Scalar::Np(d) => d,
+        }
+    }
+
+    pub const fn is_python(self) -> bool {
+        !matches!(self, Scalar::Np(_))
+    }
+
+    pub const fn is_numpy(self) -> bool {
+        matches!(self, Scalar::Np(_))
+    }
+
+    pub const fn carrier(self) -> Carrier {
+        match self.dtype() {
+            DType::Bool | DType::I8 | DType::U8 => Carrier::I8,
+            DType::I16 | DType::U16 => Carrier::I16,
+            DType::I32 | DType::U32 => Carrier::I32,
+            DType::I64 | DType::U64 => Carrier::I64,
+            DType::F32 => Carrier::F32,
+            DType::F64 => Carrier::F64,
+            DType::C64 => Carrier::C64,
+            DType::C128 => Carrier::C128,
+        }
+    }
+
+    /// Class name as the interpreter prints it (`type(x).__name__`).
+    pub const fn class_name(self) -> &'static str {
+        match self {
+            Scalar::PyBool => "bool",
+            Scalar::PyInt => "int",
+            Scalar::PyFloat => "float",
+            Scalar::PyComplex => "complex",
+            Scalar::Np(d) => d.name(),
+        }
+    }
+}
+
+impl fmt::Display for Scalar {
+    /// `int`, `float` are Python's; NumPy scalars print as `np.float64`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scalar::Np(d) => write!(f, "np.{d}"),
+            s => f.write_str(s.class_name()),
+        }
+    }
+}
+
+/// Memory layout of an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layout {
+    /// C-contiguous: the last stride is the item size.
+    C,
+    /// Fortran-contiguous: the first stride is the item size. Only for `ndim >= 2`.
+    F,
+    /// any strides, negative and zero included
+    A,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArrayType {
+    pub dtype: DType,
+    pub ndim: u8,
+    pub layout: Layout,
+    pub readonly: bool,
+}
+
+impl fmt::Display for ArrayType {
+    /// Numba's spelling: `float64[:, ::1]` is C, `float64[::1, :]` Fortran, `float64[:, :]` any.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<&str> = (0..self.ndim)
+            .map(|i| match self.layout {
+                Layout::C if i + 1 == self.ndim => "::1",
+                Layout::F if i == 0 => "::1",
+                _ => ":",
+            })
+            .collect();
+        let ro = if self.readonly { "readonly " } else { "" };
+        write!(f, "{ro}{}[{}]", self.dtype, dims.join(", "))
+    }
+}
+
+/// Handle of a compile-time-known Python object (module, builtin, dtype, exception class…),
+/// an index into the environment's object table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectRef(pub u32);
+
+/// Handle of a Python function that can be compiled along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CodeRef(pub u32);
+
+/// Two or more scalar families that meet at a join, sorted, without repeats.
+/// The value is kept in [`UnionType::carrier`] with a tag: the index of the member.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnionType {
+    members: Arc<[Scalar]>,
+}
+
+impl UnionType {
+    /// More members than this become `object`.
+    pub const MAX_MEMBERS: usize = 4;
+
+    pub fn members(&self) -> &[Scalar] {
+        &self.members
+    }
+
+    pub fn tag_of(&self, member: Scalar) -> Option<usize> {
+        self.members.iter().position(|&m| m == member)
+    }
+
+    /// Machine representation that holds every member: complex128 if any is complex, else
+    /// float64 if any is a float, else a 64-bit integer (each member sign- or zero-extended).
+    pub fn carrier(&self) -> Carrier {
+        use crate::Kind;
+        let kind = self.members.iter().map(|m| m.dtype().kind()).max();
+        match kind {
+            Some(Kind::Complex) => Carrier::C128,
+            Some(Kind::Float) => Carrier::F64,
+            _ => Carrier::I64,
+        }
+    }
+}
+
+/// The type of a value or of a compile-time-known object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Type {
+    /// Unreachable or unbound: the bottom of the lattice.
+    Never,
+    None,
+    Scalar(Scalar),
+    Union(UnionType),
+    Array(ArrayType),
+    Tuple(Arc<[Type]>),
+    /// A string constant.
+    Str(Arc<str>),
+    /// A slice; the flags say which of start, stop, step are given (ints).
+    Slice { start: bool, stop: bool, step: bool },
+    Ellipsis,
+    /// `range` object with int parts.
+    Range,
+    /// A dtype object or NumPy scalar class (`np.float64`), or `int`/`float`/`complex`/`bool` used as a dtype.
+    DType(DType),
+    /// A module, builtin or class known at compile time.
+    Known(ObjectRef),
+    /// A Python function known at compile time, compiled along when called.
+    Function(CodeRef),
+    /// A nested function or lambda of the function being compiled: index into `hir::Function::nested`.
+    Nested(u32),
+    /// No static type; the diagnostic code says why.
+    Object(&'static str),
+}
+
+impl Type {
+    pub const BOOL: Type = Type::Scalar(Scalar::PyBool);
+    pub const INT: Type = Type::Scalar(Scalar::PyInt);
+    pub const FLOAT: Type = Type::Scalar(Scalar::PyFloat);
+    pub const COMPLEX: Type = Type::Scalar(Scalar::PyComplex);
+
+    pub const fn np(d: DType) -> Type {
+        Type::Scalar(Scalar::Np(d))
+    }
+
+    pub fn tuple(items: impl IntoIterator<Item = Type>) -> Type {
+        Type::Tuple(items.into_iter().collect())
+    }
+
+    pub fn array(dtype: DType, ndim: u8, layout: Layout) -> Type {
+        Type::Array(ArrayType { dtype, ndim, layout, readonly: false })
+    }
+
+    pub fn scalars(&self) -> &[Scalar] {
+        match self {
+            Type::Scalar(s) => std::slice::from_ref(s),
+            Type::Union(u) => u.members(),
+            _ => &[],
+        }
+    }
+
+    /// The union of scalar families; `None` if there are too many or none.
+    pub fn union(members: impl IntoIterator<Item = Scalar>) -> Option<Type> {
+        let mut v: Vec<Scalar> = members.into_iter().collect();
+        v.sort();
+        v.dedup();
+        match v.len() {
+            0 => None,
+            1 => Some(Type::Scalar(v[0])),
+            n if n <= UnionType::MAX_MEMBERS => Some(Type::Union(UnionType { members: v.into() })),
+            _ => None,
+        }
+    }
+
+    /// Least upper bound at a join; `Object` where nothing static holds both.
+    pub fn join(&self, other: &Type) -> Type {
+        match (self, other) {
+            (a, b) if a == b => a.clone(),
+            (Type::Never, t) | (t, Type::Never) => t.clone(),
+            (o @ Type::Object(_), _) | (_, o @ Type::Object(_)) => o.clone(),
+            (Type::Scalar(_) | Type::Union(_), Type::Scalar(_) | Type::Union(_)) => {
+                let all = self.scalars().iter().chain(other.scalars()).copied();
+                Type::union(all).unwrap_or(Type::Object("NL2001"))
+            }
+            (Type::Array(a), Type::Array(b))
+                if a.dtype == b.dtype && a.ndim == b.ndim && a.readonly == b.readonly =>
+            {
+                Type::Array(ArrayType { layout: Layout::A, ..*a })
+            }
+            (Type::Tuple(a), Type::Tuple(b)) if a.len() == b.len() => {
+                let items: Vec<Type> = a.iter().zip(b.iter()).map(|(x, y)| x.join(y)).collect();
+                match items.iter().find(|t| matches!(t, Type::Object(_))) {
+                    Some(o) => o.clone(),
+                    None => Type::tuple(items),
+                }
+            }
+            _ => Type::Object("NL2001"),
+        }
+    }
+
+    pub const fn is_object(&self) -> bool {
+        matches!(self, Type::Object(_))
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Type::Never => f.write_str("never"),
+            Type::None => f.write_str("None"),
+            Type::Scalar(s) => s.fmt(f),
+            Type::Union(u) => {
+                let names: Vec<String> = u.members().iter().map(ToString::to_string).collect();
+                f.write_str(&names.join(" | "))
+            }
+            Type::Array(a) => a.fmt(f),
+            Type::Tuple(items) => {
+                f.write_str("(")?;
+                for (i, t) in items.iter().enumerate() {
+                    let sep = if i == 0 { "" } else { ", " };
+                    write!(f, "{sep}{t}")?;
+                }
+                f.write_str(if items.len() == 1 { ",)" } else { ")" })
+            }
+            Type::Str(s) => write!(f, "Literal[{s:?}]"),
+            Type::Slice { .. } => f.write_str("slice"),
+            Type::Ellipsis => f.write_str("ellipsis"),
+            Type::Range => f.write_str("range"),
+            Type::DType(d) => write!(f, "dtype({d})"),
+            Type::Known(o) => write!(f, "known{}", o.0),
+            Type::Function(c) => write!(f, "function{}", c.0),
+            Type::Nested(n) => write!(f, "nested{n}"),
+            Type::Object(code) => write!(f, "object ({code})"),
+        }
+    }
+}
