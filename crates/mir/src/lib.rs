@@ -1,1 +1,16 @@
-//! The SSA intermediate representation.
+//! The mid-level IR: SSA over machine scalars with block parameters.
+//!
+//! Arrays, tuples, complex numbers and unions are already decomposed into scalars by `lower`.
+//! Checks are instructions. See [`ir`] for the data, [`ops`] for the table of operations.
+
+pub mod builder;
+pub mod interp;
+pub mod ir;
+pub mod ops;
+pub mod reader;
+pub mod verifier;
+pub mod writer;
+
+pub use builder::Builder;
+pub use ir::*;
+pub use ops::{Format, Opcode};

@@ -1,1 +1,10 @@
-//! The ABI and native kernels that generated code calls.
+//! What generated code and its host agree on: the call ABI, failure sites, and the helper table;
+//! and the native kernels that the helpers are. No Python, no Cranelift.
+
+pub mod abi;
+pub mod helpers;
+pub mod site;
+
+pub use abi::{Ctx, EntryFn, Status};
+pub use helpers::{HelperId, HelperSig, HelperType};
+pub use site::{ExitReason, FrameInfo, SiteData, SiteId, SiteKind};

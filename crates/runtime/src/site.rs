@@ -1,0 +1,69 @@
+//! Failure sites: every place where generated code can leave the normal path.
+
+use numlift_types::Type;
+
+/// Index into the site table of a specialisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SiteId(pub u32);
+
+/// Why native code gives the call back to the interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExitReason {
+    /// A Python int left int64.
+    Overflow,
+    /// A result whose type depends on the value (`2 ** -1`, `(-8.0) ** 0.5`).
+    ValueType,
+    /// A union's rare family met an operation that needs the common one.
+    Tag,
+    /// A conversion that would not be exact (int above 2**53 to float).
+    Inexact,
+    /// A check that native code leaves to the interpreter to report.
+    Recheck,
+}
+
+impl ExitReason {
+    pub const fn name(self) -> &'static str {
+        match self {
+            ExitReason::Overflow => "overflow",
+            ExitReason::ValueType => "value-type",
+            ExitReason::Tag => "tag",
+            ExitReason::Inexact => "inexact",
+            ExitReason::Recheck => "recheck",
+        }
+    }
+}
+
+/// What a failure at a site means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SiteKind {
+    /// Evaluate `expr` in Python with `np`, `math`, `cmath`, `operator` and the operands named
+    /// `a, b, c, ...`; it raises the error the interpreter would. `operands` gives their types
+    /// in the order of their slots in `ctx.operands`.
+    Replay { expr: String, operands: Vec<Type> },
+    /// `raise exc(*args)`; `exc` names a built-in class; args are Python literals. `cause_none`: `from None`.
+    Raise { exc: String, args: Vec<String>, cause_none: bool },
+    /// The interpreter repeats the call if `ctx.effects` is 0, else `OverflowError`.
+    Exit(ExitReason),
+    /// A call of another native function: only a traceback entry.
+    Call,
+    /// A helper call that may set a Python exception.
+    Helper,
+}
+
+/// Which source function a site is in (callees and inlined functions have their own).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameInfo {
+    pub file: String,
+    pub name: String,
+    pub qualname: String,
+    pub first_line: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SiteData {
+    pub kind: SiteKind,
+    /// Index into the specialisation's `FrameInfo` table.
+    pub frame: u32,
+    /// 1-based line in the file.
+    pub line: u32,
+}
