@@ -1,1 +1,3 @@
-//! Python source text to HIR.
+//! Python source text to HIR. The only user of rustpython-parser.
+
+pub mod hir;
