@@ -145,7 +145,7 @@ define_ops! {
     CallHelper = "call_helper", Helper, args -1, results -1, term false, effect true;
     /// a function of the module; its failure is this function's, with the site as traceback entry
     Call = "call", Call, args -1, results -1, term false, effect true;
-    /// `ctx.objects[imm]`
+    /// `ctx.objects[imm]`, or `ctx.hidden` if imm is -1
     ObjectAddr = "object", IntConst, args 0, results 1, term false, effect false;
 
     /// `jump block(args)`

@@ -2,7 +2,7 @@
 //!
 //! A blob holds any number of functions. Its entry thunk is
 //! `extern "C" fn(ctx, args, ret) -> status`. `args` is an array of 64-bit slots, the flattened
-//! arguments in order followed by the flattened hidden arguments; `ret` receives the flattened
+//! arguments in order and nothing else (hidden arguments are in `ctx.hidden`); `ret` receives the flattened
 //! result. Flattening (see `numlift_pyrt::marshal` and `numlift_lower::layout`, which agree):
 //!
 //! | type | slots |
@@ -48,6 +48,8 @@ pub struct Ctx {
     pub depth_limit: i64,
     /// Borrowed `PyObject *` table of the specialisation (callables, descriptors).
     pub objects: *const *mut c_void,
+    /// Slots of the hidden arguments of this call (after the arguments in `args`).
+    pub hidden: *const u64,
     /// Site that failed.
     pub site: u32,
     /// 1 if an effect was done before an exit (only written on the way out).
@@ -70,6 +72,7 @@ pub mod offset {
     pub const INTERRUPT: i32 = offset_of!(Ctx, interrupt) as i32;
     pub const DEPTH_LIMIT: i32 = offset_of!(Ctx, depth_limit) as i32;
     pub const OBJECTS: i32 = offset_of!(Ctx, objects) as i32;
+    pub const HIDDEN: i32 = offset_of!(Ctx, hidden) as i32;
     pub const SITE: i32 = offset_of!(Ctx, site) as i32;
     pub const EFFECTS: i32 = offset_of!(Ctx, effects) as i32;
     pub const OPERANDS: i32 = offset_of!(Ctx, operands) as i32;

@@ -1,0 +1,86 @@
+//! What inference may ask of the world outside the function: names, attributes, other functions.
+//!
+//! The `python` crate implements [`Env`] over live objects and records a guard for every answer,
+//! so that a later rebinding is noticed at the next call.
+
+use std::sync::Arc;
+
+use numlift_diagnostics::Diagnostic;
+use numlift_syntax::hir;
+use numlift_types::{CodeRef, ObjectRef, Type};
+
+/// Answer to a name or attribute query.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Resolved {
+    /// Known at compile time: `Known`, `Function`, `DType`, `Str`, `None`, `Ellipsis`.
+    Const(Type),
+    /// A value read at call time: hidden argument `index`, of the given type.
+    Hidden { index: u32, ty: Type },
+    /// There is no such name or attribute.
+    Missing,
+    /// The module is not in `sys.modules` yet.
+    NotLoaded,
+    /// An object without a static type; its class name.
+    Opaque(String),
+}
+
+/// What a [`Type::Known`] object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// A builtin of the table, by canonical path: `builtins.len`, `math.sqrt`, `numpy.zeros`,
+    /// `numpy.random.random`, `numpy.add`. Any callable whose path is found is reported, supported or not.
+    Builtin(String),
+    Module(String),
+    /// A built-in exception class.
+    Exception(String),
+}
+
+/// The world outside the functions being compiled.
+pub trait Env {
+    /// The HIR of a function.
+    ///
+    /// # Errors
+    /// A diagnostic if its source is not available or not understood.
+    fn hir(&self, code: CodeRef) -> Result<Arc<hir::Function>, Diagnostic>;
+    /// A global of the function's module, else a builtin.
+    fn global(&self, code: CodeRef, name: &str) -> Resolved;
+    /// A closure variable.
+    fn free(&self, code: CodeRef, name: &str) -> Resolved;
+    /// `object.name` for a `Known` object.
+    fn attr(&self, object: ObjectRef, name: &str) -> Resolved;
+    /// `import path` (absolute), without importing anything.
+    fn module(&self, path: &str) -> Resolved;
+    fn known(&self, object: ObjectRef) -> Known;
+    /// Default of parameter number `param` (index into `hir::Function::params`).
+    fn default(&self, code: CodeRef, param: usize) -> Resolved;
+    /// Loop types of a `numpy.ufunc`, as in `np.sin.types` (`"d->d"`); empty if it is none.
+    fn ufunc_types(&self, object: ObjectRef) -> Vec<String>;
+    /// Object by canonical path, e.g. `numpy.zeros` (the module is loaded).
+    fn object(&self, path: &str) -> Option<ObjectRef>;
+    /// Whether the interpreter runs with `-O` (`__debug__` is false).
+    fn optimized(&self) -> bool;
+}
+
+/// An entry of `ctx.objects`, resolved to an address when a blob is loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ObjectEntry {
+    /// the `PyObject *`
+    Object(ObjectRef),
+    /// inner loop function of the ufunc with the types string (`"d->d"`)
+    UfuncLoop(ObjectRef, String),
+    /// data pointer of that loop
+    UfuncData(ObjectRef, String),
+    /// `bitgen_t *` of NumPy's global generator (`np.random.mtrand._rand._bit_generator.capsule`)
+    GlobalBitgen,
+}
+
+/// Signature of a `py_call`: types of the boxed arguments and of the result.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallSig {
+    pub args: Vec<Type>,
+    /// Names of trailing keyword arguments.
+    pub keywords: Vec<String>,
+    /// `attr` not empty: the first argument's method of that name is called, not the object.
+    pub method: String,
+    pub ret: Type,
+}
