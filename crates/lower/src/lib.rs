@@ -1,1 +1,4 @@
 //! HIR and type tables to MIR.
+
+pub mod arith;
+pub mod emit;

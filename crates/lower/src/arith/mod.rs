@@ -1,0 +1,1 @@
+//! Scalar operations: one file per family.

@@ -1,0 +1,144 @@
+//! What every part of lowering needs while it emits MIR: the builder, the site table, the effects flag.
+
+use cranelift_entity::PrimaryMap;
+use numlift_mir::{Builder, IntCC, Opcode, Site, Slot, Ty, Value};
+use numlift_runtime::{ExitReason, SiteData, SiteKind, helpers};
+use numlift_types::{Carrier, Scalar, Type};
+use smallvec::SmallVec;
+
+/// The machine values of one value, flattened as `numlift_runtime::abi` says
+/// (a complex number has two, an array data, shape, strides, owner).
+pub type Vals = SmallVec<[Value; 4]>;
+
+/// MIR types of a carrier.
+pub fn carrier_tys(c: Carrier) -> &'static [Ty] {
+    match c {
+        Carrier::I8 => &[Ty::I8],
+        Carrier::I16 => &[Ty::I16],
+        Carrier::I32 => &[Ty::I32],
+        Carrier::I64 => &[Ty::I64],
+        Carrier::F32 => &[Ty::F32],
+        Carrier::F64 => &[Ty::F64],
+        Carrier::C64 => &[Ty::F32, Ty::F32],
+        Carrier::C128 => &[Ty::F64, Ty::F64],
+    }
+}
+
+/// MIR types of the flattened form of a type.
+pub fn flat_tys(t: &Type) -> SmallVec<[Ty; 8]> {
+    let mut out = SmallVec::new();
+    push_flat(t, &mut out);
+    out
+}
+
+fn push_flat(t: &Type, out: &mut SmallVec<[Ty; 8]>) {
+    match t {
+        Type::Scalar(s) => out.extend_from_slice(carrier_tys(s.carrier())),
+        Type::Union(u) => {
+            out.extend_from_slice(carrier_tys(u.carrier()));
+            out.push(Ty::I8);
+        }
+        Type::Array(a) => out.extend(std::iter::repeat_n(Ty::I64, 2 + 2 * usize::from(a.ndim))),
+        Type::Tuple(items) => items.iter().for_each(|t| push_flat(t, out)),
+        Type::Range => out.extend([Ty::I64; 3]),
+        Type::Slice { start, stop, step } => {
+            out.extend([start, stop, step].into_iter().filter(|p| **p).map(|_| Ty::I64));
+        }
+        _ => {}
+    }
+}
+
+/// Emission state of one function.
+pub struct Emit<'m> {
+    pub b: Builder,
+    pub sites: &'m mut PrimaryMap<Site, SiteData>,
+    /// Index of this function in the frame table.
+    pub frame: u32,
+    /// 1 (i8) once an effect has been done in this call; recorded at exits.
+    pub effects: Value,
+    /// `overflow="wrap"`: Python ints wrap at 64 bits.
+    pub wrap: bool,
+    scratch: Option<(Slot, u32)>,
+}
+
+impl<'m> Emit<'m> {
+    pub fn new(b: Builder, sites: &'m mut PrimaryMap<Site, SiteData>, frame: u32, effects: Value, wrap: bool) -> Self {
+        Emit { b, sites, frame, effects, wrap, scratch: None }
+    }
+
+    /// A new site at the current line.
+    pub fn site(&mut self, kind: SiteKind) -> Site {
+        self.sites.push(SiteData { kind, frame: self.frame, line: self.b.line() })
+    }
+
+    pub fn exit_site(&mut self, reason: ExitReason) -> Site {
+        self.site(SiteKind::Exit(reason))
+    }
+
+    /// Leaves to the interpreter unless `cond` (i8) is nonzero.
+    pub fn exit_unless(&mut self, cond: Value, reason: ExitReason) {
+        let site = self.exit_site(reason);
+        let eff = self.effects;
+        self.b.check(Opcode::Guard, &[cond], &[eff], site);
+    }
+
+    /// Exact Python int operation (`IaddChk`, `IsubChk`, `ImulChk`); wraps under `overflow="wrap"`.
+    pub fn int_op(&mut self, checked: Opcode, wrapping: Opcode, a: Value, b: Value) -> Value {
+        if self.wrap {
+            return self.b.op(wrapping, &[a, b]);
+        }
+        let site = self.exit_site(ExitReason::Overflow);
+        let eff = self.effects;
+        self.b.checked(checked, &[a, b], &[eff], site)
+    }
+
+    /// Fails with the error that evaluating `expr` in Python raises (operands named a, b, c...) unless `cond`.
+    pub fn replay_unless(&mut self, cond: Value, expr: &str, operands: &[(Scalar, &Vals)]) {
+        let types = operands.iter().map(|(s, _)| Type::Scalar(*s)).collect();
+        let site = self.site(SiteKind::Replay { expr: expr.to_owned(), operands: types });
+        let vals: Vals = operands.iter().flat_map(|(_, v)| v.iter().copied()).collect();
+        self.b.check(Opcode::Guard, &[cond], &vals, site);
+    }
+
+    /// Fails with `exc(message)` unless `cond`.
+    pub fn raise_unless(&mut self, cond: Value, exc: &str, message: &str) {
+        let kind = SiteKind::Raise { exc: exc.to_owned(), args: vec![format!("{message:?}")], cause_none: false };
+        let site = self.site(kind);
+        self.b.check(Opcode::Guard, &[cond], &[], site);
+    }
+
+    /// Calls an infallible helper by name.
+    pub fn helper(&mut self, name: &str, args: &[Value]) -> Option<Value> {
+        let id = helpers::find(name).unwrap_or_else(|| panic!("helper {name} is in the table"));
+        self.b.call_helper(id, args, None)
+    }
+
+    /// Calls a fallible helper by name.
+    pub fn helper_fallible(&mut self, name: &str, args: &[Value]) {
+        let id = helpers::find(name).unwrap_or_else(|| panic!("helper {name} is in the table"));
+        let site = self.site(SiteKind::Helper);
+        self.b.call_helper(id, args, Some(site));
+    }
+
+    /// Address of a scratch slot of at least `bytes`, shared by all short uses.
+    pub fn scratch(&mut self, bytes: u32) -> Value {
+        let slot = match self.scratch {
+            Some((s, n)) if n >= bytes => s,
+            _ => {
+                let s = self.b.create_slot(bytes.max(64), false);
+                self.scratch = Some((s, bytes.max(64)));
+                s
+            }
+        };
+        self.b.slot_addr(slot)
+    }
+
+    pub fn bool_const(&mut self, x: bool) -> Value {
+        self.b.iconst(Ty::I8, i64::from(x))
+    }
+
+    pub fn not(&mut self, c: Value) -> Value {
+        let zero = self.b.iconst(Ty::I8, 0);
+        self.b.icmp(IntCC::Eq, c, zero)
+    }
+}

@@ -1,0 +1,1 @@
+//! Typing rules of scalar operators.
