@@ -1,0 +1,21 @@
+"""Settings of the suite: a compiler bug is an error here, never a fallback."""
+
+import os
+import sys
+from pathlib import Path
+
+# Read by numlift when it is imported: an internal error raises, MIR is verified after every pass.
+os.environ.setdefault("NUMLIFT_DEBUG", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import hypothesis
+
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.register_profile("search", parent=hypothesis.settings.get_profile("suite"), derandomize=False)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
