@@ -1,46 +1,190 @@
 //! Typing rules of scalar operators: the family of each result, as the interpreter with NumPy 2 has it.
 
 use numlift_syntax::hir::{BinOp, CmpOp, UnaryOp};
-use numlift_types::Scalar;
+use numlift_types::{DType, Kind, Scalar, weak_promote};
+
+/// dtype that NumPy computes `a op b` in, if one of them is a NumPy scalar (NEP 50).
+pub fn promote(a: Scalar, b: Scalar) -> Option<DType> {
+    match (a, b) {
+        (Scalar::Np(d), s) | (s, Scalar::Np(d)) => Some(weak_promote(d, s)),
+        _ => None,
+    }
+}
 
 /// Family of `a op b`; `None` if it raises `TypeError` or has no static type.
+/// Complex powers are not supported. Where the type depends on the value (`2 ** -1`), the common one.
 pub fn binary(op: BinOp, a: Scalar, b: Scalar) -> Option<Scalar> {
-    let _ = (op, a, b);
-    unimplemented!()
+    if op == BinOp::MatMul {
+        return None;
+    }
+    // `complex` knows `np.float64`, which is a `float`, so it answers first.
+    let Some(d) = promote(a, b).filter(|_| (a, b) != (Scalar::PyComplex, Scalar::F64)) else {
+        return python_binary(op, a, b);
+    };
+    let d = match op {
+        BinOp::Add | BinOp::Mul => d,
+        BinOp::Sub if d == DType::Bool => return None,
+        BinOp::Sub => d,
+        BinOp::Div if d.kind() < Kind::Float => DType::F64,
+        BinOp::Div => d,
+        BinOp::FloorDiv | BinOp::Mod | BinOp::Pow if d.kind() == Kind::Complex => return None,
+        BinOp::FloorDiv | BinOp::Mod | BinOp::Pow if d == DType::Bool => DType::I8,
+        BinOp::FloorDiv | BinOp::Mod | BinOp::Pow => d,
+        _ if d.kind() >= Kind::Float => return None,
+        BinOp::LShift | BinOp::RShift if d == DType::Bool => DType::I8,
+        _ => d,
+    };
+    Some(Scalar::Np(d))
+}
+
+fn python_binary(op: BinOp, a: Scalar, b: Scalar) -> Option<Scalar> {
+    let bitwise = matches!(op, BinOp::And | BinOp::Or | BinOp::Xor);
+    let kind = a.dtype().kind().max(b.dtype().kind());
+    match kind {
+        Kind::Complex => matches!(op, BinOp::Add | BinOp::Sub | BinOp::Mul | BinOp::Div).then_some(Scalar::PyComplex),
+        Kind::Float => (!bitwise && !matches!(op, BinOp::LShift | BinOp::RShift)).then_some(Scalar::PyFloat),
+        _ if op == BinOp::Div => Some(Scalar::PyFloat),
+        Kind::Bool if bitwise => Some(Scalar::PyBool),
+        _ => Some(Scalar::PyInt),
+    }
 }
 
 /// Family of `op a`.
 pub fn unary(op: UnaryOp, a: Scalar) -> Option<Scalar> {
-    let _ = (op, a);
-    unimplemented!()
+    let kind = a.dtype().kind();
+    match op {
+        UnaryOp::Not => Some(Scalar::PyBool),
+        UnaryOp::Invert if kind >= Kind::Float => None,
+        UnaryOp::Neg | UnaryOp::Pos if a == Scalar::BOOL => None,
+        _ if a == Scalar::PyBool => Some(Scalar::PyInt),
+        _ => Some(a),
+    }
 }
 
-/// Family of `a op b` for a comparison.
+/// Family of `a op b` for a comparison. Identity of numbers has a static answer only for bools
+/// (they are singletons) and for different classes.
 pub fn compare(op: CmpOp, a: Scalar, b: Scalar) -> Option<Scalar> {
-    let _ = (op, a, b);
-    unimplemented!()
+    let python = a.is_python() && b.is_python();
+    let complex = a == Scalar::PyComplex || b == Scalar::PyComplex;
+    match op {
+        CmpOp::In | CmpOp::NotIn => None,
+        CmpOp::Is | CmpOp::IsNot => (a != b || a.dtype() == DType::Bool).then_some(Scalar::PyBool),
+        CmpOp::Lt | CmpOp::Le | CmpOp::Gt | CmpOp::Ge if python && complex => None,
+        CmpOp::Eq | CmpOp::Ne if (a, b) == (Scalar::PyComplex, Scalar::F64) => Some(Scalar::PyBool),
+        _ if python => Some(Scalar::PyBool),
+        _ => Some(Scalar::BOOL),
+    }
 }
 
 /// Family of `abs(a)`.
 pub fn abs(a: Scalar) -> Option<Scalar> {
-    let _ = a;
-    unimplemented!()
+    Some(match a {
+        Scalar::PyBool => Scalar::PyInt,
+        Scalar::PyComplex => Scalar::PyFloat,
+        Scalar::Np(d) => Scalar::Np(d.component()),
+        s => s,
+    })
 }
 
 /// Family of `round(a)` without digits.
 pub fn round(a: Scalar) -> Option<Scalar> {
-    let _ = a;
-    unimplemented!()
+    (a != Scalar::BOOL && a.dtype().kind() != Kind::Complex).then_some(Scalar::PyInt)
 }
 
 /// Whether `to(from)` (`int(x)`, `np.int32(x)`) is supported; its family is `to`.
 pub fn construct(to: Scalar, from: Scalar) -> bool {
-    let _ = (to, from);
-    unimplemented!()
+    let complex = |s: Scalar| s.dtype().kind() == Kind::Complex;
+    to.dtype() == DType::Bool || complex(to) || !complex(from)
 }
 
-/// Family of `math.name(args)`; `None` if it is not supported.
+/// Whether `array[i] = from` is supported for elements of `dtype`.
+pub fn store(dtype: DType, from: Scalar) -> bool {
+    construct(Scalar::Np(dtype), from)
+}
+
+const FLOAT1: &[&str] = &[
+    "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "exp",
+    "exp2", "expm1", "log", "log2", "log10", "log1p", "fabs", "degrees", "radians", "erf", "erfc", "cbrt",
+];
+const FLOAT2: &[&str] = &["atan2", "pow", "copysign", "fmod", "hypot", "remainder", "log", "nextafter"];
+
+/// Family of `math.name(args)`; `None` if it is not supported or raises `TypeError`.
 pub fn math(name: &str, args: &[Scalar]) -> Option<Scalar> {
-    let _ = (name, args);
-    unimplemented!()
+    if args.iter().any(|a| a.dtype().kind() == Kind::Complex) {
+        return None;
+    }
+    match (name, args) {
+        (_, [_]) if FLOAT1.contains(&name) => Some(Scalar::PyFloat),
+        (_, [_, _]) if FLOAT2.contains(&name) => Some(Scalar::PyFloat),
+        ("isnan" | "isinf" | "isfinite", [_]) => Some(Scalar::PyBool),
+        ("floor" | "ceil", [_]) => Some(Scalar::PyInt),
+        ("trunc", [a]) => (a.is_python() || *a == Scalar::F64).then_some(Scalar::PyInt),
+        ("gcd", [a, b]) => {
+            let integer = |s: &Scalar| s.dtype().kind() < Kind::Float && *s != Scalar::BOOL;
+            (integer(a) && integer(b)).then_some(Scalar::PyInt)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scalar(name: &str) -> Scalar {
+        match name {
+            "bool" => Scalar::PyBool,
+            "int" => Scalar::PyInt,
+            "float" => Scalar::PyFloat,
+            "complex" => Scalar::PyComplex,
+            np => Scalar::Np(DType::from_name(np.trim_start_matches("np.")).expect("a dtype")),
+        }
+    }
+
+    fn binop(name: &str) -> Option<BinOp> {
+        use BinOp::*;
+        [Add, Sub, Mul, Div, FloorDiv, Mod, Pow, MatMul, LShift, RShift, And, Or, Xor]
+            .into_iter()
+            .find(|o| format!("{o:?}") == name)
+    }
+
+    fn answer(op: &str, args: &[Scalar]) -> Option<Scalar> {
+        use CmpOp::*;
+        match (op, args) {
+            ("Neg", [a]) => unary(UnaryOp::Neg, *a),
+            ("Pos", [a]) => unary(UnaryOp::Pos, *a),
+            ("Invert", [a]) => unary(UnaryOp::Invert, *a),
+            ("Not", [a]) => unary(UnaryOp::Not, *a),
+            ("Abs", [a]) => abs(*a),
+            ("Round", [a]) => round(*a),
+            (_, [a, b]) => match binop(op) {
+                Some(o) => binary(o, *a, *b),
+                None => {
+                    let cmp = [Eq, Ne, Lt, Le, Gt, Ge, Is, IsNot].into_iter().find(|c| format!("{c:?}") == op);
+                    compare(cmp.expect("a comparison"), *a, *b)
+                }
+            },
+            _ => panic!("row {op}"),
+        }
+    }
+
+    /// The table was written by the interpreter: operator, operand families, family of the result or `-`.
+    #[test]
+    fn agrees_with_the_interpreter() {
+        let table = include_str!("../tests/data/binary_types.txt");
+        let mut rows = 0;
+        for line in table.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let (op, rest) = words.split_first().expect("an operator");
+            let (want, names) = rest.split_last().expect("a result");
+            let args: Vec<Scalar> = names.iter().map(|n| scalar(n)).collect();
+            let got = answer(op, &args);
+            let unsupported = (*op == "Pow" && args.iter().any(|a| a.dtype().kind() == Kind::Complex))
+                || (op.starts_with("Is") && args[0] == args[1] && args[0].dtype() != DType::Bool);
+            let want = if *want == "-" || unsupported { None } else { Some(scalar(want)) };
+            assert_eq!(got, want, "{line}");
+            rows += 1;
+        }
+        assert!(rows > 6000);
+    }
 }
