@@ -17,5 +17,7 @@ hypothesis.settings.register_profile(
     database=None,
     suppress_health_check=list(hypothesis.HealthCheck),
 )
-hypothesis.settings.register_profile("search", parent=hypothesis.settings.get_profile("suite"), derandomize=False)
+hypothesis.settings.register_profile(
+    "search", parent=hypothesis.settings.get_profile("suite"), derandomize=False
+)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))

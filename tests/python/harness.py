@@ -76,7 +76,9 @@ def define(source: str, name: str | None = None, **extra: Any) -> Callable[..., 
     exec(compile(source, filename, "exec"), space)
     if name is None:
         functions = [
-            v for v in space.values() if isinstance(v, types.FunctionType) and v.__code__.co_filename == filename
+            v
+            for v in space.values()
+            if isinstance(v, types.FunctionType) and v.__code__.co_filename == filename
         ]
         return functions[-1]
     return space[name]
@@ -85,7 +87,9 @@ def define(source: str, name: str | None = None, **extra: Any) -> Callable[..., 
 class Outcome:
     """What a call did: its result or its error, and the arguments after it."""
 
-    def __init__(self, value: Any, error: BaseException | None, args: tuple[Any, ...], kwargs: dict[str, Any]):
+    def __init__(
+        self, value: Any, error: BaseException | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ):
         self.value, self.error, self.args, self.kwargs = value, error, args, kwargs
 
     def frames(self, files: set[str]) -> list[tuple[str, int | None]]:
@@ -121,7 +125,9 @@ def copied(value: Any) -> Any:
     return out
 
 
-def outcome(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Outcome:
+def outcome(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+) -> Outcome:
     """Calls on copies of the arguments."""
     args, kwargs = tuple(copied(a) for a in args), {k: copied(v) for k, v in (kwargs or {}).items()}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
