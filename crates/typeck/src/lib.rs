@@ -1,6 +1,13 @@
 //! Type inference over HIR for given argument types.
+//!
+//! Flow-sensitive: a variable has a type at each point; joins are [`numlift_types::Type::join`].
+//! Loops are iterated to a fixpoint. Callees are inferred for the argument types of each call.
 
 pub mod env;
+mod infer;
 pub mod operators;
+pub mod tables;
 
 pub use env::{CallSig, Env, Known, ObjectEntry, Resolved};
+pub use infer::{boxed_result, infer};
+pub use tables::{ArgSource, Bound, Call, Instance, InstanceId, Program, Tables, VarTy};

@@ -1,0 +1,331 @@
+//! Expressions.
+
+use numlift_diagnostics::Span;
+use numlift_syntax::hir::{BinOp, CmpOp, Const, ExprId, ExprKind, LocalId, Name, UnaryOp};
+use numlift_types::{DType, Scalar, Type};
+
+use super::stmt::has_truth;
+use super::{FnInfer, R, join_vars};
+use crate::env::{Known, Resolved};
+use crate::operators;
+use crate::tables::Bound;
+
+impl FnInfer<'_, '_> {
+    /// Type of an expression, recorded in the table.
+    pub(super) fn expr(&mut self, id: ExprId) -> R<Type> {
+        let ty = self.expr_inner(id)?;
+        if let Type::Object(code) = ty {
+            let e = &self.hir.exprs[id];
+            return self.error(e.span, e.line, code, "values of different kinds meet here: no static type holds them");
+        }
+        self.tables.exprs.insert(id, ty.clone());
+        Ok(ty)
+    }
+
+    fn expr_inner(&mut self, id: ExprId) -> R<Type> {
+        let hir = self.hir.clone();
+        let e = &hir.exprs[id];
+        match &e.kind {
+            ExprKind::Const(c) => self.constant(c, e.span, e.line),
+            ExprKind::Name(n) => self.name(id, n),
+            ExprKind::Binary(op, a, b) => {
+                let ta = self.expr(*a)?;
+                let tb = self.expr(*b)?;
+                self.binary(*op, &ta, &tb, e.span, e.line)
+            }
+            ExprKind::Unary(UnaryOp::Not, a) => {
+                self.truth(*a)?;
+                Ok(Type::BOOL)
+            }
+            ExprKind::Unary(op, a) => {
+                let t = self.expr(*a)?;
+                let parts: Option<Vec<Scalar>> = t.scalars().iter().map(|s| operators::unary(*op, *s)).collect();
+                match parts.and_then(Type::union) {
+                    Some(t) => Ok(t),
+                    None => self.operand_error(e.span, e.line, "this operator", &[&t]),
+                }
+            }
+            ExprKind::Bool(_, items) => {
+                let mut ty = Type::Never;
+                let mut vars = None;
+                for (i, &x) in items.iter().enumerate() {
+                    let t = self.expr(x)?;
+                    if i + 1 < items.len() && !has_truth(&t) {
+                        return self.operand_error(e.span, e.line, "the truth of", &[&t]);
+                    }
+                    ty = ty.join(&t);
+                    vars = join_vars(vars, self.vars.clone());
+                }
+                self.vars = vars;
+                Ok(ty)
+            }
+            ExprKind::Compare(first, rest) => self.compare(*first, rest, e.span, e.line),
+            ExprKind::If { test, then, other } => {
+                self.truth(*test)?;
+                let entry = self.vars.clone();
+                let a = self.expr(*then)?;
+                let after = std::mem::replace(&mut self.vars, entry);
+                let b = self.expr(*other)?;
+                self.vars = join_vars(after, self.vars.take());
+                Ok(a.join(&b))
+            }
+            ExprKind::Call { func, args } => self.call(id, *func, args),
+            ExprKind::Attribute(base, name) => self.attribute(id, *base, name),
+            ExprKind::Subscript(base, index) => self.subscript(*base, *index),
+            ExprKind::Slice { start, stop, step } => {
+                let mut given = [false; 3];
+                for (g, part) in given.iter_mut().zip([start, stop, step]) {
+                    if let Some(p) = part {
+                        let t = self.expr(*p)?;
+                        *g = t != Type::None;
+                        if *g && !super::stmt::is_index(&t) {
+                            return self.operand_error(e.span, e.line, "a slice of", &[&t]);
+                        }
+                    }
+                }
+                Ok(Type::Slice { start: given[0], stop: given[1], step: given[2] })
+            }
+            ExprKind::Tuple(items) => {
+                let mut out = Vec::with_capacity(items.len());
+                for &x in items {
+                    if matches!(hir.exprs[x].kind, ExprKind::Starred(_)) {
+                        return self.error(e.span, e.line, "NL2007", "a starred item is dynamic");
+                    }
+                    out.push(self.expr(x)?);
+                }
+                Ok(Type::tuple(out))
+            }
+            ExprKind::Walrus(l, v) => {
+                let t = self.expr(*v)?;
+                if matches!(t, Type::Array(_) | Type::Tuple(_)) {
+                    return self.error(e.span, e.line, "NL2007", "`:=` of an array or tuple is dynamic");
+                }
+                self.set(*l, t.clone());
+                Ok(t)
+            }
+            ExprKind::Lambda(n) => Ok(Type::Nested(*n)),
+            ExprKind::List(_) => self.error(e.span, e.line, "NL2007", "a list is dynamic"),
+            ExprKind::Starred(_) => self.error(e.span, e.line, "NL2007", "a starred expression is dynamic"),
+            ExprKind::Dynamic(what) => self.error(e.span, e.line, "NL2007", format!("{what} is dynamic")),
+        }
+    }
+
+    fn constant(&mut self, c: &Const, span: Span, line: u32) -> R<Type> {
+        Ok(match c {
+            Const::None => Type::None,
+            Const::Ellipsis => Type::Ellipsis,
+            Const::Bool(_) => Type::BOOL,
+            Const::Int(_) => Type::INT,
+            Const::Float(_) => Type::FLOAT,
+            Const::Complex(_) => Type::COMPLEX,
+            Const::Str(s) => Type::Str(s.as_str().into()),
+            Const::BigInt(_) => return self.error(span, line, "NL2007", "an integer outside 64 bits is dynamic"),
+            Const::Bytes(_) => return self.error(span, line, "NL2007", "bytes are dynamic"),
+        })
+    }
+
+    fn name(&mut self, id: ExprId, name: &Name) -> R<Type> {
+        let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
+        let r = match name {
+            Name::Local(l) => return self.local(*l, span, line),
+            Name::Free(n) => {
+                if let Some((_, t)) = self.tables.captures.iter().find(|(c, _)| c == n) {
+                    return Ok(t.clone());
+                }
+                self.cx.env.free(self.code, n)
+            }
+            Name::Global(n) => self.cx.env.global(self.code, n),
+        };
+        let text = match name {
+            Name::Free(n) | Name::Global(n) => n.clone(),
+            Name::Local(_) => String::new(),
+        };
+        self.resolved(id, r, &format!("`{text}`"))
+    }
+
+    /// Type of an answer of the environment, hidden arguments noted.
+    fn resolved(&mut self, id: ExprId, r: Resolved, what: &str) -> R<Type> {
+        let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
+        match r {
+            Resolved::Const(t) => Ok(t),
+            Resolved::Hidden { index, ty } => {
+                self.tables.hidden.insert(id, index);
+                Ok(ty)
+            }
+            Resolved::Missing => self.error(span, line, "NL2003", format!("{what} is not defined")),
+            Resolved::NotLoaded => self.error(span, line, "NL2009", format!("{what} is not loaded yet")),
+            Resolved::Opaque(class) => {
+                self.error(span, line, "NL2003", format!("{what} is an instance of {class}: no static type"))
+            }
+        }
+    }
+
+    /// Reading a local; a certainly unbound one ends the path (it raises).
+    pub(super) fn local(&mut self, l: LocalId, span: Span, line: u32) -> R<Type> {
+        let Some(v) = self.var(l).cloned() else { return Ok(Type::Never) };
+        if let Type::Object(code) = v.ty {
+            let name = self.hir.locals[l].name.clone();
+            return self.error(span, line, code, format!("`{name}` has values of different kinds here"));
+        }
+        if v.bound == Bound::No {
+            return Ok(Type::Never);
+        }
+        Ok(v.ty)
+    }
+
+    pub(super) fn operand_error<T>(&mut self, span: Span, line: u32, what: &str, types: &[&Type]) -> R<T> {
+        let names: Vec<String> = types.iter().map(ToString::to_string).collect();
+        let code = if types.iter().any(|t| matches!(t, Type::Array(_))) { "NL2015" } else { "NL2006" };
+        self.error(span, line, code, format!("{what} {} is not compiled", names.join(" and ")))
+    }
+
+    /// Result of a binary operator: each pair of families gives one, their union is the type.
+    pub(super) fn binary(&mut self, op: BinOp, a: &Type, b: &Type, span: Span, line: u32) -> R<Type> {
+        if *a == Type::Never || *b == Type::Never {
+            return Ok(Type::Never);
+        }
+        if let (BinOp::Add, Type::Tuple(x), Type::Tuple(y)) = (op, a, b) {
+            return Ok(Type::tuple(x.iter().chain(y.iter()).cloned()));
+        }
+        let mut out = Vec::new();
+        for &x in a.scalars() {
+            for &y in b.scalars() {
+                match operators::binary(op, x, y) {
+                    Some(r) => out.push(r),
+                    None => return self.operand_error(span, line, &format!("operator {op:?} of"), &[a, b]),
+                }
+            }
+        }
+        match Type::union(out) {
+            Some(t) => Ok(t),
+            None => self.operand_error(span, line, &format!("operator {op:?} of"), &[a, b]),
+        }
+    }
+
+    fn compare(&mut self, first: ExprId, rest: &[(CmpOp, ExprId)], span: Span, line: u32) -> R<Type> {
+        let mut left = self.expr(first)?;
+        let mut ty = Type::Never;
+        for (op, e) in rest {
+            let right = self.expr(*e)?;
+            let one = self.compare_one(*op, &left, &right, span, line)?;
+            ty = ty.join(&one);
+            left = right;
+        }
+        Ok(ty)
+    }
+
+    fn compare_one(&mut self, op: CmpOp, a: &Type, b: &Type, span: Span, line: u32) -> R<Type> {
+        if *a == Type::Never || *b == Type::Never {
+            return Ok(Type::Never);
+        }
+        match op {
+            CmpOp::Is | CmpOp::IsNot => {
+                // identity is static where one side is None
+                if *a == Type::None || *b == Type::None {
+                    return Ok(Type::BOOL);
+                }
+                return self.operand_error(span, line, "identity of", &[a, b]);
+            }
+            CmpOp::In | CmpOp::NotIn => return self.operand_error(span, line, "membership of", &[a, b]),
+            _ => {}
+        }
+        if (*a == Type::None) != (*b == Type::None) && matches!(op, CmpOp::Eq | CmpOp::Ne) {
+            return Ok(Type::BOOL);
+        }
+        if let (Type::Str(_), Type::Str(_), CmpOp::Eq | CmpOp::Ne) = (a, b, op) {
+            return Ok(Type::BOOL);
+        }
+        let mut out = Vec::new();
+        for &x in a.scalars() {
+            for &y in b.scalars() {
+                match operators::compare(op, x, y) {
+                    Some(r) => out.push(r),
+                    None => return self.operand_error(span, line, "comparison of", &[a, b]),
+                }
+            }
+        }
+        match Type::union(out) {
+            Some(t) => Ok(t),
+            None => self.operand_error(span, line, "comparison of", &[a, b]),
+        }
+    }
+
+    /// Types an expression used as a condition.
+    pub(super) fn truth(&mut self, id: ExprId) -> R<()> {
+        let t = self.expr(id)?;
+        if has_truth(&t) || t == Type::Never {
+            return Ok(());
+        }
+        let e = &self.hir.exprs[id];
+        let (span, line) = (e.span, e.line);
+        self.operand_error(span, line, "the truth of", &[&t])
+    }
+
+    fn attribute(&mut self, id: ExprId, base: ExprId, name: &str) -> R<Type> {
+        let t = self.expr(base)?;
+        let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
+        let found = match &t {
+            Type::Never => Some(Type::Never),
+            Type::Known(o) => {
+                let r = self.cx.env.attr(*o, name);
+                return self.resolved(id, r, &format!("attribute `{name}`"));
+            }
+            Type::Array(a) => match name {
+                "shape" | "strides" => Some(Type::tuple(vec![Type::INT; usize::from(a.ndim)])),
+                "ndim" | "size" | "itemsize" | "nbytes" => Some(Type::INT),
+                "dtype" => Some(Type::DType(a.dtype)),
+                "T" => Some(Type::Array(super::index::transposed(*a))),
+                _ => None,
+            },
+            Type::DType(d) => match name {
+                "itemsize" => Some(Type::INT),
+                "name" => Some(Type::Str(d.name().into())),
+                _ => None,
+            },
+            Type::Scalar(s) => match name {
+                "real" | "imag" => Some(Type::Scalar(match s {
+                    Scalar::PyComplex => Scalar::PyFloat,
+                    Scalar::PyBool => Scalar::PyInt,
+                    Scalar::Np(d) => Scalar::Np(d.component()),
+                    other => *other,
+                })),
+                _ => None,
+            },
+            _ => None,
+        };
+        match found {
+            Some(t) => Ok(t),
+            None => self.error(span, line, "NL2005", format!("attribute `{name}` of {t} is not compiled")),
+        }
+    }
+
+    /// Name of a built-in exception class.
+    pub(super) fn exception_name(&self, t: &Type) -> Option<String> {
+        match t {
+            Type::Known(o) => match self.cx.env.known(*o) {
+                Known::Exception(n) => Some(n),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// dtype named by an argument: a dtype object, `int`/`float`/`bool`/`complex`, or a string.
+    pub(super) fn dtype_of(&self, t: &Type) -> Option<DType> {
+        match t {
+            Type::DType(d) => Some(*d),
+            Type::Str(s) => DType::from_name(s),
+            Type::Known(o) => match self.cx.env.known(*o) {
+                Known::Builtin(p) => match p.as_str() {
+                    "builtins.int" => Some(DType::I64),
+                    "builtins.float" => Some(DType::F64),
+                    "builtins.bool" => Some(DType::Bool),
+                    "builtins.complex" => Some(DType::C128),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Subscripts: element access, views, tuple items.
+
+use numlift_syntax::hir::{Const, ExprId, ExprKind};
+use numlift_types::{ArrayType, Layout, Type};
+
+use super::stmt::is_index;
+use super::{FnInfer, R};
+
+/// What iterating over an array or indexing it with one integer gives.
+pub(super) fn element(a: ArrayType) -> Type {
+    if a.ndim == 1 {
+        return Type::np(a.dtype);
+    }
+    let layout = if a.layout == Layout::C { Layout::C } else { Layout::A };
+    Type::Array(ArrayType { ndim: a.ndim - 1, layout, ..a })
+}
+
+pub(super) fn transposed(a: ArrayType) -> ArrayType {
+    let layout = match a.layout {
+        Layout::C if a.ndim > 1 => Layout::F,
+        Layout::F => Layout::C,
+        other => other,
+    };
+    ArrayType { layout, ..a }
+}
+
+/// Type of `array[parts]`, each part an integer or a slice.
+fn indexed(a: ArrayType, parts: &[Type]) -> Option<Type> {
+    if parts.len() > usize::from(a.ndim) || a.ndim == 0 {
+        return None;
+    }
+    let ints = parts.iter().filter(|t| is_index(t)).count();
+    if parts.iter().any(|t| !is_index(t) && !matches!(t, Type::Slice { .. })) {
+        return None;
+    }
+    let ndim = a.ndim - ints as u8;
+    if ndim == 0 {
+        return Some(Type::np(a.dtype));
+    }
+    let leading = parts.iter().take_while(|t| is_index(t)).count();
+    // Integers, then at most one slice without a step, then whole axes: still C-contiguous.
+    let tail = &parts[leading..];
+    let contiguous = match tail {
+        [] => true,
+        [Type::Slice { step: false, .. }] => true,
+        _ => false,
+    };
+    let layout = if a.layout == Layout::C && contiguous { Layout::C } else { Layout::A };
+    Some(Type::Array(ArrayType { ndim, layout, ..a }))
+}
+
+impl FnInfer<'_, '_> {
+    pub(super) fn const_int(&self, e: ExprId) -> Option<i64> {
+        match self.hir.exprs[e].kind {
+            ExprKind::Const(Const::Int(n)) => Some(n),
+            _ => None,
+        }
+    }
+
+    fn index_parts(&mut self, index: ExprId) -> R<Vec<Type>> {
+        let t = self.expr(index)?;
+        Ok(match t {
+            Type::Tuple(items) => items.to_vec(),
+            t => vec![t],
+        })
+    }
+
+    pub(super) fn subscript(&mut self, base: ExprId, index: ExprId) -> R<Type> {
+        let t = self.expr(base)?;
+        let parts = self.index_parts(index)?;
+        if t == Type::Never || parts.contains(&Type::Never) {
+            return Ok(Type::Never);
+        }
+        let (span, line) = (self.hir.exprs[index].span, self.hir.exprs[index].line);
+        match &t {
+            Type::Array(a) => match indexed(*a, &parts) {
+                Some(t) => Ok(t),
+                None => self.subscript_error(&t, &parts, index),
+            },
+            Type::Tuple(items) if parts.len() == 1 && is_index(&parts[0]) => match self.const_int(index) {
+                Some(n) => {
+                    let n = if n < 0 { n + items.len() as i64 } else { n };
+                    match usize::try_from(n).ok().and_then(|n| items.get(n)) {
+                        Some(t) => Ok(t.clone()),
+                        None => self.error(span, line, "NL2008", "this tuple index is out of range"),
+                    }
+                }
+                // any index: the items must be of one machine type
+                None => match items.first() {
+                    Some(first) if !first.scalars().is_empty() && items.iter().all(|t| t == first) => Ok(first.clone()),
+                    _ => self.error(span, line, "NL2008", "a tuple of different types is indexed by a variable"),
+                },
+            },
+            _ => self.subscript_error(&t, &parts, index),
+        }
+    }
+
+    fn subscript_error<T>(&mut self, base: &Type, parts: &[Type], index: ExprId) -> R<T> {
+        let names: Vec<String> = parts.iter().map(ToString::to_string).collect();
+        let (span, line) = (self.hir.exprs[index].span, self.hir.exprs[index].line);
+        self.error(span, line, "NL2008", format!("{base}[{}] is not compiled", names.join(", ")))
+    }
+
+    /// `base[index] = value of type ty`.
+    pub(super) fn store(&mut self, base: ExprId, index: ExprId, ty: &Type) -> R<()> {
+        let t = self.expr(base)?;
+        let parts = self.index_parts(index)?;
+        if t == Type::Never || *ty == Type::Never || parts.contains(&Type::Never) {
+            return Ok(());
+        }
+        self.effects = true;
+        let (span, line) = (self.hir.exprs[index].span, self.hir.exprs[index].line);
+        let Type::Array(a) = t else {
+            return self.subscript_error(&t, &parts, index);
+        };
+        if a.readonly {
+            return self.error(span, line, "NL2008", "a store to a read-only array is dynamic");
+        }
+        match indexed(a, &parts) {
+            Some(Type::Scalar(s)) if !ty.scalars().is_empty() => {
+                let complex = |d: numlift_types::DType| d.kind() == numlift_types::Kind::Complex;
+                if ty.scalars().iter().any(|x| complex(x.dtype())) && !complex(s.dtype()) {
+                    return self.operand_error(span, line, "a store of", &[ty]);
+                }
+                Ok(())
+            }
+            Some(_) => self.error(span, line, "NL2015", "assignment to part of an array is not compiled yet"),
+            None => self.subscript_error(&Type::Array(a), &parts, index),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Statements.
+
+use numlift_syntax::hir::{Block, Const, ExprId, ExprKind, Pattern, StmtId, StmtKind, Target};
+use numlift_types::{Scalar, Type};
+
+use super::{FnInfer, LoopCx, R, join_vars};
+use crate::env::Resolved;
+use crate::tables::VarTy;
+
+impl FnInfer<'_, '_> {
+    pub(super) fn block(&mut self, block: &Block) -> R<()> {
+        for &s in block {
+            if self.vars.is_none() {
+                break;
+            }
+            self.stmt(s)?;
+        }
+        Ok(())
+    }
+
+    fn stmt(&mut self, id: StmtId) -> R<()> {
+        let hir = self.hir.clone();
+        let stmt = &hir.stmts[id];
+        match &stmt.kind {
+            StmtKind::Expr(e) => {
+                if !matches!(hir.exprs[*e].kind, ExprKind::Const(_)) {
+                    self.expr(*e)?;
+                }
+            }
+            StmtKind::Assign { targets, value } => {
+                let ty = self.expr(*value)?;
+                for t in targets {
+                    self.assign(t, &ty, *value)?;
+                }
+            }
+            StmtKind::AnnAssign { target, value, .. } => {
+                if let Some(v) = value {
+                    let ty = self.expr(*v)?;
+                    self.assign(target, &ty, *v)?;
+                }
+            }
+            StmtKind::AugAssign { target, op, value } => self.aug_assign(target, *op, *value)?,
+            StmtKind::If { test, then, other } => {
+                self.truth(*test)?;
+                let entry = self.vars.clone();
+                self.block(then)?;
+                let after = std::mem::replace(&mut self.vars, entry);
+                self.block(other)?;
+                self.vars = join_vars(after, self.vars.take());
+            }
+            StmtKind::While { test, body, orelse } => self.while_loop(id, *test, body, orelse)?,
+            StmtKind::For { target, iter, body, orelse } => {
+                let item = self.iterable(*iter)?;
+                self.for_loop(id, target, *iter, &item, body, orelse)?;
+            }
+            StmtKind::Match { subject, cases } => {
+                let ty = self.expr(*subject)?;
+                let mut after = None;
+                for case in cases {
+                    let total = self.pattern(&case.pattern, &ty, *subject)? && case.guard.is_none();
+                    if let Some(g) = case.guard {
+                        self.truth(g)?;
+                    }
+                    let entry = self.vars.clone();
+                    self.block(&case.body)?;
+                    after = join_vars(after, self.vars.take());
+                    self.vars = if total { None } else { entry };
+                }
+                self.vars = join_vars(after, self.vars.take());
+            }
+            StmtKind::Break => {
+                let vars = self.vars.take();
+                if let Some(l) = self.loops.last_mut() {
+                    l.breaks = join_vars(l.breaks.take(), vars);
+                }
+            }
+            StmtKind::Continue => {
+                let vars = self.vars.take();
+                if let Some(l) = self.loops.last_mut() {
+                    l.continues = join_vars(l.continues.take(), vars);
+                }
+            }
+            StmtKind::Return(value) => {
+                let ty = match value {
+                    Some(v) => self.expr(*v)?,
+                    None => Type::None,
+                };
+                if self.vars.is_some() {
+                    if !storable(&ty) {
+                        return self.error(stmt.span, stmt.line, "NL2003", format!("a result of type {ty} has no native form"));
+                    }
+                    self.ret = self.ret.join(&ty);
+                    if let Type::Object(code) = self.ret {
+                        return self.error(stmt.span, stmt.line, code, "the function's results have no common static type");
+                    }
+                }
+                self.vars = None;
+            }
+            StmtKind::Assert { test, message } => {
+                if !self.cx.env.optimized() {
+                    self.truth(*test)?;
+                    if let Some(m) = message
+                        && !matches!(hir.exprs[*m].kind, ExprKind::Const(_))
+                    {
+                        return self.error(stmt.span, stmt.line, "NL2007", "an assertion message must be a constant");
+                    }
+                }
+            }
+            StmtKind::Raise { exc, cause } => {
+                self.raise(id, *exc, *cause)?;
+                self.vars = None;
+            }
+            StmtKind::Import { module, local, top } => {
+                let path = if *top { module.split('.').next().unwrap_or(module) } else { module };
+                if *top && matches!(self.cx.env.module(module), Resolved::NotLoaded) {
+                    return self.error(stmt.span, stmt.line, "NL2009", format!("module {module} is not loaded yet"));
+                }
+                let r = self.cx.env.module(path);
+                let ty = self.imported(id, r, path)?;
+                self.set(*local, ty);
+            }
+            StmtKind::ImportFrom { module, name, local, level } => {
+                if *level > 0 {
+                    return self.error(stmt.span, stmt.line, "NL2011", "a relative import is not resolved");
+                }
+                let r = match self.cx.env.module(module) {
+                    Resolved::Const(Type::Known(m)) => self.cx.env.attr(m, name),
+                    other => other,
+                };
+                let ty = self.imported(id, r, module)?;
+                self.set(*local, ty);
+            }
+            StmtKind::Def { local, nested } => {
+                if hir.nested[*nested as usize].params.iter().any(|p| p.has_default) {
+                    return self.error(stmt.span, stmt.line, "NL2007", "a nested function with defaults is dynamic");
+                }
+                self.set(*local, Type::Nested(*nested));
+            }
+            StmtKind::Del(_) => return self.error(stmt.span, stmt.line, "NL2007", "`del` is dynamic"),
+            StmtKind::Pass => {}
+            StmtKind::Dynamic(what) => {
+                return self.error(stmt.span, stmt.line, "NL2007", format!("{what} is dynamic"));
+            }
+        }
+        Ok(())
+    }
+
+    fn imported(&mut self, id: StmtId, r: Resolved, module: &str) -> R<Type> {
+        let (span, line) = (self.hir.stmts[id].span, self.hir.stmts[id].line);
+        match r {
+            Resolved::Const(t) => Ok(t),
+            Resolved::NotLoaded => {
+                self.error(span, line, "NL2009", format!("module {module} is not loaded yet"))
+            }
+            Resolved::Hidden { .. } | Resolved::Missing | Resolved::Opaque(_) => {
+                self.error(span, line, "NL2011", format!("what is imported from {module} has no static type"))
+            }
+        }
+    }
+
+    /// Exception class and constant arguments of a `raise`: checked here, read again by `lower`.
+    fn raise(&mut self, id: StmtId, exc: Option<ExprId>, cause: Option<ExprId>) -> R<()> {
+        let hir = self.hir.clone();
+        let stmt = &hir.stmts[id];
+        let none_cause = cause.is_none_or(|c| matches!(hir.exprs[c].kind, ExprKind::Const(Const::None)));
+        if let Some(e) = exc
+            && none_cause
+        {
+            let (class, args) = match &hir.exprs[e].kind {
+                ExprKind::Call { func, args } => (*func, args.as_slice()),
+                _ => (e, &[][..]),
+            };
+            let ty = self.expr(class)?;
+            let constant = |x: ExprId| matches!(hir.exprs[x].kind, ExprKind::Const(_));
+            if self.exception_name(&ty).is_some()
+                && args.iter().all(|a| a.name.is_none() && a.star == 0 && constant(a.value))
+            {
+                return Ok(());
+            }
+        }
+        self.error(stmt.span, stmt.line, "NL2007", "`raise` of anything but a built-in exception with constant arguments is dynamic")
+    }
+
+    /// Whether the pattern always matches.
+    fn pattern(&mut self, p: &Pattern, ty: &Type, subject: ExprId) -> R<bool> {
+        let (span, line) = (self.hir.exprs[subject].span, self.hir.exprs[subject].line);
+        match p {
+            Pattern::Value(e) => {
+                let other = self.expr(*e)?;
+                let numbers = !ty.scalars().is_empty() && !other.scalars().is_empty();
+                if !numbers {
+                    return self.error(span, line, "NL2007", "this `match` pattern is dynamic");
+                }
+                Ok(false)
+            }
+            Pattern::Capture(local) => {
+                if let Some(l) = local {
+                    self.set(*l, ty.clone());
+                }
+                Ok(true)
+            }
+            Pattern::Or(items) => {
+                let mut total = false;
+                for p in items {
+                    if matches!(p, Pattern::Capture(Some(_)) | Pattern::As(..)) {
+                        return self.error(span, line, "NL2007", "captures in alternatives are dynamic");
+                    }
+                    total |= self.pattern(p, ty, subject)?;
+                }
+                Ok(total)
+            }
+            Pattern::As(inner, l) => {
+                let total = self.pattern(inner, ty, subject)?;
+                self.set(*l, ty.clone());
+                Ok(total)
+            }
+            Pattern::Sequence(_) | Pattern::Dynamic(_) => {
+                self.error(span, line, "NL2007", "this `match` pattern is dynamic")
+            }
+        }
+    }
+
+    fn while_loop(&mut self, id: StmtId, test: ExprId, body: &Block, orelse: &Block) -> R<()> {
+        let mut head = self.vars.clone();
+        loop {
+            self.vars = head.clone();
+            self.truth(test)?;
+            let exit = if self.is_true(test) { None } else { self.vars.clone() };
+            self.loops.push(LoopCx::default());
+            self.block(body)?;
+            let l = self.loops.pop().unwrap_or_default();
+            let back = join_vars(self.vars.take(), l.continues);
+            let next = self.check_join(id, join_vars(head.clone(), back))?;
+            if next == head {
+                self.tables.loops.insert(id, head.unwrap_or_default());
+                self.vars = exit;
+                self.block(orelse)?;
+                self.vars = join_vars(self.vars.take(), l.breaks);
+                return Ok(());
+            }
+            head = next;
+        }
+    }
+
+    fn for_loop(
+        &mut self,
+        id: StmtId,
+        target: &Target,
+        iter: ExprId,
+        item: &Type,
+        body: &Block,
+        orelse: &Block,
+    ) -> R<()> {
+        let mut head = self.vars.clone();
+        loop {
+            self.vars = head.clone();
+            self.assign(target, item, iter)?;
+            self.loops.push(LoopCx::default());
+            self.block(body)?;
+            let l = self.loops.pop().unwrap_or_default();
+            let back = join_vars(self.vars.take(), l.continues);
+            let next = self.check_join(id, join_vars(head.clone(), back))?;
+            if next == head {
+                self.tables.loops.insert(id, head.clone().unwrap_or_default());
+                self.vars = head;
+                self.block(orelse)?;
+                self.vars = join_vars(self.vars.take(), l.breaks);
+                return Ok(());
+            }
+            head = next;
+        }
+    }
+
+    /// Joins may give `object`: an error only where the variable is read, so it stays in the state.
+    fn check_join(&mut self, _id: StmtId, vars: Option<Vec<VarTy>>) -> R<Option<Vec<VarTy>>> {
+        Ok(vars)
+    }
+
+    fn is_true(&self, e: ExprId) -> bool {
+        matches!(
+            self.hir.exprs[e].kind,
+            ExprKind::Const(Const::Bool(true)) | ExprKind::Const(Const::Int(1))
+        )
+    }
+
+    /// Binds a value of type `ty`; `at` is where to point on an error.
+    pub(super) fn assign(&mut self, target: &Target, ty: &Type, at: ExprId) -> R<()> {
+        if self.vars.is_none() {
+            return Ok(());
+        }
+        let (span, line) = (self.hir.exprs[at].span, self.hir.exprs[at].line);
+        match target {
+            Target::Local(l) => {
+                self.set(*l, ty.clone());
+                Ok(())
+            }
+            Target::Outer(n) => self.error(span, line, "NL2010", format!("`{n}` of an outer scope is assigned")),
+            Target::Subscript(base, index) => self.store(*base, *index, ty),
+            Target::Attribute(..) => self.error(span, line, "NL2005", "assignment to an attribute is dynamic"),
+            Target::Tuple { items, star } => {
+                let parts = match ty {
+                    Type::Tuple(parts) => parts.to_vec(),
+                    Type::Array(a) if star.is_none() => {
+                        // `x, y = array`: the length is checked at run time
+                        vec![super::index::element(*a); items.len()]
+                    }
+                    _ => return self.error(span, line, "NL2012", format!("{ty} is unpacked")),
+                };
+                match star {
+                    None if parts.len() == items.len() => {
+                        for (t, ty) in items.iter().zip(&parts) {
+                            self.assign(t, ty, at)?;
+                        }
+                        Ok(())
+                    }
+                    _ => self.error(span, line, "NL2007", "unpacking into a list or of another length is dynamic"),
+                }
+            }
+        }
+    }
+
+    fn aug_assign(&mut self, target: &Target, op: numlift_syntax::hir::BinOp, value: ExprId) -> R<()> {
+        let hir = self.hir.clone();
+        let (span, line) = (hir.exprs[value].span, hir.exprs[value].line);
+        let old = match target {
+            Target::Local(l) => self.local(*l, span, line)?,
+            Target::Subscript(base, index) => self.subscript(*base, *index)?,
+            _ => return self.error(span, line, "NL2007", "this augmented assignment is dynamic"),
+        };
+        let right = self.expr(value)?;
+        let ty = self.binary(op, &old, &right, span, line)?;
+        match target {
+            Target::Local(l) => {
+                if self.vars.is_some() {
+                    self.set(*l, ty);
+                }
+                Ok(())
+            }
+            Target::Subscript(base, index) => self.store(*base, *index, &ty),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether values of the type can be kept in machine values and boxed.
+pub(super) fn storable(t: &Type) -> bool {
+    match t {
+        Type::None | Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::Never => true,
+        Type::Tuple(items) => items.iter().all(storable),
+        _ => false,
+    }
+}
+
+/// Truth of these types is decided natively.
+pub(super) fn has_truth(t: &Type) -> bool {
+    matches!(t, Type::None | Type::Scalar(_) | Type::Union(_) | Type::Tuple(_) | Type::Str(_) | Type::Range)
+}
+
+/// Integers that may index: `int` and NumPy integers (bools are masks for arrays).
+pub(super) fn is_index(t: &Type) -> bool {
+    match t {
+        Type::Scalar(Scalar::PyInt) => true,
+        Type::Scalar(Scalar::Np(d)) => d.is_integer(),
+        _ => false,
+    }
+}

@@ -1,0 +1,101 @@
+//! Results of inference: side tables keyed by expression and statement.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use numlift_builtins::Builtin;
+use numlift_syntax::hir::{ExprId, Function, StmtId};
+use numlift_types::{CodeRef, DType, ObjectRef, Scalar, Type};
+
+/// Index into [`Program::instances`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstanceId(pub usize);
+
+/// Whether a variable is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bound {
+    No,
+    Maybe,
+    Yes,
+}
+
+impl Bound {
+    pub fn join(self, other: Bound) -> Bound {
+        if self == other { self } else { Bound::Maybe }
+    }
+}
+
+/// Type and boundness of a variable at a point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VarTy {
+    pub ty: Type,
+    pub bound: Bound,
+}
+
+/// Where a callee's parameter comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArgSource {
+    Expr(ExprId),
+    /// hidden argument
+    Hidden(u32),
+    /// a compile-time object: no machine value
+    Const,
+    /// captured variable of the calling function
+    Local(numlift_syntax::hir::LocalId),
+    /// captured variable the caller captured itself (index into its captures)
+    Capture(usize),
+}
+
+/// What a call expression calls.
+#[derive(Clone, Debug)]
+pub enum Call {
+    Builtin(&'static Builtin),
+    /// Boxed call: the object (or a method of the first argument) with these argument expressions.
+    Boxed { object: Option<ObjectRef>, method: String, args: Vec<ExprId>, keywords: Vec<String> },
+    /// NumPy inner loop on one element; operand dtypes of the loop, last the result's.
+    Ufunc { object: ObjectRef, types: String, args: Vec<ExprId>, dtypes: Vec<DType> },
+    Instance { id: InstanceId, args: Vec<ArgSource> },
+    /// `np.float32(x)`
+    Cast(Scalar),
+    /// no machine code: type-level only (exception construction, iterators consumed by `for`)
+    Nothing,
+}
+
+/// Side tables of one instance.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    pub exprs: HashMap<ExprId, Type>,
+    /// Variables at the head of a loop.
+    pub loops: HashMap<StmtId, Vec<VarTy>>,
+    pub calls: HashMap<ExprId, Call>,
+    pub hidden: HashMap<ExprId, u32>,
+    /// Types of captured variables, in the order of the instance's captures.
+    pub captures: Vec<(String, Type)>,
+    /// dtype argument of an allocation.
+    pub dtypes: HashMap<ExprId, DType>,
+}
+
+/// A function for given argument types.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pub code: CodeRef,
+    /// Path of nested functions below `code`.
+    pub path: Vec<u32>,
+    pub args: Vec<Type>,
+    pub hir: Arc<Function>,
+    pub tables: Tables,
+    pub ret: Type,
+    /// Stores to arrays it does not own, or draws random numbers, itself or in a callee.
+    pub effects: bool,
+    pub callees: Vec<InstanceId>,
+    pub recursive: bool,
+    pub uses_rng: bool,
+}
+
+/// Everything a specialisation compiles.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    pub instances: Vec<Instance>,
+    /// The entry.
+    pub root: Option<InstanceId>,
+}
