@@ -43,6 +43,16 @@ impl Builder {
         self.current = Some(block);
     }
 
+    /// Goes on filling a block that is already in the layout and has no terminator.
+    pub fn resume(&mut self, block: Block) {
+        self.current = Some(block);
+    }
+
+    /// Leaves the block being filled open, to be resumed.
+    pub fn suspend(&mut self) -> Option<Block> {
+        self.current.take()
+    }
+
     /// The block being filled; `None` after a terminator (code here is unreachable).
     pub fn current(&self) -> Option<Block> {
         self.current

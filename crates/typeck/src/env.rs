@@ -14,7 +14,8 @@ use numlift_types::{CodeRef, ObjectRef, Type};
 pub enum Resolved {
     /// Known at compile time: `Known`, `Function`, `DType`, `Str`, `None`, `Ellipsis`.
     Const(Type),
-    /// A value read at call time: hidden argument `index`, of the given type.
+    /// A value read at call time, of the given type; `index` is its first slot in `ctx.hidden`
+    /// (slots are given out in the order of first use, each value taking the slots of its type).
     Hidden { index: u32, ty: Type },
     /// There is no such name or attribute.
     Missing,

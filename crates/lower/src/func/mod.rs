@@ -1,0 +1,437 @@
+//! One function: the state of its variables, merges of control flow, conversions at joins.
+
+mod array;
+mod call;
+mod expr;
+mod loops;
+mod scan;
+mod stmt;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use cranelift_entity::EntityRef;
+use numlift_mir::{Block, Builder, FuncId, Opcode, Slot, Ty, Value};
+use numlift_runtime::SiteKind;
+use numlift_syntax::hir::{ExprId, Function, LocalId};
+use numlift_typeck::{Bound, Env, Instance, Program, VarTy};
+use numlift_types::{Scalar, Type};
+use smallvec::SmallVec;
+
+use crate::emit::{Emit, Vals, flat_tys};
+use crate::{Lowered, Shared, arith};
+
+/// A typed value.
+pub(crate) type Typed = (Type, Vals);
+pub(crate) type R<T> = Result<T, String>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IsBound {
+    No,
+    Yes,
+    /// an i8 flag
+    Flag(Value),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Var {
+    pub ty: Type,
+    pub vals: Vals,
+    pub bound: IsBound,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub vars: Vec<Var>,
+    pub effects: Value,
+}
+
+/// A block end that waits for its merge.
+pub(crate) struct Pending {
+    block: Block,
+    state: State,
+    extra: Option<Typed>,
+}
+
+#[derive(Default)]
+pub(crate) struct LoopState {
+    pub breaks: Vec<Pending>,
+    pub continues: Vec<Pending>,
+}
+
+pub(crate) struct FnLower<'a, 'm> {
+    pub e: Emit<'m>,
+    pub sh: Shared<'a>,
+    pub inst: &'a Instance,
+    pub hir: Arc<Function>,
+    pub vars: Vec<Var>,
+    pub captures: Vec<Typed>,
+    pub loops: Vec<LoopState>,
+    /// Owner slots of variables: (variable, number of the array in it).
+    pub slots: HashMap<(LocalId, usize), Slot>,
+    /// Variables that only ever hold arrays allocated in this function: stores are no effect.
+    pub fresh: HashSet<LocalId>,
+    pub walrus: Vec<LocalId>,
+}
+
+pub(crate) fn lower_instance(
+    program: &Program,
+    index: usize,
+    env: &dyn Env,
+    wrap: bool,
+    out: &mut Lowered,
+) -> R<()> {
+    let inst = &program.instances[index];
+    let id = FuncId::from_u32(index as u32);
+    let func = std::mem::replace(&mut out.module.funcs[id], numlift_mir::Function::new(""));
+    let mut b = Builder::new(func);
+    let entry = b.create_block();
+    b.switch_to(entry);
+    let tys = b.func.params.clone();
+    let params: Vec<Value> = tys.iter().map(|&t| b.func.append_param(entry, t)).collect();
+    b.set_line(inst.hir.first_line);
+    let effects = b.iconst(Ty::I8, 0);
+    let e = Emit::new(b, &mut out.module.sites, index as u32, effects, wrap);
+    let results = program.instances.iter().enumerate().map(|(i, x)| (i, x.ret.clone())).collect();
+    let sh = Shared { calls: &mut out.calls, objects: &mut out.objects, program, env, results };
+    let mut f = FnLower {
+        e,
+        sh,
+        inst,
+        hir: inst.hir.clone(),
+        vars: vec![Var { ty: Type::Never, vals: Vals::new(), bound: IsBound::No }; inst.hir.locals.len()],
+        captures: vec![],
+        loops: vec![],
+        slots: HashMap::new(),
+        fresh: scan::fresh_locals(inst),
+        walrus: scan::walrus_locals(&inst.hir),
+    };
+    f.bind_params(&params);
+    if inst.recursive {
+        let site = f.e.site(SiteKind::Raise {
+            exc: "RecursionError".into(),
+            args: vec!["\"maximum recursion depth exceeded\"".into()],
+            cause_none: false,
+        });
+        f.e.b.func.recursion_site = Some(site);
+    }
+    let hir = f.hir.clone();
+    f.block(&hir.body)?;
+    if f.reachable() {
+        f.return_value((Type::None, Vals::new()))?;
+    }
+    out.module.funcs[id] = f.e.b.func;
+    Ok(())
+}
+
+
+impl FnLower<'_, '_> {
+    fn bind_params(&mut self, params: &[Value]) {
+        let mut at = 0;
+        let mut take = |t: &Type| {
+            let n = flat_tys(t).len();
+            let v = Vals::from_slice(&params[at..at + n]);
+            at += n;
+            (t.clone(), v)
+        };
+        let hir = self.hir.clone();
+        for (p, t) in hir.params.iter().zip(&self.inst.args) {
+            let (ty, vals) = take(t);
+            self.vars[p.local.index()] = Var { ty, vals, bound: IsBound::Yes };
+        }
+        self.captures = self.inst.tables.captures.iter().map(|(_, t)| take(t)).collect();
+    }
+
+    pub(crate) fn reachable(&self) -> bool {
+        !self.e.b.is_terminated()
+    }
+
+    pub(crate) fn ty(&self, e: ExprId) -> R<Type> {
+        self.inst.tables.exprs.get(&e).cloned().ok_or_else(|| format!("expression {e:?} was not typed"))
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State { vars: self.vars.clone(), effects: self.e.effects }
+    }
+
+    pub(crate) fn set_state(&mut self, s: State) {
+        self.vars = s.vars;
+        self.e.effects = s.effects;
+    }
+
+    /// Leaves the current block open for a merge; `None` if it is not reachable.
+    pub(crate) fn suspend(&mut self, extra: Option<Typed>) -> Option<Pending> {
+        let state = self.state();
+        self.e.b.suspend().map(|block| Pending { block, state, extra })
+    }
+
+    pub(crate) fn resume(&mut self, p: &Pending) {
+        self.e.b.resume(p.block);
+        self.set_state(p.state.clone());
+    }
+
+    /// Starts filling a new block with a state.
+    pub(crate) fn start(&mut self, block: Block, state: State) {
+        self.e.b.switch_to(block);
+        self.set_state(state);
+    }
+
+    /// `br cond` into two new blocks, both with the current state.
+    pub(crate) fn branch(&mut self, cond: Value) -> (Block, Block) {
+        let t = self.e.b.create_block();
+        let f = self.e.b.create_block();
+        self.e.b.br(cond, (t, &[]), (f, &[]));
+        (t, f)
+    }
+
+    /// Joins the ends of several paths; the joined extra value, if there is one.
+    pub(crate) fn merge(&mut self, mut ends: Vec<Pending>) -> R<Option<Typed>> {
+        if ends.len() <= 1 {
+            let Some(p) = ends.pop() else {
+                self.e.b.suspend();
+                return Ok(None);
+            };
+            self.resume(&p);
+            return Ok(p.extra);
+        }
+        let n = self.vars.len();
+        let first = ends[0].state.clone();
+        let mut joined: Vec<Option<VarTy>> = vec![None; n];
+        for (i, j) in joined.iter_mut().enumerate() {
+            if ends.iter().any(|p| p.state.vars[i] != first.vars[i]) {
+                *j = Some(ends.iter().map(|p| var_ty(&p.state.vars[i])).reduce(join_var).unwrap_or(NEVER));
+            }
+        }
+        let extra_ty = ends
+            .iter()
+            .map(|p| p.extra.as_ref().map(|(t, _)| t.clone()))
+            .reduce(|a, b| Some(a?.join(&b?)))
+            .flatten();
+        let effects_differ = ends.iter().any(|p| p.state.effects != first.effects);
+        let block = self.e.b.create_block();
+        for p in &ends {
+            self.resume(p);
+            let mut args: SmallVec<[Value; 16]> = SmallVec::new();
+            for (i, j) in joined.iter().enumerate() {
+                if let Some(v) = j {
+                    let var = self.vars[i].clone();
+                    args.extend(self.convert_var(&var, v)?);
+                }
+            }
+            if effects_differ {
+                args.push(self.e.effects);
+            }
+            if let (Some(t), Some((from, v))) = (&extra_ty, &p.extra) {
+                args.extend(self.convert(v, from, t)?);
+            }
+            self.e.b.jump(block, &args);
+        }
+        self.start(block, first);
+        for (i, j) in joined.iter().enumerate() {
+            if let Some(v) = j {
+                self.vars[i] = self.param_var(block, v);
+            }
+        }
+        if effects_differ {
+            self.e.effects = self.e.b.func.append_param(block, Ty::I8);
+        }
+        Ok(extra_ty.map(|t| {
+            let vals = self.params(block, &t);
+            (t, vals)
+        }))
+    }
+
+    /// Block parameters that hold a value of type `t`.
+    pub(crate) fn params(&mut self, block: Block, t: &Type) -> Vals {
+        flat_tys(t).into_iter().map(|ty| self.e.b.func.append_param(block, ty)).collect()
+    }
+
+    pub(crate) fn param_var(&mut self, block: Block, v: &VarTy) -> Var {
+        let vals = self.params(block, &v.ty);
+        let bound = match v.bound {
+            Bound::No => IsBound::No,
+            Bound::Yes => IsBound::Yes,
+            Bound::Maybe => IsBound::Flag(self.e.b.func.append_param(block, Ty::I8)),
+        };
+        Var { ty: v.ty.clone(), vals, bound }
+    }
+
+    /// Values of a variable in the form a join wants, the flag last.
+    pub(crate) fn convert_var(&mut self, var: &Var, to: &VarTy) -> R<Vals> {
+        let mut vals = self.convert(&var.vals, &var.ty, &to.ty)?;
+        if to.bound == Bound::Maybe {
+            let flag = match var.bound {
+                IsBound::Flag(v) => v,
+                b => self.e.bool_const(b == IsBound::Yes),
+            };
+            vals.push(flag);
+        }
+        Ok(vals)
+    }
+
+    /// Converts at a join: into a union, a looser layout, or zeros where there is no value.
+    pub(crate) fn convert(&mut self, v: &Vals, from: &Type, to: &Type) -> R<Vals> {
+        if from == to {
+            return Ok(v.clone());
+        }
+        Ok(match (from, to) {
+            (_, Type::Object(_)) => Vals::new(),
+            (Type::Never, _) => flat_tys(to).into_iter().map(|t| self.zero(t)).collect(),
+            (Type::Object(_), _) => return Err("a value without a type is used".into()),
+            (Type::Scalar(s), Type::Union(u)) => arith::embed(&mut self.e, (*s, v), u),
+            (Type::Union(_), Type::Union(_)) => {
+                let to = to.clone();
+                self.split(&(from.clone(), v.clone()), |f, s, v| {
+                    let Type::Union(u) = &to else { return Err("not a union".into()) };
+                    Ok((to.clone(), arith::embed(&mut f.e, (s, &v), u)))
+                })?
+                .1
+            }
+            (Type::Array(_), Type::Array(_)) => v.clone(),
+            (Type::Tuple(a), Type::Tuple(b)) => {
+                let (a, b) = (a.clone(), b.clone());
+                let mut out = Vals::new();
+                let mut at = 0;
+                for (x, y) in a.iter().zip(b.iter()) {
+                    let n = flat_tys(x).len();
+                    out.extend(self.convert(&Vals::from_slice(&v[at..at + n]), x, y)?);
+                    at += n;
+                }
+                out
+            }
+            _ => return Err(format!("no conversion from {from} to {to}")),
+        })
+    }
+
+    pub(crate) fn zero(&mut self, t: Ty) -> Value {
+        if t.is_float() { self.e.b.fconst(t, 0.0) } else { self.e.b.iconst(t, 0) }
+    }
+
+    /// Runs `f` for each member of a scalar or union, on the path where the value has that family.
+    pub(crate) fn split(
+        &mut self,
+        v: &Typed,
+        mut f: impl FnMut(&mut Self, Scalar, Vals) -> R<Typed>,
+    ) -> R<Typed> {
+        let u = match &v.0 {
+            Type::Scalar(s) => return f(self, *s, v.1.clone()),
+            Type::Union(u) => u.clone(),
+            t => return Err(format!("{t} is not a number")),
+        };
+        let tag = v.1[v.1.len() - 1];
+        let mut ends = vec![];
+        for (k, &m) in u.members().iter().enumerate() {
+            let last = k + 1 == u.members().len();
+            let mut next = None;
+            if !last {
+                let kv = self.e.b.iconst(Ty::I8, k as i64);
+                let is = self.e.b.icmp(numlift_mir::IntCC::Eq, tag, kv);
+                let state = self.state();
+                let (here, other) = self.branch(is);
+                next = Some((other, state.clone()));
+                self.start(here, state);
+            }
+            let vals = arith::project(&mut self.e, &u, &v.1, m);
+            let r = f(self, m, vals)?;
+            ends.extend(self.suspend(Some(r)));
+            if let Some((block, state)) = next {
+                self.start(block, state);
+            }
+        }
+        match self.merge(ends)? {
+            Some(t) => Ok(t),
+            None => Ok((Type::Never, Vals::new())),
+        }
+    }
+
+    // -- references ---------------------------------------------------------------------------
+
+    /// Owners of the arrays in a value, in order.
+    fn owners(ty: &Type, vals: &[Value], out: &mut Vec<Value>) -> usize {
+        match ty {
+            Type::Array(a) => {
+                let n = 2 + 2 * usize::from(a.ndim);
+                out.push(vals[n - 1]);
+                n
+            }
+            Type::Tuple(items) => {
+                let mut at = 0;
+                for t in items.iter() {
+                    at += Self::owners(t, &vals[at..], out);
+                }
+                at
+            }
+            t => flat_tys(t).len(),
+        }
+    }
+
+    pub(crate) fn owners_of(v: &Typed) -> Vec<Value> {
+        let mut out = vec![];
+        Self::owners(&v.0, &v.1, &mut out);
+        out
+    }
+
+    fn replace_slot(&mut self, slot: Slot, owner: Value) {
+        let addr = self.e.b.slot_addr(slot);
+        let old = self.e.b.load(Ty::I64, addr, 0, numlift_mir::Region::Stack);
+        self.e.b.store(owner, addr, 0, numlift_mir::Region::Stack);
+        self.e.helper("py_decref", &[old]);
+    }
+
+    /// Keeps a new reference until this place is passed again or the function ends.
+    pub(crate) fn hold_new(&mut self, owner: Value) {
+        let slot = self.e.b.create_slot(8, true);
+        self.replace_slot(slot, owner);
+    }
+
+    /// Binds a variable; arrays in it are kept alive.
+    pub(crate) fn set_var(&mut self, l: LocalId, v: Typed) {
+        for (k, owner) in Self::owners_of(&v).into_iter().enumerate() {
+            let slot = match self.slots.get(&(l, k)) {
+                Some(s) => *s,
+                None => {
+                    let s = self.e.b.create_slot(8, true);
+                    self.slots.insert((l, k), s);
+                    s
+                }
+            };
+            self.e.helper("py_incref", &[owner]);
+            self.replace_slot(slot, owner);
+        }
+        self.vars[l.index()] = Var { ty: v.0, vals: v.1, bound: IsBound::Yes };
+    }
+
+    pub(crate) fn effect(&mut self) {
+        self.e.effects = self.e.b.iconst(Ty::I8, 1);
+    }
+
+    pub(crate) fn return_value(&mut self, v: Typed) -> R<()> {
+        let ret = self.inst.ret.clone();
+        let vals = self.convert(&v.1, &v.0, &ret)?;
+        for owner in Self::owners_of(&(ret, vals.clone())) {
+            self.e.helper("py_incref", &[owner]);
+        }
+        self.e.b.ret(&vals);
+        Ok(())
+    }
+
+    pub(crate) fn guard_ok(&mut self, cond: Value, kind: SiteKind, operands: &[Value]) {
+        let site = self.e.site(kind);
+        self.e.b.check(Opcode::Guard, &[cond], operands, site);
+    }
+}
+
+const NEVER: VarTy = VarTy { ty: Type::Never, bound: Bound::No };
+
+fn var_ty(v: &Var) -> VarTy {
+    let bound = match v.bound {
+        IsBound::No => Bound::No,
+        IsBound::Yes => Bound::Yes,
+        IsBound::Flag(_) => Bound::Maybe,
+    };
+    VarTy { ty: v.ty.clone(), bound }
+}
+
+fn join_var(a: VarTy, b: VarTy) -> VarTy {
+    VarTy { ty: a.ty.join(&b.ty), bound: a.bound.join(b.bound) }
+}
