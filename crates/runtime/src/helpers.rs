@@ -33,6 +33,7 @@ pub struct HelperSig {
 
 const F: HelperType = HelperType::F64;
 const I: HelperType = HelperType::I64;
+const F32: HelperType = HelperType::F32;
 
 macro_rules! libm1 { ($($n:literal),*) => { [$(HelperSig { name: $n, ctx: false, params: &[F], ret: Some(F), fallible: false, pure_fn: true }),*] }; }
 macro_rules! libm2 { ($($n:literal),*) => { [$(HelperSig { name: $n, ctx: false, params: &[F, F], ret: Some(F), fallible: false, pure_fn: true }),*] }; }
@@ -92,6 +93,11 @@ pub const KERNELS: &[HelperSig] = &[
     HelperSig { name: "bitgen_double", ctx: false, params: &[I], ret: Some(F), fallible: false, pure_fn: false },
     HelperSig { name: "bitgen_masked", ctx: false, params: &[I, I], ret: Some(I), fallible: false, pure_fn: false },
     HelperSig { name: "gcd", ctx: false, params: &[I, I], ret: Some(I), fallible: false, pure_fn: true },
+    // the C library's float32 functions
+    HelperSig { name: "powf", ctx: false, params: &[F32, F32], ret: Some(F32), fallible: false, pure_fn: true },
+    HelperSig { name: "hypotf", ctx: false, params: &[F32, F32], ret: Some(F32), fallible: false, pure_fn: true },
+    // py_hypot: math.hypot of two numbers (CPython's vector_norm, which is not the C library's hypot)
+    HelperSig { name: "py_hypot", ctx: false, params: &[F, F], ret: Some(F), fallible: false, pure_fn: true },
 ];
 
 /// All helpers in table order: libm (1 argument), libm (2), kernels, pyrt.
