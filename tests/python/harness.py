@@ -199,7 +199,9 @@ def compare(expected: Outcome, got: Outcome, files: set[str], *, ulps: int = 0, 
             raise AssertionError(f"interpreter {expected!r}, compiled {got!r}") from got.error
         if lines:
             a, b = expected.frames(files), got.frames(files)
-            # A frame of this file's own wrapper does not count: only the ends have to agree.
+            if isinstance(expected.error, UnboundLocalError):
+                # CPython 3.11 reports the line before, once its superinstructions are in place.
+                a, b = [name for name, _ in a], [name for name, _ in b]
             assert a == b, f"traceback of the interpreter {a}, of compiled code {b}"
     for i, (a, b) in enumerate(zip(expected.args, got.args, strict=True)):
         assert_same(a, b, f"argument {i} after the call", ulps)

@@ -1,0 +1,40 @@
+"""Prices of European options: tuples as results, `math` inside, arrays filled in a loop."""
+
+import math
+
+import numpy as np
+from _support import header, show
+
+from numlift import jit
+
+
+def normal_cdf(x):
+    return 0.5 * (1.0 + math.erf(x / math.sqrt(2.0)))
+
+
+def price(spot, strike, years, rate, volatility):
+    spread = volatility * math.sqrt(years)
+    d1 = (math.log(spot / strike) + (rate + 0.5 * volatility**2) * years) / spread
+    discounted = strike * math.exp(-rate * years)
+    call = spot * normal_cdf(d1) - discounted * normal_cdf(d1 - spread)
+    return call, call - spot + discounted
+
+
+@jit
+def black_scholes(spot, strike, years, rate, volatility):
+    call = np.empty(len(spot))
+    put = np.empty(len(spot))
+    for i in range(len(spot)):
+        call[i], put[i] = price(spot[i], strike[i], years[i], rate, volatility)
+    return call, put
+
+
+def main(n: int = 100_000) -> None:
+    header()
+    rng = np.random.default_rng(0)
+    market = rng.uniform(5, 30, n), rng.uniform(1, 100, n), rng.uniform(0.25, 10, n)
+    show(black_scholes, lambda: (*market, 0.02, 0.3))
+
+
+if __name__ == "__main__":
+    main()
