@@ -3,6 +3,7 @@
 
 pub mod abi;
 pub mod helpers;
+pub mod hypot;
 pub mod site;
 
 pub use abi::{Ctx, EntryFn, Status};
