@@ -1,0 +1,431 @@
+//! Arrays: element access, views, attributes, stores.
+//!
+//! An array is `[data, shape..., strides..., owner]`.
+
+use numlift_mir::{IntCC, Opcode, Region, Ty, Value};
+use numlift_runtime::SiteKind;
+use numlift_syntax::hir::{Const, ExprId, ExprKind, Name};
+use numlift_types::{ArrayType, DType, Kind, Layout, Scalar, Type};
+
+use super::{FnLower, R, Typed};
+use crate::arith;
+use crate::emit::{Vals, carrier_tys};
+
+/// An element of an array.
+pub(crate) struct Place {
+    addr: Value,
+    dtype: DType,
+}
+
+/// One part of an index.
+enum Part {
+    Int(Value),
+    /// start, stop, step
+    Slice(Option<Value>, Option<Value>, Option<Value>),
+}
+
+impl FnLower<'_, '_> {
+    fn shape(a: ArrayType, v: &Vals, axis: usize) -> Value {
+        debug_assert!(axis < usize::from(a.ndim));
+        v[1 + axis]
+    }
+
+    /// Stride of an axis in bytes: a constant where the layout says so.
+    fn stride(&mut self, a: ArrayType, v: &Vals, axis: usize) -> Value {
+        let n = usize::from(a.ndim);
+        let unit = match a.layout {
+            Layout::C => axis + 1 == n,
+            Layout::F => axis == 0,
+            Layout::A => false,
+        };
+        if unit { self.e.b.iconst(Ty::I64, i64::from(a.dtype.size())) } else { v[1 + n + axis] }
+    }
+
+    /// `data + index * stride`
+    fn offset(&mut self, base: Value, a: ArrayType, v: &Vals, axis: usize, index: Value) -> Value {
+        let stride = self.stride(a, v, axis);
+        let off = self.e.b.op(Opcode::Imul, &[index, stride]);
+        self.e.b.op(Opcode::Iadd, &[base, off])
+    }
+
+    /// Index along an axis, checked; negative ones count from the end.
+    fn checked_index(&mut self, index: Value, len: Value, axis: usize) -> Value {
+        let ones = "1, ".repeat(axis);
+        let zeros = "0, ".repeat(axis);
+        let expr = format!("np.broadcast_to(np.int8(0), ({ones}b,))[({zeros}a,)]");
+        let site = self.e.site(SiteKind::Replay { expr, operands: vec![Type::INT, Type::INT] });
+        self.e.b.checked(Opcode::BoundsCheck, &[index, len], &[index, len], site)
+    }
+
+    pub(crate) fn load_element(&mut self, dtype: DType, addr: Value) -> Typed {
+        let s = Scalar::Np(dtype);
+        let size = dtype.component().size() as i32;
+        let vals = carrier_tys(s.carrier())
+            .iter()
+            .enumerate()
+            .map(|(i, &t)| self.e.b.load(t, addr, i as i32 * size, Region::Any))
+            .collect();
+        (Type::Scalar(s), vals)
+    }
+
+    /// Item `k` (in range) along the first axis: a scalar or a view.
+    pub(crate) fn array_item(&mut self, a: ArrayType, v: &Vals, k: Value) -> R<Typed> {
+        let addr = self.offset(v[0], a, v, 0, k);
+        if a.ndim == 1 {
+            return Ok(self.load_element(a.dtype, addr));
+        }
+        let n = usize::from(a.ndim);
+        let layout = if a.layout == Layout::C { Layout::C } else { Layout::A };
+        let ty = ArrayType { ndim: a.ndim - 1, layout, ..a };
+        let mut vals = Vals::from_slice(&[addr]);
+        vals.extend_from_slice(&v[2..1 + n]);
+        vals.extend_from_slice(&v[2 + n..1 + 2 * n]);
+        vals.push(v[1 + 2 * n]);
+        Ok((Type::Array(ty), vals))
+    }
+
+    fn parts(&mut self, index: ExprId) -> R<Option<Vec<Part>>> {
+        let (t, v) = self.expr(index)?;
+        if !self.reachable() {
+            return Ok(None);
+        }
+        let types = match &t {
+            Type::Tuple(items) => items.to_vec(),
+            t => vec![t.clone()],
+        };
+        let mut out = vec![];
+        let mut at = 0;
+        for t in types {
+            match t {
+                Type::Slice { start, stop, step } => {
+                    let mut next = |given: bool| {
+                        given.then(|| {
+                            at += 1;
+                            v[at - 1]
+                        })
+                    };
+                    out.push(Part::Slice(next(start), next(stop), next(step)));
+                }
+                t => {
+                    let n = self.index_value(&(t, Vals::from_slice(&v[at..=at])))?;
+                    at += 1;
+                    out.push(Part::Int(n));
+                }
+            }
+        }
+        Ok(Some(out))
+    }
+
+    pub(crate) fn subscript(&mut self, base: ExprId, index: ExprId) -> R<Typed> {
+        let never = (Type::Never, Vals::new());
+        let v = self.expr(base)?;
+        let a = match &v.0 {
+            Type::Array(a) => *a,
+            Type::Tuple(items) => return self.tuple_subscript(&v, items.len(), index),
+            _ => return Ok(never),
+        };
+        let Some(parts) = self.parts(index)? else { return Ok(never) };
+        let ints = parts.iter().filter(|p| matches!(p, Part::Int(_))).count();
+        if ints == usize::from(a.ndim) {
+            let addr = self.element_addr(a, &v.1, &parts);
+            return Ok(self.load_element(a.dtype, addr));
+        }
+        Ok(self.view(a, &v.1, &parts))
+    }
+
+    fn tuple_subscript(&mut self, v: &Typed, len: usize, index: ExprId) -> R<Typed> {
+        if let ExprKind::Const(Const::Int(n)) = self.hir.exprs[index].kind {
+            let Type::Tuple(items) = &v.0 else { return Err("not a tuple".into()) };
+            let n = if n < 0 { n + len as i64 } else { n } as usize;
+            let at: usize = items[..n].iter().map(|t| crate::emit::flat_tys(t).len()).sum();
+            let k = crate::emit::flat_tys(&items[n]).len();
+            return Ok((items[n].clone(), Vals::from_slice(&v.1[at..at + k])));
+        }
+        let i = self.expr(index)?;
+        if !self.reachable() {
+            return Ok((Type::Never, Vals::new()));
+        }
+        let i = self.index_value(&i)?;
+        let n = self.e.b.iconst(Ty::I64, len as i64);
+        let expr = "((0,) * b)[a]".to_owned();
+        let site = self.e.site(SiteKind::Replay { expr, operands: vec![Type::INT, Type::INT] });
+        let k = self.e.b.checked(Opcode::BoundsCheck, &[i, n], &[i, n], site);
+        self.tuple_item(v, k)
+    }
+
+    fn element_addr(&mut self, a: ArrayType, v: &Vals, parts: &[Part]) -> Value {
+        let mut indices = vec![];
+        for (axis, p) in parts.iter().enumerate() {
+            if let Part::Int(i) = p {
+                let len = Self::shape(a, v, axis);
+                indices.push(self.checked_index(*i, len, axis));
+            }
+        }
+        let mut addr = v[0];
+        for (axis, i) in indices.into_iter().enumerate() {
+            addr = self.offset(addr, a, v, axis, i);
+        }
+        addr
+    }
+
+    /// A view: integers drop an axis, slices keep one.
+    fn view(&mut self, a: ArrayType, v: &Vals, parts: &[Part]) -> Typed {
+        let n = usize::from(a.ndim);
+        let mut addr = v[0];
+        let mut shape = vec![];
+        let mut strides = vec![];
+        let mut contiguous = a.layout == Layout::C;
+        let mut sliced = false;
+        for axis in 0..n {
+            let len = Self::shape(a, v, axis);
+            match parts.get(axis) {
+                Some(Part::Int(i)) => {
+                    contiguous &= !sliced;
+                    let i = self.checked_index(*i, len, axis);
+                    addr = self.offset(addr, a, v, axis, i);
+                }
+                Some(Part::Slice(start, stop, step)) => {
+                    contiguous &= !sliced && step.is_none();
+                    sliced = true;
+                    let (first, count, step) = self.slice_bounds(*start, *stop, *step, len);
+                    let stride = self.stride(a, v, axis);
+                    let off = self.e.b.op(Opcode::Imul, &[first, stride]);
+                    addr = self.e.b.op(Opcode::Iadd, &[addr, off]);
+                    shape.push(count);
+                    strides.push(match step {
+                        Some(s) => self.e.b.op(Opcode::Imul, &[stride, s]),
+                        None => stride,
+                    });
+                }
+                None => {
+                    shape.push(len);
+                    strides.push(self.stride(a, v, axis));
+                }
+            }
+        }
+        let layout = if contiguous { Layout::C } else { Layout::A };
+        let ty = ArrayType { ndim: shape.len() as u8, layout, ..a };
+        let mut vals = Vals::from_slice(&[addr]);
+        vals.extend(shape);
+        vals.extend(strides);
+        vals.push(v[1 + 2 * n]);
+        (Type::Array(ty), vals)
+    }
+
+    /// `slice.indices(len)`: first index and count, and the step if one is given.
+    fn slice_bounds(
+        &mut self,
+        start: Option<Value>,
+        stop: Option<Value>,
+        step: Option<Value>,
+        len: Value,
+    ) -> (Value, Value, Option<Value>) {
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let one = self.e.b.iconst(Ty::I64, 1);
+        let minus = self.e.b.iconst(Ty::I64, -1);
+        if let Some(s) = step {
+            let ok = self.e.b.icmp(IntCC::Ne, s, zero);
+            let v = Vals::from_slice(&[s]);
+            self.e.replay_unless(ok, "np.empty(1)[::a]", &[(Scalar::PyInt, &v)]);
+        }
+        // bounds for a negative step are one lower
+        let (low, high) = match step {
+            None => (zero, len),
+            Some(s) => {
+                let down = self.e.b.icmp(IntCC::Slt, s, zero);
+                let low = self.e.b.select(down, minus, zero);
+                let last = self.e.b.op(Opcode::Isub, &[len, one]);
+                (low, self.e.b.select(down, last, len))
+            }
+        };
+        let mut clamp = |x: Value| {
+            let neg = self.e.b.icmp(IntCC::Slt, x, zero);
+            let wrapped = self.e.b.op(Opcode::Iadd, &[x, len]);
+            let x = self.e.b.select(neg, wrapped, x);
+            let x = self.e.b.op(Opcode::Smax, &[x, low]);
+            self.e.b.op(Opcode::Smin, &[x, high])
+        };
+        let given_start = start.map(&mut clamp);
+        let given_stop = stop.map(&mut clamp);
+        match step {
+            None => {
+                let first = given_start.unwrap_or(zero);
+                let last = given_stop.unwrap_or(len);
+                let n = self.e.b.op(Opcode::Isub, &[last, first]);
+                (first, self.e.b.op(Opcode::Smax, &[n, zero]), None)
+            }
+            Some(s) => {
+                let down = self.e.b.icmp(IntCC::Slt, s, zero);
+                let first = given_start.unwrap_or_else(|| self.e.b.select(down, high, low));
+                let last = given_stop.unwrap_or_else(|| self.e.b.select(down, low, high));
+                let n = self.range_len(&Vals::from_slice(&[first, last, s]));
+                (first, n, Some(s))
+            }
+        }
+    }
+
+    /// The element that an index of integers names.
+    pub(crate) fn place(&mut self, v: &Typed, index: ExprId) -> R<Option<Place>> {
+        let Type::Array(a) = v.0 else { return Ok(None) };
+        let Some(parts) = self.parts(index)? else { return Ok(None) };
+        let addr = self.element_addr(a, &v.1, &parts);
+        Ok(Some(Place { addr, dtype: a.dtype }))
+    }
+
+    pub(crate) fn load_place(&mut self, p: &Option<Place>) -> R<Typed> {
+        Ok(match p {
+            Some(p) => self.load_element(p.dtype, p.addr),
+            None => (Type::Never, Vals::new()),
+        })
+    }
+
+    pub(crate) fn store_place(&mut self, base: ExprId, p: &Option<Place>, v: Typed) -> R<()> {
+        let Some(p) = p else { return Ok(()) };
+        let dtype = p.dtype;
+        let machine = self.split(&v, |f, s, v| {
+            let vals = arith::store(&mut f.e, dtype, (s, &v)).ok_or("a store that is not supported")?;
+            Ok((Type::np(dtype), vals))
+        })?;
+        if !self.reachable() {
+            return Ok(());
+        }
+        let size = dtype.component().size() as i32;
+        for (i, &x) in machine.1.iter().enumerate() {
+            self.e.b.store(x, p.addr, i as i32 * size, Region::Any);
+        }
+        if !self.is_fresh(base) {
+            self.effect();
+        }
+        Ok(())
+    }
+
+    fn is_fresh(&self, base: ExprId) -> bool {
+        match &self.hir.exprs[base].kind {
+            ExprKind::Name(Name::Local(l)) => self.fresh.contains(l),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn store_subscript(&mut self, base: ExprId, index: ExprId, v: Typed) -> R<()> {
+        if v.0 == Type::Never {
+            return Ok(());
+        }
+        let array = self.expr(base)?;
+        let place = self.place(&array, index)?;
+        if !self.reachable() {
+            return Ok(());
+        }
+        self.store_place(base, &place, v)
+    }
+
+    pub(crate) fn unpack_array(&mut self, v: &Typed, n: usize) -> R<Vec<Typed>> {
+        let Type::Array(a) = v.0 else { return Err("not an array".into()) };
+        let want = self.e.b.iconst(Ty::I64, n as i64);
+        let len = Self::shape(a, &v.1, 0);
+        let ok = self.e.b.icmp(IntCC::Eq, len, want);
+        let names: Vec<String> = (0..n).map(|i| format!("x{i}")).collect();
+        let expr = format!("(lambda: exec('{}, = [0] * ' + str(a)))()", names.join(", "));
+        self.e.replay_unless(ok, &expr, &[(Scalar::PyInt, &Vals::from_slice(&[len]))]);
+        (0..n)
+            .map(|k| {
+                let k = self.e.b.iconst(Ty::I64, k as i64);
+                self.array_item(a, &v.1, k)
+            })
+            .collect()
+    }
+
+    pub(crate) fn array_attribute(&mut self, v: &Typed, name: &str, ty: Type) -> R<Typed> {
+        let Type::Array(a) = v.0 else { return Err("not an array".into()) };
+        let n = usize::from(a.ndim);
+        let item = i64::from(a.dtype.size());
+        let int = |x: Value| Ok((Type::INT, Vals::from_slice(&[x])));
+        match name {
+            "shape" => Ok((ty, Vals::from_slice(&v.1[1..1 + n]))),
+            "strides" => Ok((ty, Vals::from_slice(&v.1[1 + n..1 + 2 * n]))),
+            "ndim" => int(self.e.b.iconst(Ty::I64, n as i64)),
+            "itemsize" => int(self.e.b.iconst(Ty::I64, item)),
+            "size" | "nbytes" => {
+                let start = if name == "size" { 1 } else { item };
+                let mut x = self.e.b.iconst(Ty::I64, start);
+                for axis in 0..n {
+                    x = self.e.b.op(Opcode::Imul, &[x, v.1[1 + axis]]);
+                }
+                int(x)
+            }
+            "dtype" => Ok((ty, Vals::new())),
+            "T" => {
+                let mut vals = Vals::from_slice(&v.1[..1]);
+                vals.extend(v.1[1..1 + n].iter().rev().copied());
+                vals.extend(v.1[1 + n..1 + 2 * n].iter().rev().copied());
+                vals.push(v.1[1 + 2 * n]);
+                Ok((ty, vals))
+            }
+            _ => Err(format!("attribute {name}")),
+        }
+    }
+
+    /// `np.zeros(shape)` and its like; the shape's values are i64.
+    pub(crate) fn allocate(&mut self, dtype: DType, shape: &[Value], zeroed: bool) -> Typed {
+        let n = shape.len();
+        let slot = self.e.b.create_slot((8 * (n + 2)).max(16) as u32, false);
+        let base = self.e.b.slot_addr(slot);
+        for (i, &s) in shape.iter().enumerate() {
+            self.e.b.store(s, base, 8 * i as i32, Region::Stack);
+        }
+        let sixteen = self.e.b.iconst(Ty::I64, 8 * n as i64);
+        let out = self.e.b.op(Opcode::Iadd, &[base, sixteen]);
+        let d = self.e.b.iconst(Ty::I64, dtype as i64);
+        let nd = self.e.b.iconst(Ty::I64, n as i64);
+        let z = self.e.b.iconst(Ty::I64, i64::from(zeroed));
+        self.e.helper_fallible("array_new", &[d, nd, base, z, out]);
+        let data = self.e.b.load(Ty::I64, out, 0, Region::Any);
+        let owner = self.e.b.load(Ty::I64, out, 8, Region::Any);
+        self.hold_new(owner);
+        let mut strides = vec![self.e.b.iconst(Ty::I64, i64::from(dtype.size())); n];
+        for axis in (0..n.saturating_sub(1)).rev() {
+            strides[axis] = self.e.b.op(Opcode::Imul, &[strides[axis + 1], shape[axis + 1]]);
+        }
+        let mut vals = Vals::from_slice(&[data]);
+        vals.extend_from_slice(shape);
+        vals.extend(strides);
+        vals.push(owner);
+        (Type::array(dtype, n as u8, Layout::C), vals)
+    }
+
+    /// Writes 1 to every element of a fresh C-contiguous array.
+    pub(crate) fn fill_ones(&mut self, v: &Typed) -> R<()> {
+        let Type::Array(a) = v.0 else { return Err("not an array".into()) };
+        let mut n = self.e.b.iconst(Ty::I64, 1);
+        for axis in 0..usize::from(a.ndim) {
+            n = self.e.b.op(Opcode::Imul, &[n, v.1[1 + axis]]);
+        }
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let one = self.e.b.iconst(Ty::I64, 1);
+        let enter = self.e.b.icmp(IntCC::Slt, zero, n);
+        let state = self.state();
+        let head = self.e.b.create_block();
+        let done = self.e.b.create_block();
+        self.e.b.br(enter, (head, &[zero]), (done, &[]));
+        self.start(head, state.clone());
+        let i = self.e.b.func.append_param(head, Ty::I64);
+        let size = self.e.b.iconst(Ty::I64, i64::from(a.dtype.size()));
+        let off = self.e.b.op(Opcode::Imul, &[i, size]);
+        let addr = self.e.b.op(Opcode::Iadd, &[v.1[0], off]);
+        let comp = a.dtype.component();
+        let tys = carrier_tys(Scalar::Np(a.dtype).carrier());
+        for (k, &t) in tys.iter().enumerate() {
+            let unit = i64::from(k == 0);
+            let x = if comp.kind() == Kind::Float {
+                self.e.b.fconst(t, unit as f64)
+            } else {
+                self.e.b.iconst(t, unit)
+            };
+            self.e.b.store(x, addr, k as i32 * comp.size() as i32, Region::Any);
+        }
+        let next = self.e.b.op(Opcode::Iadd, &[i, one]);
+        let again = self.e.b.icmp(IntCC::Slt, next, n);
+        self.e.b.br(again, (head, &[next]), (done, &[]));
+        self.start(done, state);
+        Ok(())
+    }
+}

@@ -1,0 +1,449 @@
+//! Expressions.
+
+use cranelift_entity::EntityRef;
+use numlift_mir::{IntCC, Opcode, Ty, Value};
+use numlift_runtime::SiteKind;
+use numlift_syntax::hir::{BinOp, BoolOp, CmpOp, Const, ExprId, ExprKind, LocalId, Name, UnaryOp};
+use numlift_typeck::operators;
+use numlift_types::{Carrier, Scalar, Type};
+
+use super::{FnLower, IsBound, Pending, R, Typed};
+use crate::arith;
+use crate::emit::{Vals, flat_tys};
+
+impl FnLower<'_, '_> {
+    pub(crate) fn expr(&mut self, id: ExprId) -> R<Typed> {
+        let hir = self.hir.clone();
+        let e = &hir.exprs[id];
+        if !self.reachable() {
+            return Ok((Type::Never, Vals::new()));
+        }
+        self.e.b.set_line(e.line);
+        match &e.kind {
+            ExprKind::Const(c) => Ok(self.constant(c)),
+            ExprKind::Name(Name::Local(l)) => self.read_local(*l),
+            ExprKind::Name(Name::Free(n)) => {
+                if let Some(i) = self.inst.tables.captures.iter().position(|(c, _)| c == n) {
+                    return Ok(self.captures[i].clone());
+                }
+                self.hidden_or_const(id)
+            }
+            ExprKind::Name(Name::Global(_)) => self.hidden_or_const(id),
+            ExprKind::Binary(op, a, b) => {
+                let a = self.expr(*a)?;
+                let b = self.expr(*b)?;
+                self.e.b.set_line(e.line);
+                self.binary(*op, &a, &b)
+            }
+            ExprKind::Unary(UnaryOp::Not, a) => {
+                let c = self.truth(*a)?;
+                let c = self.e.not(c);
+                Ok((Type::BOOL, Vals::from_slice(&[c])))
+            }
+            ExprKind::Unary(op, a) => {
+                let v = self.expr(*a)?;
+                let op = *op;
+                self.number(&v, |f, s, v| {
+                    let ty = operators::unary(op, s).ok_or("unary operator")?;
+                    Ok((Type::Scalar(ty), arith::unary(&mut f.e, op, (s, &v))))
+                })
+            }
+            ExprKind::Bool(op, items) => self.bool_op(*op, items),
+            ExprKind::Compare(first, rest) => self.compare_chain(id, *first, rest),
+            ExprKind::If { test, then, other } => {
+                let (yes, no) = self.condition(*test)?;
+                let mut ends = vec![];
+                for (side, x) in [(yes, *then), (no, *other)] {
+                    self.merge(side)?;
+                    let v = self.expr(x)?;
+                    ends.extend(self.suspend(Some(v)));
+                }
+                self.merged_value(ends)
+            }
+            ExprKind::Call { func, args } => self.call(id, *func, args),
+            ExprKind::Attribute(base, name) => self.attribute(id, *base, name),
+            ExprKind::Subscript(base, index) => self.subscript(*base, *index),
+            ExprKind::Slice { start, stop, step } => {
+                let ty = self.ty(id)?;
+                let Type::Slice { start: a, stop: b, step: c } = ty else { return Err("slice".into()) };
+                let mut vals = Vals::new();
+                for (given, part) in [(a, start), (b, stop), (c, step)] {
+                    if let Some(p) = part {
+                        let v = self.expr(*p)?;
+                        if given {
+                            vals.push(self.index_value(&v)?);
+                        }
+                    }
+                }
+                Ok((ty, vals))
+            }
+            ExprKind::Tuple(items) => {
+                let mut types = vec![];
+                let mut vals = Vals::new();
+                for &x in items {
+                    let (t, v) = self.expr(x)?;
+                    types.push(t);
+                    vals.extend(v);
+                }
+                Ok((Type::tuple(types), vals))
+            }
+            ExprKind::Walrus(l, v) => {
+                let v = self.expr(*v)?;
+                if self.reachable() {
+                    self.set_var(*l, v.clone());
+                }
+                Ok(v)
+            }
+            ExprKind::Lambda(n) => Ok((Type::Nested(*n), Vals::new())),
+            ExprKind::List(_) | ExprKind::Starred(_) | ExprKind::Dynamic(_) => Err("a dynamic expression".into()),
+        }
+    }
+
+    fn constant(&mut self, c: &Const) -> Typed {
+        let b = &mut self.e.b;
+        match c {
+            Const::None => (Type::None, Vals::new()),
+            Const::Ellipsis => (Type::Ellipsis, Vals::new()),
+            Const::Bool(x) => (Type::BOOL, Vals::from_slice(&[b.iconst(Ty::I8, i64::from(*x))])),
+            Const::Int(n) => (Type::INT, Vals::from_slice(&[b.iconst(Ty::I64, *n)])),
+            Const::Float(x) => (Type::FLOAT, Vals::from_slice(&[b.fconst(Ty::F64, *x)])),
+            Const::Complex(x) => {
+                let re = b.fconst(Ty::F64, 0.0);
+                let im = b.fconst(Ty::F64, *x);
+                (Type::COMPLEX, Vals::from_slice(&[re, im]))
+            }
+            Const::Str(s) => (Type::Str(s.as_str().into()), Vals::new()),
+            Const::BigInt(_) | Const::Bytes(_) => (Type::Never, Vals::new()),
+        }
+    }
+
+    /// Hidden argument values start at slot `index` of `ctx.hidden`.
+    pub(crate) fn hidden(&mut self, index: u32, ty: &Type) -> Typed {
+        let base = self.e.b.push(Opcode::ObjectAddr, Ty::I64, &[], numlift_mir::Imm::Int(-1), &[Ty::I64]);
+        let base = self.e.b.func.insts[base].results[0];
+        let vals = flat_tys(ty)
+            .into_iter()
+            .enumerate()
+            .map(|(i, t)| self.e.b.load(t, base, 8 * (index as i32 + i as i32), numlift_mir::Region::Any))
+            .collect();
+        (ty.clone(), vals)
+    }
+
+    fn hidden_or_const(&mut self, id: ExprId) -> R<Typed> {
+        let ty = self.ty(id)?;
+        Ok(match self.inst.tables.hidden.get(&id) {
+            Some(&index) => self.hidden(index, &ty),
+            None => (ty, Vals::new()),
+        })
+    }
+
+    /// Reads a variable, or raises `UnboundLocalError`.
+    pub(crate) fn read_local(&mut self, l: LocalId) -> R<Typed> {
+        let var = self.vars[l.index()].clone();
+        let name = &self.hir.locals[l].name;
+        let text = format!("\"cannot access local variable '{name}' where it is not associated with a value\"");
+        let kind = SiteKind::Raise { exc: "UnboundLocalError".into(), args: vec![text], cause_none: false };
+        match var.bound {
+            IsBound::Yes => {}
+            IsBound::No => {
+                let site = self.e.site(kind);
+                self.e.b.fail(&[], site);
+                return Ok((Type::Never, Vals::new()));
+            }
+            IsBound::Flag(c) => self.guard_ok(c, kind, &[]),
+        }
+        Ok((var.ty, var.vals))
+    }
+
+    pub(crate) fn merged_value(&mut self, ends: Vec<Pending>) -> R<Typed> {
+        Ok(self.merge(ends)?.unwrap_or((Type::Never, Vals::new())))
+    }
+
+    /// Applies `f` to each family of a number.
+    pub(crate) fn number(
+        &mut self,
+        v: &Typed,
+        f: impl FnMut(&mut Self, Scalar, Vals) -> R<Typed>,
+    ) -> R<Typed> {
+        if v.0 == Type::Never {
+            return Ok(v.clone());
+        }
+        self.split(v, f)
+    }
+
+    /// A binary operator on numbers of any families.
+    pub(crate) fn binary(&mut self, op: BinOp, a: &Typed, b: &Typed) -> R<Typed> {
+        if a.0 == Type::Never || b.0 == Type::Never || !self.reachable() {
+            return Ok((Type::Never, Vals::new()));
+        }
+        if let (Type::Tuple(x), Type::Tuple(y)) = (&a.0, &b.0) {
+            let ty = Type::tuple(x.iter().chain(y.iter()).cloned());
+            return Ok((ty, a.1.iter().chain(&b.1).copied().collect()));
+        }
+        if let Some(v) = self.float_union(op, a, b) {
+            return Ok(v);
+        }
+        let b = b.clone();
+        self.split(a, |f, s, v| {
+            f.split(&b, |f, t, w| {
+                let ty = operators::binary(op, s, t).ok_or("binary operator")?;
+                Ok((Type::Scalar(ty), arith::binary(&mut f.e, op, (s, &v), (t, &w))))
+            })
+        })
+    }
+
+    /// `+ - *` where one side is a union held as f64 and the other a float: the same machine
+    /// operation for every member, so no branch is needed.
+    fn float_union(&mut self, op: BinOp, a: &Typed, b: &Typed) -> Option<Typed> {
+        let code = match op {
+            BinOp::Add => Opcode::Fadd,
+            BinOp::Sub => Opcode::Fsub,
+            BinOp::Mul => Opcode::Fmul,
+            _ => return None,
+        };
+        let double = |s: &Scalar| matches!(s, Scalar::PyFloat | &Scalar::F64);
+        let wide = |t: &Type| match t {
+            Type::Scalar(s) => double(s),
+            Type::Union(u) => {
+                u.carrier() == Carrier::F64
+                    && u.members().iter().all(|m| double(m) || *m == Scalar::PyInt || *m == Scalar::I64)
+            }
+            _ => false,
+        };
+        let exact = |t: &Type| t.scalars().iter().all(double);
+        if !wide(&a.0) || !wide(&b.0) || !(exact(&a.0) || exact(&b.0)) {
+            return None;
+        }
+        if !matches!(a.0, Type::Union(_)) && !matches!(b.0, Type::Union(_)) {
+            return None;
+        }
+        let mut results = vec![];
+        for &x in a.0.scalars() {
+            for &y in b.0.scalars() {
+                results.push(operators::binary(op, x, y)?);
+            }
+        }
+        results.dedup();
+        let [only] = results.as_slice() else { return None };
+        let v = self.e.b.op(code, &[a.1[0], b.1[0]]);
+        Some((Type::Scalar(*only), Vals::from_slice(&[v])))
+    }
+
+    fn bool_op(&mut self, op: BoolOp, items: &[ExprId]) -> R<Typed> {
+        let mut ends = vec![];
+        for (i, &x) in items.iter().enumerate() {
+            let v = self.expr(x)?;
+            if !self.reachable() {
+                break;
+            }
+            if i + 1 == items.len() {
+                ends.extend(self.suspend(Some(v)));
+                break;
+            }
+            let c = self.truth_of(&v)?;
+            let state = self.state();
+            let (yes, no) = self.branch(c);
+            let (short, go) = if op == BoolOp::And { (no, yes) } else { (yes, no) };
+            self.start(short, state.clone());
+            ends.extend(self.suspend(Some(v)));
+            self.start(go, state);
+        }
+        self.merged_value(ends)
+    }
+
+    /// Lowers a condition to the ends where it is true and where it is false.
+    pub(crate) fn condition(&mut self, id: ExprId) -> R<(Vec<Pending>, Vec<Pending>)> {
+        let hir = self.hir.clone();
+        match &hir.exprs[id].kind {
+            ExprKind::Const(Const::Bool(true) | Const::Int(1)) => {
+                return Ok((self.suspend(None).into_iter().collect(), vec![]));
+            }
+            ExprKind::Unary(UnaryOp::Not, a) => {
+                let (yes, no) = self.condition(*a)?;
+                return Ok((no, yes));
+            }
+            ExprKind::Bool(op, items) => {
+                let mut out = vec![];
+                let mut rest = vec![];
+                for (i, &x) in items.iter().enumerate() {
+                    let (yes, no) = self.condition(x)?;
+                    let (go, short) = if *op == BoolOp::And { (yes, no) } else { (no, yes) };
+                    out.extend(short);
+                    if i + 1 == items.len() {
+                        rest = go;
+                    } else {
+                        self.merge(go)?;
+                        if !self.reachable() {
+                            break;
+                        }
+                    }
+                }
+                return Ok(if *op == BoolOp::And { (rest, out) } else { (out, rest) });
+            }
+            _ => {}
+        }
+        let c = self.truth(id)?;
+        if !self.reachable() {
+            return Ok((vec![], vec![]));
+        }
+        let state = self.state();
+        let (t, f) = self.branch(c);
+        self.start(t, state.clone());
+        let yes = self.suspend(None);
+        self.start(f, state);
+        let no = self.suspend(None);
+        Ok((yes.into_iter().collect(), no.into_iter().collect()))
+    }
+
+    /// Truth of an expression as an i8.
+    pub(crate) fn truth(&mut self, id: ExprId) -> R<Value> {
+        let v = self.expr(id)?;
+        self.truth_of(&v)
+    }
+
+    pub(crate) fn truth_of(&mut self, v: &Typed) -> R<Value> {
+        Ok(match &v.0 {
+            Type::Never => {
+                if !self.reachable() {
+                    let b = self.e.b.create_block();
+                    let state = self.state();
+                    self.start(b, state);
+                    let c = self.e.bool_const(false);
+                    self.e.b.unreachable();
+                    return Ok(c);
+                }
+                self.e.bool_const(false)
+            }
+            Type::None => self.e.bool_const(false),
+            Type::Tuple(items) => self.e.bool_const(!items.is_empty()),
+            Type::Str(s) => self.e.bool_const(!s.is_empty()),
+            Type::Scalar(s) => arith::truth(&mut self.e, (*s, &v.1)),
+            Type::Union(_) => {
+                let r = self.split(v, |f, s, v| {
+                    let c = arith::truth(&mut f.e, (s, &v));
+                    Ok((Type::BOOL, Vals::from_slice(&[c])))
+                })?;
+                r.1[0]
+            }
+            Type::Range => {
+                let n = self.range_len(&v.1);
+                let zero = self.e.b.iconst(Ty::I64, 0);
+                self.e.b.icmp(IntCC::Ne, n, zero)
+            }
+            t => return Err(format!("truth of {t}")),
+        })
+    }
+
+    /// One comparison as an i8.
+    pub(crate) fn compare_values(&mut self, op: CmpOp, a: &Typed, b: &Typed) -> R<Value> {
+        let negated = matches!(op, CmpOp::Ne | CmpOp::IsNot);
+        match (&a.0, &b.0) {
+            (Type::None, Type::None) => return Ok(self.e.bool_const(!negated)),
+            (Type::None, _) | (_, Type::None) => return Ok(self.e.bool_const(negated)),
+            (Type::Str(x), Type::Str(y)) => return Ok(self.e.bool_const((x == y) != negated)),
+            _ => {}
+        }
+        let b = b.clone();
+        let r = self.split(a, |f, s, v| {
+            f.split(&b, |f, t, w| {
+                let c = arith::compare(&mut f.e, op, (s, &v), (t, &w));
+                Ok((Type::BOOL, Vals::from_slice(&[c])))
+            })
+        })?;
+        r.1.first().copied().ok_or_else(|| "comparison".into())
+    }
+
+    fn compare_chain(&mut self, id: ExprId, first: ExprId, rest: &[(CmpOp, ExprId)]) -> R<Typed> {
+        let mut left = self.expr(first)?;
+        let mut ends = vec![];
+        for (i, (op, x)) in rest.iter().enumerate() {
+            let right = self.expr(*x)?;
+            if !self.reachable() || left.0 == Type::Never || right.0 == Type::Never {
+                break;
+            }
+            let result = self.compare_typed(*op, &left, &right)?;
+            if rest.len() == 1 {
+                return Ok(result);
+            }
+            if i + 1 == rest.len() {
+                ends.extend(self.suspend(Some(result)));
+                break;
+            }
+            let c = self.truth_of(&result)?;
+            let state = self.state();
+            let (go, stop) = self.branch(c);
+            self.start(stop, state.clone());
+            ends.extend(self.suspend(Some(result)));
+            self.start(go, state);
+            left = right;
+        }
+        if ends.is_empty() && !self.reachable() {
+            return Ok((Type::Never, Vals::new()));
+        }
+        let _ = id;
+        self.merged_value(ends)
+    }
+
+    /// A comparison with the family of its result.
+    fn compare_typed(&mut self, op: CmpOp, a: &Typed, b: &Typed) -> R<Typed> {
+        if a.0.scalars().is_empty() || b.0.scalars().is_empty() {
+            let c = self.compare_values(op, a, b)?;
+            return Ok((Type::BOOL, Vals::from_slice(&[c])));
+        }
+        let b = b.clone();
+        self.split(a, |f, s, v| {
+            f.split(&b, |f, t, w| {
+                let ty = operators::compare(op, s, t).ok_or("comparison")?;
+                let c = arith::compare(&mut f.e, op, (s, &v), (t, &w));
+                Ok((Type::Scalar(ty), Vals::from_slice(&[c])))
+            })
+        })
+    }
+
+    /// An integer used as an index or bound, as an i64.
+    pub(crate) fn index_value(&mut self, v: &Typed) -> R<Value> {
+        let Type::Scalar(s) = v.0 else { return Err(format!("{} as an index", v.0)) };
+        let unsigned = matches!(s.dtype().kind(), numlift_types::Kind::Unsigned | numlift_types::Kind::Bool);
+        let op = if unsigned { Opcode::Zext } else { Opcode::Sext };
+        let x = self.e.b.convert(op, Ty::I64, v.1[0]);
+        if s.dtype() == numlift_types::DType::U64 {
+            // beyond int64: the interpreter reports it
+            let zero = self.e.b.iconst(Ty::I64, 0);
+            let ok = self.e.b.icmp(IntCC::Sge, x, zero);
+            self.e.exit_unless(ok, numlift_runtime::ExitReason::Recheck);
+        }
+        Ok(x)
+    }
+
+    fn attribute(&mut self, id: ExprId, base: ExprId, name: &str) -> R<Typed> {
+        let ty = self.ty(id)?;
+        let base_ty = self.ty(base)?;
+        if matches!(base_ty, Type::Known(_) | Type::DType(_)) {
+            if name == "itemsize"
+                && let Type::DType(d) = base_ty
+            {
+                let n = self.e.b.iconst(Ty::I64, i64::from(d.size()));
+                return Ok((Type::INT, Vals::from_slice(&[n])));
+            }
+            return self.hidden_or_const(id);
+        }
+        let v = self.expr(base)?;
+        match &v.0 {
+            Type::Array(_) => self.array_attribute(&v, name, ty),
+            Type::Scalar(s) => {
+                let complex = v.1.len() == 2;
+                let vals = match (name, complex) {
+                    ("real", true) => Vals::from_slice(&v.1[..1]),
+                    ("imag", true) => Vals::from_slice(&v.1[1..]),
+                    ("real", false) if *s == Scalar::PyBool => {
+                        Vals::from_slice(&[self.e.b.convert(Opcode::Zext, Ty::I64, v.1[0])])
+                    }
+                    ("real", false) => v.1.clone(),
+                    _ => flat_tys(&ty).into_iter().map(|t| self.zero(t)).collect(),
+                };
+                Ok((ty, vals))
+            }
+            _ => Ok((Type::Never, Vals::new())),
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! Loops, in rotated form: the test is at the bottom, and once before the loop.
+
+use std::collections::HashSet;
+
+use cranelift_entity::EntityRef;
+use numlift_mir::{Block, IntCC, Opcode, Ty, Value};
+use numlift_runtime::SiteKind;
+use numlift_syntax::hir::{self, ExprId, ExprKind, LocalId, StmtId, Target};
+use numlift_typeck::{Call, VarTy};
+use numlift_types::{ArrayType, Scalar, Type};
+
+use super::{FnLower, LoopState, R, Typed, scan};
+use crate::emit::{Vals, flat_tys};
+
+/// What a `for` iterates over, evaluated.
+pub(crate) enum Iter {
+    /// start, stop, step, and the step if it is constant
+    Range { start: Value, stop: Value, step: Value, constant: Option<i64> },
+    Array(ArrayType, Vals),
+    Tuple(Typed),
+    Enumerate(Value, Box<Iter>),
+    Zip(Vec<Iter>),
+    Reversed(Box<Iter>),
+}
+
+/// Head of a loop: the block and which variables are its parameters.
+struct Head {
+    block: Block,
+    params: Vec<(usize, VarTy)>,
+}
+
+impl FnLower<'_, '_> {
+    /// The head block: first `extra` parameters, then the variables assigned in the loop, then the effects flag.
+    fn head(&mut self, id: StmtId, assigned: &HashSet<LocalId>) -> R<Head> {
+        let types = self.inst.tables.loops.get(&id).cloned().ok_or("a loop was not typed")?;
+        let mut params: Vec<(usize, VarTy)> = assigned
+            .iter()
+            .chain(&self.walrus)
+            .map(|l| l.index())
+            .filter_map(|i| types.get(i).map(|t| (i, t.clone())))
+            .collect();
+        params.sort_by_key(|(i, _)| *i);
+        params.dedup_by_key(|(i, _)| *i);
+        Ok(Head { block: self.e.b.create_block(), params })
+    }
+
+    fn head_args(&mut self, head: &Head, extra: &[Value]) -> R<Vec<Value>> {
+        let mut args = extra.to_vec();
+        for (i, t) in &head.params {
+            let var = self.vars[*i].clone();
+            args.extend(self.convert_var(&var, t)?);
+        }
+        args.push(self.e.effects);
+        Ok(args)
+    }
+
+    fn jump_head(&mut self, head: &Head, extra: &[Value]) -> R<()> {
+        let args = self.head_args(head, extra)?;
+        self.e.b.jump(head.block, &args);
+        Ok(())
+    }
+
+    /// Starts the head block; gives its extra parameters.
+    fn start_head(&mut self, head: &Head, extra: &[Ty]) -> Vec<Value> {
+        self.e.b.switch_to(head.block);
+        let out = extra.iter().map(|&t| self.e.b.func.append_param(head.block, t)).collect();
+        for (i, t) in &head.params {
+            self.vars[*i] = self.param_var(head.block, t);
+        }
+        self.e.effects = self.e.b.func.append_param(head.block, Ty::I8);
+        out
+    }
+
+    fn safepoint(&mut self) {
+        let site = self.e.site(SiteKind::Helper);
+        self.e.b.safepoint(site);
+    }
+
+    pub(crate) fn while_loop(
+        &mut self,
+        id: StmtId,
+        test: ExprId,
+        body: &hir::Block,
+        orelse: &hir::Block,
+    ) -> R<()> {
+        let hir = self.hir.clone();
+        let assigned = scan::assigned_in(&hir, body);
+        let head = self.head(id, &assigned)?;
+        // The test sees the variables in the form the loop keeps them in.
+        self.normalise(&head)?;
+        let (yes, mut exits) = self.condition(test)?;
+        self.merge(yes)?;
+        if self.reachable() {
+            self.jump_head(&head, &[])?;
+            self.start_head(&head, &[]);
+            self.loops.push(LoopState::default());
+            self.block(body)?;
+            let mut l = self.loops.pop().unwrap_or_default();
+            l.continues.extend(self.suspend(None));
+            self.merge(l.continues)?;
+            if self.reachable() {
+                self.e.b.set_line(hir.stmts[id].line);
+                self.safepoint();
+                self.normalise(&head)?;
+                let (again, done) = self.condition(test)?;
+                exits.extend(done);
+                self.merge(again)?;
+                if self.reachable() {
+                    self.jump_head(&head, &[])?;
+                }
+            }
+            self.merge(exits)?;
+            self.block(orelse)?;
+            l.breaks.extend(self.suspend(None));
+            self.merge(l.breaks)?;
+        } else {
+            self.merge(exits)?;
+            self.block(orelse)?;
+        }
+        Ok(())
+    }
+
+    /// Brings the loop's variables into the types of its head, in place.
+    fn normalise(&mut self, head: &Head) -> R<()> {
+        for (i, t) in &head.params {
+            let var = self.vars[*i].clone();
+            let mut vals = self.convert_var(&var, t)?;
+            let bound = match t.bound {
+                numlift_typeck::Bound::No => super::IsBound::No,
+                numlift_typeck::Bound::Yes => super::IsBound::Yes,
+                numlift_typeck::Bound::Maybe => match vals.pop() {
+                    Some(f) => super::IsBound::Flag(f),
+                    None => super::IsBound::No,
+                },
+            };
+            self.vars[*i] = super::Var { ty: t.ty.clone(), vals, bound };
+        }
+        Ok(())
+    }
+
+    pub(crate) fn for_loop(
+        &mut self,
+        id: StmtId,
+        target: &Target,
+        iter: ExprId,
+        body: &hir::Block,
+        orelse: &hir::Block,
+    ) -> R<()> {
+        let it = self.iter(iter)?;
+        if !self.reachable() {
+            return Ok(());
+        }
+        let hir = self.hir.clone();
+        let mut assigned = scan::assigned_in(&hir, body);
+        scan::add_target(target, &mut assigned);
+        let head = self.head(id, &assigned)?;
+        let one = self.e.b.iconst(Ty::I64, 1);
+        // `i < stop` counting by one; other steps run to the last value, which cannot overflow.
+        let (first, limit, step, unit) = match &it {
+            Iter::Range { start, stop, constant: Some(1), .. } => (*start, *stop, one, true),
+            Iter::Range { start, step, .. } => {
+                let vals = self.range_vals(&it);
+                let last = self.range_last(&vals);
+                (*start, last, *step, false)
+            }
+            other => {
+                let n = self.iter_len(other);
+                (self.e.b.iconst(Ty::I64, 0), n, one, true)
+            }
+        };
+        let enter = match &it {
+            Iter::Range { constant: Some(1), .. } => self.e.b.icmp(IntCC::Slt, first, limit),
+            Iter::Range { .. } => {
+                let vals = self.range_vals(&it);
+                self.range_nonempty(&vals)
+            }
+            _ => self.e.b.icmp(IntCC::Slt, first, limit),
+        };
+        let state = self.state();
+        let (go, skip) = self.branch(enter);
+        self.start(skip, state.clone());
+        let mut exits: Vec<_> = self.suspend(None).into_iter().collect();
+        self.start(go, state);
+        self.jump_head(&head, &[first])?;
+        let i = self.start_head(&head, &[Ty::I64])[0];
+        let item = match &it {
+            Iter::Range { .. } => (Type::INT, Vals::from_slice(&[i])),
+            other => self.iter_item(other, i)?,
+        };
+        self.assign(target, item)?;
+        self.loops.push(LoopState::default());
+        self.block(body)?;
+        let mut l = self.loops.pop().unwrap_or_default();
+        l.continues.extend(self.suspend(None));
+        self.merge(l.continues)?;
+        if self.reachable() {
+            self.e.b.set_line(hir.stmts[id].line);
+            self.safepoint();
+            let next = self.e.b.op(Opcode::Iadd, &[i, step]);
+            let cc = if unit { IntCC::Slt } else { IntCC::Ne };
+            let again = self.e.b.icmp(cc, if unit { next } else { i }, limit);
+            let state = self.state();
+            let (more, done) = self.branch(again);
+            self.start(done, state.clone());
+            exits.extend(self.suspend(None));
+            self.start(more, state);
+            self.jump_head(&head, &[next])?;
+        }
+        self.merge(exits)?;
+        self.block(orelse)?;
+        l.breaks.extend(self.suspend(None));
+        self.merge(l.breaks)?;
+        Ok(())
+    }
+
+    // -- iterables ----------------------------------------------------------------------------
+
+    fn iter(&mut self, id: ExprId) -> R<Iter> {
+        use numlift_builtins::Kind;
+        let hir = self.hir.clone();
+        if let (ExprKind::Call { args, .. }, Some(Call::Builtin(row))) =
+            (&hir.exprs[id].kind, self.inst.tables.calls.get(&id))
+        {
+            let plain: Vec<ExprId> = args.iter().filter(|a| a.name.is_none()).map(|a| a.value).collect();
+            match row.kind {
+                Kind::Enumerate => {
+                    let inner = self.iter(plain[0])?;
+                    let named = args.iter().find(|a| a.name.is_some()).map(|a| a.value);
+                    let start = match named.or(plain.get(1).copied()) {
+                        Some(s) => {
+                            let v = self.expr(s)?;
+                            self.index_value(&v)?
+                        }
+                        None => self.e.b.iconst(Ty::I64, 0),
+                    };
+                    return Ok(Iter::Enumerate(start, Box::new(inner)));
+                }
+                Kind::Zip => {
+                    let items = plain.iter().map(|&x| self.iter(x)).collect::<R<Vec<_>>>()?;
+                    return Ok(Iter::Zip(items));
+                }
+                Kind::Reversed => {
+                    let inner = self.iter(plain[0])?;
+                    return Ok(Iter::Reversed(Box::new(inner)));
+                }
+                _ => {}
+            }
+        }
+        let step = match &hir.exprs[id].kind {
+            ExprKind::Call { args, .. } if args.len() == 3 => match hir.exprs[args[2].value].kind {
+                ExprKind::Const(hir::Const::Int(n)) => Some(n),
+                _ => None,
+            },
+            ExprKind::Call { .. } => Some(1),
+            _ => None,
+        };
+        let v = self.expr(id)?;
+        match &v.0 {
+            Type::Range => Ok(Iter::Range { start: v.1[0], stop: v.1[1], step: v.1[2], constant: step }),
+            Type::Array(a) => Ok(Iter::Array(*a, v.1.clone())),
+            Type::Tuple(_) => Ok(Iter::Tuple(v)),
+            Type::Never => Ok(Iter::Tuple((Type::tuple([]), Vals::new()))),
+            t => Err(format!("iteration over {t}")),
+        }
+    }
+
+    fn range_vals(&self, it: &Iter) -> Vals {
+        match it {
+            Iter::Range { start, stop, step, .. } => Vals::from_slice(&[*start, *stop, *step]),
+            _ => Vals::new(),
+        }
+    }
+
+    fn range_nonempty(&mut self, r: &Vals) -> Value {
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let up = self.e.b.icmp(IntCC::Sgt, r[2], zero);
+        let lt = self.e.b.icmp(IntCC::Slt, r[0], r[1]);
+        let gt = self.e.b.icmp(IntCC::Sgt, r[0], r[1]);
+        self.e.b.select(up, lt, gt)
+    }
+
+    /// Number of steps after the first item of a non-empty range (unsigned, exact).
+    fn range_steps(&mut self, r: &Vals) -> Value {
+        let one = self.e.b.iconst(Ty::I64, 1);
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let up = self.e.b.icmp(IntCC::Sgt, r[2], zero);
+        let diff_up = self.e.b.op(Opcode::Isub, &[r[1], r[0]]);
+        let diff_down = self.e.b.op(Opcode::Isub, &[r[0], r[1]]);
+        let diff = self.e.b.select(up, diff_up, diff_down);
+        let neg = self.e.b.op(Opcode::Ineg, &[r[2]]);
+        let size = self.e.b.select(up, r[2], neg);
+        // an empty range with step 0 cannot occur; keep the division defined all the same
+        let is_zero = self.e.b.icmp(IntCC::Eq, size, zero);
+        let size = self.e.b.select(is_zero, one, size);
+        let span = self.e.b.op(Opcode::Isub, &[diff, one]);
+        self.e.b.op(Opcode::Udiv, &[span, size])
+    }
+
+    fn range_last(&mut self, r: &Vals) -> Value {
+        let n = self.range_steps(r);
+        let d = self.e.b.op(Opcode::Imul, &[n, r[2]]);
+        self.e.b.op(Opcode::Iadd, &[r[0], d])
+    }
+
+    pub(crate) fn range_len(&mut self, r: &Vals) -> Value {
+        let n = self.range_steps(r);
+        let one = self.e.b.iconst(Ty::I64, 1);
+        let n = self.e.b.op(Opcode::Iadd, &[n, one]);
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let some = self.range_nonempty(r);
+        self.e.b.select(some, n, zero)
+    }
+
+    fn iter_len(&mut self, it: &Iter) -> Value {
+        match it {
+            Iter::Range { .. } => {
+                let r = self.range_vals(it);
+                self.range_len(&r)
+            }
+            Iter::Array(_, vals) => vals[1],
+            Iter::Tuple((t, _)) => {
+                let n = if let Type::Tuple(items) = t { items.len() } else { 0 };
+                self.e.b.iconst(Ty::I64, n as i64)
+            }
+            Iter::Enumerate(_, inner) | Iter::Reversed(inner) => self.iter_len(inner),
+            Iter::Zip(items) => {
+                let lens: Vec<Value> = items.iter().map(|i| self.iter_len(i)).collect();
+                let mut n = lens[0];
+                for &m in &lens[1..] {
+                    n = self.e.b.op(Opcode::Smin, &[n, m]);
+                }
+                n
+            }
+        }
+    }
+
+    /// Item number `k`, which is in range.
+    fn iter_item(&mut self, it: &Iter, k: Value) -> R<Typed> {
+        match it {
+            Iter::Range { start, step, .. } => {
+                let d = self.e.b.op(Opcode::Imul, &[k, *step]);
+                let v = self.e.b.op(Opcode::Iadd, &[*start, d]);
+                Ok((Type::INT, Vals::from_slice(&[v])))
+            }
+            Iter::Array(a, vals) => self.array_item(*a, vals, k),
+            Iter::Tuple(t) => self.tuple_item(t, k),
+            Iter::Enumerate(start, inner) => {
+                let item = self.iter_item(inner, k)?;
+                let n = self.e.int_op(Opcode::IaddChk, Opcode::Iadd, *start, k);
+                let mut vals = Vals::from_slice(&[n]);
+                vals.extend(item.1);
+                Ok((Type::tuple([Type::INT, item.0]), vals))
+            }
+            Iter::Zip(items) => {
+                let mut types = vec![];
+                let mut vals = Vals::new();
+                for i in items {
+                    let (t, v) = self.iter_item(i, k)?;
+                    types.push(t);
+                    vals.extend(v);
+                }
+                Ok((Type::tuple(types), vals))
+            }
+            Iter::Reversed(inner) => {
+                let n = self.iter_len(inner);
+                let one = self.e.b.iconst(Ty::I64, 1);
+                let last = self.e.b.op(Opcode::Isub, &[n, one]);
+                let k = self.e.b.op(Opcode::Isub, &[last, k]);
+                self.iter_item(inner, k)
+            }
+        }
+    }
+
+    /// Item `k` (in range) of a tuple whose items have one type: through the stack.
+    pub(crate) fn tuple_item(&mut self, t: &Typed, k: Value) -> R<Typed> {
+        let Type::Tuple(items) = &t.0 else { return Err("not a tuple".into()) };
+        let first = items.first().cloned().unwrap_or(Type::Never);
+        let tys = flat_tys(&first);
+        let width = tys.len();
+        if width == 0 {
+            return Ok((first, Vals::new()));
+        }
+        let slot = self.e.b.create_slot((8 * t.1.len()) as u32, false);
+        let base = self.e.b.slot_addr(slot);
+        for (i, &v) in t.1.iter().enumerate() {
+            self.e.b.store(v, base, 8 * i as i32, numlift_mir::Region::Stack);
+        }
+        let size = self.e.b.iconst(Ty::I64, 8 * width as i64);
+        let off = self.e.b.op(Opcode::Imul, &[k, size]);
+        let at = self.e.b.op(Opcode::Iadd, &[base, off]);
+        let vals = tys
+            .iter()
+            .enumerate()
+            .map(|(i, &ty)| self.e.b.load(ty, at, 8 * i as i32, numlift_mir::Region::Stack))
+            .collect();
+        Ok((first, vals))
+    }
+
+    /// `range(...)` with its checks.
+    pub(crate) fn range_call(&mut self, args: &[Value]) -> Typed {
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let one = self.e.b.iconst(Ty::I64, 1);
+        let (start, stop, step) = match args {
+            [stop] => (zero, *stop, one),
+            [start, stop] => (*start, *stop, one),
+            [start, stop, step, ..] => (*start, *stop, *step),
+            [] => (zero, zero, one),
+        };
+        if args.len() == 3 {
+            let ok = self.e.b.icmp(IntCC::Ne, step, zero);
+            let v = Vals::from_slice(&[step]);
+            self.e.replay_unless(ok, "range(0, 0, a)", &[(Scalar::PyInt, &v)]);
+        }
+        (Type::Range, Vals::from_slice(&[start, stop, step]))
+    }
+}

@@ -1,0 +1,322 @@
+//! Statements.
+
+use cranelift_entity::EntityRef;
+use numlift_runtime::SiteKind;
+use numlift_syntax::hir::{BinOp, Block, Case, CmpOp, Const, ExprId, ExprKind, Pattern, StmtId, StmtKind, Target};
+use numlift_typeck::{Known, Resolved};
+use numlift_types::Type;
+
+use super::{FnLower, IsBound, R, Typed, Var};
+use crate::emit::{Vals, flat_tys};
+
+impl FnLower<'_, '_> {
+    pub(crate) fn block(&mut self, block: &Block) -> R<()> {
+        for &s in block {
+            if !self.reachable() {
+                break;
+            }
+            self.stmt(s)?;
+        }
+        Ok(())
+    }
+
+    fn stmt(&mut self, id: StmtId) -> R<()> {
+        let hir = self.hir.clone();
+        let stmt = &hir.stmts[id];
+        self.e.b.set_line(stmt.line);
+        match &stmt.kind {
+            StmtKind::Expr(e) => {
+                if !matches!(hir.exprs[*e].kind, ExprKind::Const(_)) {
+                    self.expr(*e)?;
+                }
+            }
+            StmtKind::Assign { targets, value } => {
+                let v = self.expr(*value)?;
+                let tuple = targets.iter().any(|t| matches!(t, Target::Tuple { .. }));
+                if tuple {
+                    // Unpacking may overwrite the variables that hold the arrays: keep them.
+                    for owner in Self::owners_of(&v) {
+                        self.e.helper("py_incref", &[owner]);
+                        self.hold_new(owner);
+                    }
+                }
+                for t in targets {
+                    self.assign(t, v.clone())?;
+                }
+            }
+            StmtKind::AnnAssign { target, value, .. } => {
+                if let Some(v) = value {
+                    let v = self.expr(*v)?;
+                    self.assign(target, v)?;
+                }
+            }
+            StmtKind::AugAssign { target, op, value } => self.aug_assign(target, *op, *value)?,
+            StmtKind::If { test, then, other } => {
+                let (yes, no) = self.condition(*test)?;
+                let mut ends = vec![];
+                self.merge(yes)?;
+                self.block(then)?;
+                ends.extend(self.suspend(None));
+                self.merge(no)?;
+                self.block(other)?;
+                ends.extend(self.suspend(None));
+                self.merge(ends)?;
+            }
+            StmtKind::While { test, body, orelse } => self.while_loop(id, *test, body, orelse)?,
+            StmtKind::For { target, iter, body, orelse } => self.for_loop(id, target, *iter, body, orelse)?,
+            StmtKind::Match { subject, cases } => self.match_stmt(*subject, cases)?,
+            StmtKind::Break => {
+                let p = self.suspend(None);
+                if let Some(l) = self.loops.last_mut() {
+                    l.breaks.extend(p);
+                }
+            }
+            StmtKind::Continue => {
+                let p = self.suspend(None);
+                if let Some(l) = self.loops.last_mut() {
+                    l.continues.extend(p);
+                }
+            }
+            StmtKind::Return(value) => {
+                let v = match value {
+                    Some(v) => self.expr(*v)?,
+                    None => (Type::None, Vals::new()),
+                };
+                if self.reachable() {
+                    self.return_value(v)?;
+                }
+            }
+            StmtKind::Assert { test, message } => {
+                if !self.sh.env.optimized() {
+                    let (yes, no) = self.condition(*test)?;
+                    self.merge(no)?;
+                    if self.reachable() {
+                        let args = match message {
+                            Some(m) => vec![self.literal(*m)?],
+                            None => vec![],
+                        };
+                        self.raise("AssertionError", args, false);
+                    }
+                    self.merge(yes)?;
+                }
+            }
+            StmtKind::Raise { exc, cause } => {
+                let e = exc.ok_or("raise without an exception")?;
+                let (class, args) = match &hir.exprs[e].kind {
+                    ExprKind::Call { func, args } => (*func, args.as_slice()),
+                    _ => (e, &[][..]),
+                };
+                let name = match self.ty(class)? {
+                    Type::Known(o) => match self.sh.env.known(o) {
+                        Known::Exception(n) => n,
+                        _ => return Err("raise of something else".into()),
+                    },
+                    _ => return Err("raise of something else".into()),
+                };
+                let args = args.iter().map(|a| self.literal(a.value)).collect::<R<Vec<_>>>()?;
+                self.raise(&name, args, cause.is_some());
+            }
+            StmtKind::Import { module, local, top } => {
+                let path = if *top { module.split('.').next().unwrap_or(module) } else { module };
+                self.import(*local, self.sh.env.module(path));
+            }
+            StmtKind::ImportFrom { module, name, local, .. } => {
+                let r = match self.sh.env.module(module) {
+                    Resolved::Const(Type::Known(m)) => self.sh.env.attr(m, name),
+                    other => other,
+                };
+                self.import(*local, r);
+            }
+            StmtKind::Def { local, nested } => {
+                self.vars[local.index()] =
+                    Var { ty: Type::Nested(*nested), vals: Vals::new(), bound: IsBound::Yes };
+            }
+            StmtKind::Pass => {}
+            StmtKind::Del(_) | StmtKind::Dynamic(_) => return Err("a dynamic statement".into()),
+        }
+        Ok(())
+    }
+
+    fn import(&mut self, local: numlift_syntax::hir::LocalId, r: Resolved) {
+        if let Resolved::Const(ty) = r {
+            self.vars[local.index()] = Var { ty, vals: Vals::new(), bound: IsBound::Yes };
+        }
+    }
+
+    fn raise(&mut self, exc: &str, args: Vec<String>, cause_none: bool) {
+        let site = self.e.site(SiteKind::Raise { exc: exc.to_owned(), args, cause_none });
+        self.e.b.fail(&[], site);
+    }
+
+    /// Python literal of a constant expression.
+    fn literal(&self, e: ExprId) -> R<String> {
+        let ExprKind::Const(c) = &self.hir.exprs[e].kind else { return Err("not a constant".into()) };
+        Ok(match c {
+            Const::None => "None".into(),
+            Const::Ellipsis => "...".into(),
+            Const::Bool(b) => if *b { "True" } else { "False" }.into(),
+            Const::Int(n) => n.to_string(),
+            Const::BigInt(d) => d.clone(),
+            Const::Float(x) => float_literal(*x),
+            Const::Complex(x) => format!("complex(0.0, {})", float_literal(*x)),
+            Const::Str(s) => string_literal(s),
+            Const::Bytes(b) => {
+                let body: String = b.iter().map(|c| format!("\\x{c:02x}")).collect();
+                format!("b\"{body}\"")
+            }
+        })
+    }
+
+    pub(crate) fn assign(&mut self, target: &Target, v: Typed) -> R<()> {
+        if !self.reachable() {
+            return Ok(());
+        }
+        match target {
+            Target::Local(l) => self.set_var(*l, v),
+            Target::Subscript(base, index) => self.store_subscript(*base, *index, v)?,
+            Target::Tuple { items, star: None } => {
+                let parts = self.unpack(&v, items.len())?;
+                for (t, part) in items.iter().zip(parts) {
+                    self.assign(t, part)?;
+                }
+            }
+            _ => return Err("an assignment target that is dynamic".into()),
+        }
+        Ok(())
+    }
+
+    /// Items of a tuple, or of an array of which the length is checked.
+    fn unpack(&mut self, v: &Typed, n: usize) -> R<Vec<Typed>> {
+        match &v.0 {
+            Type::Tuple(items) => {
+                let mut at = 0;
+                Ok(items
+                    .iter()
+                    .map(|t| {
+                        let k = flat_tys(t).len();
+                        at += k;
+                        (t.clone(), Vals::from_slice(&v.1[at - k..at]))
+                    })
+                    .collect())
+            }
+            Type::Array(_) => self.unpack_array(v, n),
+            t => Err(format!("{t} is unpacked")),
+        }
+    }
+
+    fn aug_assign(&mut self, target: &Target, op: BinOp, value: ExprId) -> R<()> {
+        match target {
+            Target::Local(l) => {
+                let old = self.read_local(*l)?;
+                if !self.reachable() {
+                    return Ok(());
+                }
+                let right = self.expr(value)?;
+                let v = self.binary(op, &old, &right)?;
+                self.assign(target, v)
+            }
+            Target::Subscript(base, index) => {
+                let array = self.expr(*base)?;
+                let place = self.place(&array, *index)?;
+                let old = self.load_place(&place)?;
+                let right = self.expr(value)?;
+                let v = self.binary(op, &old, &right)?;
+                if !self.reachable() {
+                    return Ok(());
+                }
+                self.store_place(*base, &place, v)
+            }
+            _ => Err("an augmented assignment that is dynamic".into()),
+        }
+    }
+
+    fn match_stmt(&mut self, subject: ExprId, cases: &[Case]) -> R<()> {
+        let v = self.expr(subject)?;
+        let mut after = vec![];
+        for case in cases {
+            if !self.reachable() {
+                break;
+            }
+            let mut no = self.pattern(&case.pattern, &v)?;
+            if let Some(g) = case.guard {
+                let (yes, not) = self.condition(g)?;
+                no.extend(not);
+                self.merge(yes)?;
+            }
+            self.block(&case.body)?;
+            after.extend(self.suspend(None));
+            self.merge(no)?;
+        }
+        after.extend(self.suspend(None));
+        self.merge(after)?;
+        Ok(())
+    }
+
+    /// Continues where the pattern matches; the ends where it does not are returned.
+    fn pattern(&mut self, p: &Pattern, v: &Typed) -> R<Vec<super::Pending>> {
+        match p {
+            Pattern::Value(e) => {
+                let other = self.expr(*e)?;
+                let c = self.compare_values(CmpOp::Eq, v, &other)?;
+                let state = self.state();
+                let (yes, no) = self.branch(c);
+                self.start(no, state.clone());
+                let end = self.suspend(None);
+                self.start(yes, state);
+                Ok(end.into_iter().collect())
+            }
+            Pattern::Capture(l) => {
+                if let Some(l) = l {
+                    self.set_var(*l, v.clone());
+                }
+                Ok(vec![])
+            }
+            Pattern::As(inner, l) => {
+                let no = self.pattern(inner, v)?;
+                self.set_var(*l, v.clone());
+                Ok(no)
+            }
+            Pattern::Or(items) => {
+                let mut yes = vec![];
+                let mut no = vec![];
+                for (i, p) in items.iter().enumerate() {
+                    no = self.pattern(p, v)?;
+                    yes.extend(self.suspend(None));
+                    if i + 1 < items.len() {
+                        self.merge(std::mem::take(&mut no))?;
+                        if !self.reachable() {
+                            break;
+                        }
+                    }
+                }
+                self.merge(yes)?;
+                Ok(no)
+            }
+            Pattern::Sequence(_) | Pattern::Dynamic(_) => Err("a dynamic pattern".into()),
+        }
+    }
+}
+
+fn float_literal(x: f64) -> String {
+    if x.is_nan() {
+        "float('nan')".into()
+    } else if x.is_infinite() {
+        if x > 0.0 { "float('inf')".into() } else { "float('-inf')".into() }
+    } else {
+        format!("{x:?}")
+    }
+}
+
+fn string_literal(s: &str) -> String {
+    let mut out = String::from("\"");
+    for c in s.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if (c as u32) < 0x20 || c as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
