@@ -1,0 +1,45 @@
+"""The documentation is true: every Python block of it runs, every diagnostic page shows its diagnostic."""
+
+import linecache
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+from harness import FAKE, NumliftFallbackWarning
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+pytestmark = pytest.mark.skipif(FAKE, reason="needs the compiler")
+
+
+def blocks() -> list:
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in FENCE.finditer(text):
+            line = text[: match.start()].count("\n") + 2
+            name = f"{page.relative_to(ROOT)}:{line}"
+            found.append(pytest.param(match[1].strip(), match[2], name, id=name))
+    return found
+
+
+@pytest.mark.parametrize(("info", "source", "name"), blocks())
+def test_block(info: str, source: str, name: str) -> None:
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        exec(compile(source, name, "exec"), {"__name__": "page"})
+    fallbacks = [str(w.message) for w in seen if issubclass(w.category, NumliftFallbackWarning)]
+    if info.startswith("error="):
+        code = info.removeprefix("error=")
+        assert any(code in text for text in fallbacks), f"{code} was not given: {fallbacks}"
+    else:
+        assert not fallbacks, "a block of the documentation runs in the interpreter"
+
+
+def test_every_page_of_a_code_has_its_block() -> None:
+    for page in (ROOT / "docs" / "errors").glob("NL*.md"):
+        assert f"```python error={page.stem}" in page.read_text(), page.name
