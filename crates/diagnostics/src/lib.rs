@@ -1,5 +1,9 @@
 //! Spans, source maps, diagnostics and their renderers.
 
+mod source_map;
+
+pub use source_map::SourceMap;
+
 /// Byte range in a source text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {

@@ -177,12 +177,23 @@ pub enum ExprKind {
     /// `a < b <= c`: first operand, then pairs.
     Compare(ExprId, Vec<(CmpOp, ExprId)>),
     /// `then if test else other`
-    If { test: ExprId, then: ExprId, other: ExprId },
-    Call { func: ExprId, args: Vec<Arg> },
+    If {
+        test: ExprId,
+        then: ExprId,
+        other: ExprId,
+    },
+    Call {
+        func: ExprId,
+        args: Vec<Arg>,
+    },
     Attribute(ExprId, String),
     /// The index is one expression; `a[i, j]` has a `Tuple`.
     Subscript(ExprId, ExprId),
-    Slice { start: Option<ExprId>, stop: Option<ExprId>, step: Option<ExprId> },
+    Slice {
+        start: Option<ExprId>,
+        stop: Option<ExprId>,
+        step: Option<ExprId>,
+    },
     Tuple(Vec<ExprId>),
     List(Vec<ExprId>),
     Starred(ExprId),
@@ -203,7 +214,10 @@ pub enum Target {
     Subscript(ExprId, ExprId),
     Attribute(ExprId, String),
     /// Items; at most one is starred (its index).
-    Tuple { items: Vec<Target>, star: Option<usize> },
+    Tuple {
+        items: Vec<Target>,
+        star: Option<usize>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -230,25 +244,70 @@ pub struct Case {
 pub enum StmtKind {
     Expr(ExprId),
     /// `t1 = t2 = value`, left to right
-    Assign { targets: Vec<Target>, value: ExprId },
+    Assign {
+        targets: Vec<Target>,
+        value: ExprId,
+    },
     /// annotation only: `value` is None
-    AnnAssign { target: Target, annotation: ExprId, value: Option<ExprId> },
-    AugAssign { target: Target, op: BinOp, value: ExprId },
-    If { test: ExprId, then: Block, other: Block },
-    While { test: ExprId, body: Block, orelse: Block },
-    For { target: Target, iter: ExprId, body: Block, orelse: Block },
-    Match { subject: ExprId, cases: Vec<Case> },
+    AnnAssign {
+        target: Target,
+        annotation: ExprId,
+        value: Option<ExprId>,
+    },
+    AugAssign {
+        target: Target,
+        op: BinOp,
+        value: ExprId,
+    },
+    If {
+        test: ExprId,
+        then: Block,
+        other: Block,
+    },
+    While {
+        test: ExprId,
+        body: Block,
+        orelse: Block,
+    },
+    For {
+        target: Target,
+        iter: ExprId,
+        body: Block,
+        orelse: Block,
+    },
+    Match {
+        subject: ExprId,
+        cases: Vec<Case>,
+    },
     Break,
     Continue,
     Return(Option<ExprId>),
-    Assert { test: ExprId, message: Option<ExprId> },
-    Raise { exc: Option<ExprId>, cause: Option<ExprId> },
+    Assert {
+        test: ExprId,
+        message: Option<ExprId>,
+    },
+    Raise {
+        exc: Option<ExprId>,
+        cause: Option<ExprId>,
+    },
     /// `import a.b as c` binds c; `import a.b` binds a: (module path, bound local, whether bound to the top package)
-    Import { module: String, local: LocalId, top: bool },
+    Import {
+        module: String,
+        local: LocalId,
+        top: bool,
+    },
     /// `from module import name as local`
-    ImportFrom { module: String, name: String, local: LocalId, level: u32 },
+    ImportFrom {
+        module: String,
+        name: String,
+        local: LocalId,
+        level: u32,
+    },
     /// nested function: index into `nested`
-    Def { local: LocalId, nested: u32 },
+    Def {
+        local: LocalId,
+        nested: u32,
+    },
     Del(Vec<Target>),
     Pass,
     /// `global` and `nonlocal` declarations carry no code; anything else (try, with, class…): its description.
