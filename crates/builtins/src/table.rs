@@ -3,11 +3,19 @@
 use crate::{Builtin, Fill, Kind, Python, Ret};
 
 const fn row(path: &'static str, kind: Kind) -> Builtin {
-    Builtin { path, kind, effect: false }
+    Builtin {
+        path,
+        kind,
+        effect: false,
+    }
 }
 
 const fn draw(path: &'static str, kind: Kind) -> Builtin {
-    Builtin { path, kind, effect: true }
+    Builtin {
+        path,
+        kind,
+        effect: true,
+    }
 }
 
 /// Functions by canonical path.
@@ -135,5 +143,9 @@ pub const METHODS: &[Builtin] = &[
     row("min", Kind::Boxed(Ret::Element)),
     row("max", Kind::Boxed(Ret::Element)),
     row("copy", Kind::Boxed(Ret::Copy)),
-    Builtin { path: "fill", kind: Kind::Boxed(Ret::None), effect: true },
+    Builtin {
+        path: "fill",
+        kind: Kind::Boxed(Ret::None),
+        effect: true,
+    },
 ];

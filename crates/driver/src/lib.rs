@@ -1,11 +1,12 @@
 //! The compile pipeline: one function on one screen.
 
-use std::time::Duration;
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use numlift_diagnostics::Diagnostic;
 use numlift_runtime::abi::CodeBlob;
 use numlift_runtime::{FrameInfo, SiteData};
-use numlift_typeck::{CallSig, Env, ObjectEntry};
+use numlift_typeck::{CallSig, Env, ObjectEntry, Program};
 use numlift_types::{CodeRef, Type};
 
 /// Options of one compilation.
@@ -45,11 +46,95 @@ pub struct Artifact {
     pub remarks: Vec<(String, u32, String)>,
 }
 
+/// Measures the stages of a pipeline.
+struct Clock {
+    last: Instant,
+    stages: Vec<(&'static str, Duration)>,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { last: Instant::now(), stages: Vec::new() }
+    }
+
+    fn lap(&mut self, stage: &'static str) {
+        let now = Instant::now();
+        self.stages.push((stage, now - self.last));
+        self.last = now;
+    }
+}
+
 /// Compiles `root` for the argument types.
 ///
 /// # Errors
-/// A diagnostic if something in it has no static type.
-pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -> Result<Artifact, Box<Diagnostic>> {
-    let _ = (env, root, args, options);
-    Ok(Artifact::default())
+/// A diagnostic if something in it has no static type; `NL9001` for an inconsistency of the compiler.
+pub fn compile(
+    env: &dyn Env,
+    root: CodeRef,
+    args: &[Type],
+    options: &Options,
+) -> Result<Artifact, Box<Diagnostic>> {
+    let mut clock = Clock::start();
+    let program = numlift_typeck::infer(env, root, args)?;
+    clock.lap("typeck");
+    let lowered = numlift_lower::lower(&program, env, options.overflow_wrap).map_err(|m| internal(&program, m))?;
+    let mut module = lowered.module;
+    clock.lap("lower");
+    let opt = numlift_opt::OptOptions { verify: options.verify, ..Default::default() };
+    let optimised = numlift_opt::run(&mut module, &opt);
+    clock.lap("opt");
+    let want = numlift_codegen::Want { clif: options.keep_text, asm: options.keep_text };
+    let cg = numlift_codegen::Options { verify: options.verify, ..Default::default() };
+    let out =
+        numlift_codegen::compile(&module, &cg, want).map_err(|e| internal(&program, e.to_string()))?;
+    clock.lap("codegen");
+    let root = program.root.map(|r| &program.instances[r.0]);
+    Ok(Artifact {
+        args: args.to_vec(),
+        ret: root.map(|r| r.ret.clone()),
+        blob: out.blob,
+        mir_text: if options.keep_text { module.to_string() } else { String::new() },
+        sites: module.sites.values().cloned().collect(),
+        frames: module.frames,
+        calls: lowered.calls,
+        objects: lowered.objects,
+        uses_global_rng: root.is_some_and(|r| r.uses_rng),
+        types_text: if options.keep_text { types_text(&program) } else { String::new() },
+        clif_text: out.clif,
+        asm_text: out.asm,
+        timings: clock.stages,
+        remarks: optimised.remarks.into_iter().map(|r| (r.pass.to_owned(), r.line, r.message)).collect(),
+    })
+}
+
+fn internal(program: &Program, message: String) -> Box<Diagnostic> {
+    let hir = program.instances.first().map(|i| i.hir.clone());
+    Box::new(Diagnostic {
+        code: "NL9001",
+        message: format!("internal error: {message}"),
+        help: Some("please report this with the function's source".into()),
+        file: hir.as_ref().map(|h| h.file.clone()).unwrap_or_default(),
+        line: hir.map_or(0, |h| h.first_line),
+        column: 0,
+        length: 0,
+        source_line: String::new(),
+    })
+}
+
+/// One block per function: signature, then the type of each expression by line.
+fn types_text(program: &Program) -> String {
+    let mut out = String::new();
+    for inst in &program.instances {
+        let args: Vec<String> = inst.args.iter().map(ToString::to_string).collect();
+        let _ = writeln!(out, "{}({}) -> {}", inst.hir.name, args.join(", "), inst.ret);
+        let mut rows: Vec<_> = inst.tables.exprs.iter().collect();
+        rows.sort_by_key(|(id, _)| (inst.hir.exprs[**id].line, **id));
+        for (id, ty) in rows {
+            let e = &inst.hir.exprs[*id];
+            if let numlift_syntax::hir::ExprKind::Name(numlift_syntax::hir::Name::Local(l)) = e.kind {
+                let _ = writeln!(out, "  {:5}: {} : {ty}", e.line, inst.hir.locals[l].name);
+            }
+        }
+    }
+    out
 }

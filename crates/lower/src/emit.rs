@@ -62,13 +62,30 @@ pub struct Emit<'m> {
 }
 
 impl<'m> Emit<'m> {
-    pub fn new(b: Builder, sites: &'m mut PrimaryMap<Site, SiteData>, frame: u32, effects: Value, wrap: bool) -> Self {
-        Emit { b, sites, frame, effects, wrap, scratch: None }
+    pub fn new(
+        b: Builder,
+        sites: &'m mut PrimaryMap<Site, SiteData>,
+        frame: u32,
+        effects: Value,
+        wrap: bool,
+    ) -> Self {
+        Emit {
+            b,
+            sites,
+            frame,
+            effects,
+            wrap,
+            scratch: None,
+        }
     }
 
     /// A new site at the current line.
     pub fn site(&mut self, kind: SiteKind) -> Site {
-        self.sites.push(SiteData { kind, frame: self.frame, line: self.b.line() })
+        self.sites.push(SiteData {
+            kind,
+            frame: self.frame,
+            line: self.b.line(),
+        })
     }
 
     pub fn exit_site(&mut self, reason: ExitReason) -> Site {
@@ -95,14 +112,21 @@ impl<'m> Emit<'m> {
     /// Fails with the error that evaluating `expr` in Python raises (operands named a, b, c...) unless `cond`.
     pub fn replay_unless(&mut self, cond: Value, expr: &str, operands: &[(Scalar, &Vals)]) {
         let types = operands.iter().map(|(s, _)| Type::Scalar(*s)).collect();
-        let site = self.site(SiteKind::Replay { expr: expr.to_owned(), operands: types });
+        let site = self.site(SiteKind::Replay {
+            expr: expr.to_owned(),
+            operands: types,
+        });
         let vals: Vals = operands.iter().flat_map(|(_, v)| v.iter().copied()).collect();
         self.b.check(Opcode::Guard, &[cond], &vals, site);
     }
 
     /// Fails with `exc(message)` unless `cond`.
     pub fn raise_unless(&mut self, cond: Value, exc: &str, message: &str) {
-        let kind = SiteKind::Raise { exc: exc.to_owned(), args: vec![format!("{message:?}")], cause_none: false };
+        let kind = SiteKind::Raise {
+            exc: exc.to_owned(),
+            args: vec![format!("{message:?}")],
+            cause_none: false,
+        };
         let site = self.site(kind);
         self.b.check(Opcode::Guard, &[cond], &[], site);
     }

@@ -27,7 +27,11 @@ pub fn lower(program: &Program, env: &dyn Env, wrap: bool) -> Result<Lowered, St
     let mut out = Lowered::default();
     for inst in &program.instances {
         let mut f = Function::new(inst.hir.name.clone());
-        for t in inst.args.iter().chain(inst.tables.captures.iter().map(|(_, t)| t)) {
+        for t in inst
+            .args
+            .iter()
+            .chain(inst.tables.captures.iter().map(|(_, t)| t))
+        {
             f.params.extend(emit::flat_tys(t));
         }
         f.results.extend(emit::flat_tys(&inst.ret));

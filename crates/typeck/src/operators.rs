@@ -41,7 +41,9 @@ fn python_binary(op: BinOp, a: Scalar, b: Scalar) -> Option<Scalar> {
     let bitwise = matches!(op, BinOp::And | BinOp::Or | BinOp::Xor);
     let kind = a.dtype().kind().max(b.dtype().kind());
     match kind {
-        Kind::Complex => matches!(op, BinOp::Add | BinOp::Sub | BinOp::Mul | BinOp::Div).then_some(Scalar::PyComplex),
+        Kind::Complex => {
+            matches!(op, BinOp::Add | BinOp::Sub | BinOp::Mul | BinOp::Div).then_some(Scalar::PyComplex)
+        }
         Kind::Float => (!bitwise && !matches!(op, BinOp::LShift | BinOp::RShift)).then_some(Scalar::PyFloat),
         _ if op == BinOp::Div => Some(Scalar::PyFloat),
         Kind::Bool if bitwise => Some(Scalar::PyBool),
@@ -103,10 +105,20 @@ pub fn store(dtype: DType, from: Scalar) -> bool {
 }
 
 const FLOAT1: &[&str] = &[
-    "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "exp",
-    "exp2", "expm1", "log", "log2", "log10", "log1p", "fabs", "degrees", "radians", "erf", "erfc", "cbrt",
+    "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
+    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "fabs", "degrees", "radians", "erf", "erfc",
+    "cbrt",
 ];
-const FLOAT2: &[&str] = &["atan2", "pow", "copysign", "fmod", "hypot", "remainder", "log", "nextafter"];
+const FLOAT2: &[&str] = &[
+    "atan2",
+    "pow",
+    "copysign",
+    "fmod",
+    "hypot",
+    "remainder",
+    "log",
+    "nextafter",
+];
 
 /// Family of `math.name(args)`; `None` if it is not supported or raises `TypeError`.
 pub fn math(name: &str, args: &[Scalar]) -> Option<Scalar> {
@@ -143,9 +155,11 @@ mod tests {
 
     fn binop(name: &str) -> Option<BinOp> {
         use BinOp::*;
-        [Add, Sub, Mul, Div, FloorDiv, Mod, Pow, MatMul, LShift, RShift, And, Or, Xor]
-            .into_iter()
-            .find(|o| format!("{o:?}") == name)
+        [
+            Add, Sub, Mul, Div, FloorDiv, Mod, Pow, MatMul, LShift, RShift, And, Or, Xor,
+        ]
+        .into_iter()
+        .find(|o| format!("{o:?}") == name)
     }
 
     fn answer(op: &str, args: &[Scalar]) -> Option<Scalar> {
@@ -160,7 +174,9 @@ mod tests {
             (_, [a, b]) => match binop(op) {
                 Some(o) => binary(o, *a, *b),
                 None => {
-                    let cmp = [Eq, Ne, Lt, Le, Gt, Ge, Is, IsNot].into_iter().find(|c| format!("{c:?}") == op);
+                    let cmp = [Eq, Ne, Lt, Le, Gt, Ge, Is, IsNot]
+                        .into_iter()
+                        .find(|c| format!("{c:?}") == op);
                     compare(cmp.expect("a comparison"), *a, *b)
                 }
             },
@@ -181,7 +197,11 @@ mod tests {
             let got = answer(op, &args);
             let unsupported = (*op == "Pow" && args.iter().any(|a| a.dtype().kind() == Kind::Complex))
                 || (op.starts_with("Is") && args[0] == args[1] && args[0].dtype() != DType::Bool);
-            let want = if *want == "-" || unsupported { None } else { Some(scalar(want)) };
+            let want = if *want == "-" || unsupported {
+                None
+            } else {
+                Some(scalar(want))
+            };
             assert_eq!(got, want, "{line}");
             rows += 1;
         }

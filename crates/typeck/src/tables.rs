@@ -51,10 +51,23 @@ pub enum ArgSource {
 pub enum Call {
     Builtin(&'static Builtin),
     /// Boxed call: the object (or a method of the first argument) with these argument expressions.
-    Boxed { object: Option<ObjectRef>, method: String, args: Vec<ExprId>, keywords: Vec<String> },
+    Boxed {
+        object: Option<ObjectRef>,
+        method: String,
+        args: Vec<ExprId>,
+        keywords: Vec<String>,
+    },
     /// NumPy inner loop on one element; operand dtypes of the loop, last the result's.
-    Ufunc { object: ObjectRef, types: String, args: Vec<ExprId>, dtypes: Vec<DType> },
-    Instance { id: InstanceId, args: Vec<ArgSource> },
+    Ufunc {
+        object: ObjectRef,
+        types: String,
+        args: Vec<ExprId>,
+        dtypes: Vec<DType>,
+    },
+    Instance {
+        id: InstanceId,
+        args: Vec<ArgSource>,
+    },
     /// `np.float32(x)`
     Cast(Scalar),
     /// no machine code: type-level only (exception construction, iterators consumed by `for`)

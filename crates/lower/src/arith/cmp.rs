@@ -75,7 +75,11 @@ pub fn compare(e: &mut Emit, op: CmpOp, a: Operand, b: Operand) -> Value {
         kind => {
             let d = operators::promote(a.0, b.0).unwrap_or(DType::C128);
             let (x, y) = (to_loop(e, a, d, "", &[]), to_loop(e, b, d, "", &[]));
-            if kind == Kind::Float { e.b.fcmp(float_cc(op), x[0], y[0]) } else { complexes(e, op, &x, &y) }
+            if kind == Kind::Float {
+                e.b.fcmp(float_cc(op), x[0], y[0])
+            } else {
+                complexes(e, op, &x, &y)
+            }
         }
     }
 }
@@ -84,7 +88,11 @@ pub fn compare(e: &mut Emit, op: CmpOp, a: Operand, b: Operand) -> Value {
 fn integers(e: &mut Emit, op: CmpOp, a: Operand, b: Operand) -> Value {
     let (da, db) = (a.0.dtype(), b.0.dtype());
     if da == db && da.size() < 8 {
-        let cc = if da.kind() == Kind::Signed { signed_cc(op) } else { unsigned_cc(op) };
+        let cc = if da.kind() == Kind::Signed {
+            signed_cc(op)
+        } else {
+            unsigned_cc(op)
+        };
         return e.b.icmp(cc, a.1[0], b.1[0]);
     }
     let (x, y) = (int64(e, a), int64(e, b));
@@ -117,7 +125,11 @@ fn complexes(e: &mut Emit, op: CmpOp, x: &Vals, y: &Vals) -> Value {
             e.b.op(Opcode::Bor, &[re, im])
         }
         CmpOp::Lt | CmpOp::Le | CmpOp::Gt | CmpOp::Ge => {
-            let strict = if matches!(op, CmpOp::Lt | CmpOp::Le) { FloatCC::Lt } else { FloatCC::Gt };
+            let strict = if matches!(op, CmpOp::Lt | CmpOp::Le) {
+                FloatCC::Lt
+            } else {
+                FloatCC::Gt
+            };
             let first = f(strict, 0);
             let same = f(FloatCC::Eq, 0);
             let second = f(float_cc(op), 1);

@@ -31,7 +31,11 @@ pub fn python(e: &mut Emit, op: BinOp, a: Operand, b: Operand) -> Vals {
 
 /// `a op b` of two values of the same NumPy complex dtype.
 pub fn numpy(e: &mut Emit, op: BinOp, x: &Vals, y: &Vals) -> Vals {
-    if op == BinOp::Div { numpy_div(e, x, y) } else { componentwise(e, op, x, y) }
+    if op == BinOp::Div {
+        numpy_div(e, x, y)
+    } else {
+        componentwise(e, op, x, y)
+    }
 }
 
 fn componentwise(e: &mut Emit, op: BinOp, x: &Vals, y: &Vals) -> Vals {
@@ -73,7 +77,13 @@ fn smith(e: &mut Emit, x: &Vals, y: &Vals) -> Smith {
     let im2 = e.b.op(Opcode::Fsub, &[im_ratio, x[0]]);
     let re = e.b.select(by_re, re1, re2);
     let im = e.b.select(by_re, im1, im2);
-    Smith { re, im, denominator, abs_re, abs_im }
+    Smith {
+        re,
+        im,
+        denominator,
+        abs_re,
+        abs_im,
+    }
 }
 
 /// CPython's `_Py_c_quot`; the divisor is not zero.

@@ -14,7 +14,9 @@ const TWO63: f64 = 9_223_372_036_854_775_808.0;
 
 /// The value of an integer constant, widened ones included.
 pub fn int_const(e: &Emit, v: Value) -> Option<i64> {
-    let ValueDef::Result(inst, _) = e.b.func.values[v].def else { return None };
+    let ValueDef::Result(inst, _) = e.b.func.values[v].def else {
+        return None;
+    };
     let data = &e.b.func.insts[inst];
     match (data.op, &data.imm) {
         (Opcode::Iconst, Imm::Int(n)) => Some(*n),
@@ -77,7 +79,11 @@ pub fn widen(e: &mut Emit, d: DType, v: Value, ty: Ty) -> Value {
         };
         return e.b.iconst(ty, n);
     }
-    let op = if d.kind() == Kind::Signed { Opcode::Sext } else { Opcode::Zext };
+    let op = if d.kind() == Kind::Signed {
+        Opcode::Sext
+    } else {
+        Opcode::Zext
+    };
     e.b.convert(op, ty, v)
 }
 
@@ -91,14 +97,22 @@ fn real_to(e: &mut Emit, d: DType, v: Value, ty: Ty) -> Value {
         Kind::Float | Kind::Complex => resize_float(e, v, ty),
         _ => {
             let wide = widen(e, d, v, Ty::I64);
-            let op = if d == DType::U64 { Opcode::UtoF } else { Opcode::StoF };
+            let op = if d == DType::U64 {
+                Opcode::UtoF
+            } else {
+                Opcode::StoF
+            };
             e.b.convert(op, ty, wide)
         }
     }
 }
 
 fn resize_float(e: &mut Emit, v: Value, ty: Ty) -> Value {
-    let op = if ty == Ty::F64 { Opcode::Fpromote } else { Opcode::Fdemote };
+    let op = if ty == Ty::F64 {
+        Opcode::Fpromote
+    } else {
+        Opcode::Fdemote
+    };
     e.b.convert(op, ty, v)
 }
 
@@ -124,7 +138,11 @@ pub fn cast(e: &mut Emit, from: DType, v: &Vals, to: DType) -> Vals {
 
 fn resize_int(e: &mut Emit, from: DType, v: Value, to: DType) -> Value {
     let ty = carrier_tys(Scalar::Np(to).carrier())[0];
-    if ty.bits() > e.b.func.ty(v).bits() { widen(e, from, v, ty) } else { e.b.convert(Opcode::Trunc, ty, v) }
+    if ty.bits() > e.b.func.ty(v).bits() {
+        widen(e, from, v, ty)
+    } else {
+        e.b.convert(Opcode::Trunc, ty, v)
+    }
 }
 
 /// What `cvttsd2si` and gcc's code around it give: out of range is the smallest integer, cut to the width.
@@ -250,7 +268,11 @@ fn float_in_range(e: &mut Emit, a: Operand, d: DType, expr: &str) -> Value {
     let below = e.b.fcmp(FloatCC::Lt, x, end);
     let ok = e.b.op(Opcode::Band, &[above, below]);
     e.replay_unless(ok, expr, &[a]);
-    let op = if d == DType::U64 { Opcode::FtoU } else { Opcode::FtoS };
+    let op = if d == DType::U64 {
+        Opcode::FtoU
+    } else {
+        Opcode::FtoS
+    };
     let n = e.b.convert(op, Ty::I64, x);
     let ty = carrier_tys(Scalar::Np(d).carrier())[0];
     e.b.convert(Opcode::Trunc, ty, n)
@@ -295,7 +317,12 @@ pub fn store(e: &mut Emit, dtype: DType, from: Operand) -> Option<Vals> {
     } else if dtype == DType::Bool {
         smallvec![cmp::truth(e, from)]
     } else if checked {
-        setitem(e, dtype, from, &format!("np.empty(1, np.{dtype}).__setitem__(0, a)"))
+        setitem(
+            e,
+            dtype,
+            from,
+            &format!("np.empty(1, np.{dtype}).__setitem__(0, a)"),
+        )
     } else {
         cast(e, from.0.dtype(), from.1, dtype)
     })

@@ -24,7 +24,9 @@ const fn basic(op: BinOp) -> Option<Opcode> {
 
 /// The value of a float constant, converted integer constants included.
 fn float_const(e: &Emit, v: Value) -> Option<f64> {
-    let ValueDef::Result(inst, _) = e.b.func.values[v].def else { return None };
+    let ValueDef::Result(inst, _) = e.b.func.values[v].def else {
+        return None;
+    };
     let data = &e.b.func.insts[inst];
     match (data.op, &data.imm) {
         (Opcode::Fconst, Imm::Float(bits)) => Some(f64::from_bits(*bits)),
@@ -111,7 +113,10 @@ pub fn numpy(e: &mut Emit, op: BinOp, d: DType, x: Value, y: Value) -> Value {
 
 /// `npy_divmodf`. The C remainder of two floats is exact, so it may be taken in double.
 fn divmod32(e: &mut Emit, x: Value, y: Value) -> (Value, Value) {
-    let (xd, yd) = (e.b.convert(Opcode::Fpromote, Ty::F64, x), e.b.convert(Opcode::Fpromote, Ty::F64, y));
+    let (xd, yd) = (
+        e.b.convert(Opcode::Fpromote, Ty::F64, x),
+        e.b.convert(Opcode::Fpromote, Ty::F64, y),
+    );
     let wide = call(e, "fmod", &[xd, yd]);
     let r = e.b.convert(Opcode::Fdemote, Ty::F32, wide);
     let zero = fconst_like(e, x, 0.0);
@@ -144,5 +149,8 @@ fn divmod32(e: &mut Emit, x: Value, y: Value) -> (Value, Value) {
 
     // By zero: x / y, and the C remainder (NaN).
     let y_zero = e.b.fcmp(FloatCC::Eq, y, zero);
-    (e.b.select(y_zero, quotient, result), e.b.select(y_zero, r, modulus))
+    (
+        e.b.select(y_zero, quotient, result),
+        e.b.select(y_zero, r, modulus),
+    )
 }

@@ -140,7 +140,11 @@ fn check(e: &mut Emit, raises: Raises, r: Value, x: &[Value], expr: &str, args: 
         Raises::AtMost(bound) => bad(e, FloatCC::Le, x[0], bound),
         Raises::Outside(bound) | Raises::AtLeast(bound) => {
             let size = e.b.op(Opcode::Fabs, &[x[0]]);
-            let cc = if matches!(raises, Raises::Outside(_)) { FloatCC::Gt } else { FloatCC::Ge };
+            let cc = if matches!(raises, Raises::Outside(_)) {
+                FloatCC::Gt
+            } else {
+                FloatCC::Ge
+            };
             bad(e, cc, size, bound)
         }
         Raises::Nan => nan_only_from_nan(e, r, x),

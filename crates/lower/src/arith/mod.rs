@@ -90,7 +90,11 @@ pub fn unary(e: &mut Emit, op: UnaryOp, a: Operand) -> Vals {
         return smallvec![e.not(t)];
     }
     let kind = a.0.dtype().kind();
-    let v: Vals = if a.0 == Scalar::PyBool { smallvec![conv::int64(e, a)] } else { a.1.clone() };
+    let v: Vals = if a.0 == Scalar::PyBool {
+        smallvec![conv::int64(e, a)]
+    } else {
+        a.1.clone()
+    };
     match op {
         UnaryOp::Invert if a.0 == Scalar::BOOL => smallvec![e.not(v[0])],
         UnaryOp::Invert => smallvec![e.b.op(Opcode::Bnot, &[v[0]])],
@@ -110,7 +114,11 @@ pub fn abs(e: &mut Emit, a: Operand) -> Vals {
         (Scalar::PyBool, _) => conv::int64(e, a),
         (_, Kind::Bool | Kind::Unsigned) => v,
         (s, Kind::Signed) => {
-            let negated = if s == Scalar::PyInt { pyint::abs_neg(e, v) } else { e.b.op(Opcode::Ineg, &[v]) };
+            let negated = if s == Scalar::PyInt {
+                pyint::abs_neg(e, v)
+            } else {
+                e.b.op(Opcode::Ineg, &[v])
+            };
             let zero = iconst_like(e, v, 0);
             let negative = e.b.icmp(numlift_mir::IntCC::Slt, v, zero);
             e.b.select(negative, negated, v)

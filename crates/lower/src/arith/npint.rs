@@ -46,7 +46,11 @@ pub fn binary(e: &mut Emit, op: BinOp, d: DType, a: (Operand, Value), b: (Operan
 
 /// MIN / -1
 pub fn quotient_overflows(e: &mut Emit, x: Value, y: Value) -> Value {
-    let min = if e.b.func.ty(x) == Ty::I32 { i64::from(i32::MIN) } else { i64::MIN };
+    let min = if e.b.func.ty(x) == Ty::I32 {
+        i64::from(i32::MIN)
+    } else {
+        i64::MIN
+    };
     let min = iconst_like(e, x, min);
     let minus = iconst_like(e, y, -1);
     let is_min = e.b.icmp(IntCC::Eq, x, min);

@@ -68,7 +68,9 @@ fn count_check(e: &mut Emit, op: BinOp, a: Operand, b: Operand, count: Value) {
 }
 
 fn power_of_two(e: &Emit, y: Value) -> Option<u32> {
-    int_const(e, y).filter(|&n| n > 0 && n & (n - 1) == 0).map(i64::trailing_zeros)
+    int_const(e, y)
+        .filter(|&n| n > 0 && n & (n - 1) == 0)
+        .map(i64::trailing_zeros)
 }
 
 fn floor_div(e: &mut Emit, x: Value, y: Value) -> Value {

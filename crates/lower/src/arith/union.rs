@@ -16,7 +16,9 @@ use crate::emit::{Emit, Vals, carrier_tys};
 pub fn embed(e: &mut Emit, from: Operand, union: &UnionType) -> Vals {
     let tag = union.tag_of(from.0).expect("a member of the union");
     let mut out: Vals = match union.carrier() {
-        Carrier::C128 if from.0.dtype().kind() == Kind::Complex => cast(e, from.0.dtype(), from.1, DType::C128),
+        Carrier::C128 if from.0.dtype().kind() == Kind::Complex => {
+            cast(e, from.0.dtype(), from.1, DType::C128)
+        }
         Carrier::C128 => {
             let re = exact_float(e, from);
             smallvec![re, fconst_like(e, re, 0.0)]
@@ -43,9 +45,15 @@ pub fn project(e: &mut Emit, union: &UnionType, v: &Vals, member: Scalar) -> Val
     match (union.carrier(), d.kind()) {
         (Carrier::C128, Kind::Complex) => cast(e, DType::C128, &smallvec![first, v[1]], d),
         (Carrier::C128 | Carrier::F64, Kind::Float) => cast(e, DType::F64, &smallvec![first], d),
-        (Carrier::C128 | Carrier::F64, Kind::Bool) => smallvec![super::truth(e, (Scalar::F64, &smallvec![first]))],
+        (Carrier::C128 | Carrier::F64, Kind::Bool) => {
+            smallvec![super::truth(e, (Scalar::F64, &smallvec![first]))]
+        }
         (Carrier::C128 | Carrier::F64, _) => {
-            let op = if d == DType::U64 { Opcode::FtoU } else { Opcode::FtoS };
+            let op = if d == DType::U64 {
+                Opcode::FtoU
+            } else {
+                Opcode::FtoS
+            };
             let n = e.b.convert(op, Ty::I64, first);
             smallvec![e.b.convert(Opcode::Trunc, carrier_tys(member.carrier())[0], n)]
         }

@@ -38,7 +38,11 @@ impl FnLower<'_, '_> {
             Layout::F => axis == 0,
             Layout::A => false,
         };
-        if unit { self.e.b.iconst(Ty::I64, i64::from(a.dtype.size())) } else { v[1 + n + axis] }
+        if unit {
+            self.e.b.iconst(Ty::I64, i64::from(a.dtype.size()))
+        } else {
+            v[1 + n + axis]
+        }
     }
 
     /// `data + index * stride`
@@ -53,8 +57,13 @@ impl FnLower<'_, '_> {
         let ones = "1, ".repeat(axis);
         let zeros = "0, ".repeat(axis);
         let expr = format!("np.broadcast_to(np.int8(0), ({ones}b,))[({zeros}a,)]");
-        let site = self.e.site(SiteKind::Replay { expr, operands: vec![Type::INT, Type::INT] });
-        self.e.b.checked(Opcode::BoundsCheck, &[index, len], &[index, len], site)
+        let site = self.e.site(SiteKind::Replay {
+            expr,
+            operands: vec![Type::INT, Type::INT],
+        });
+        self.e
+            .b
+            .checked(Opcode::BoundsCheck, &[index, len], &[index, len], site)
     }
 
     pub(crate) fn load_element(&mut self, dtype: DType, addr: Value) -> Typed {
@@ -75,8 +84,16 @@ impl FnLower<'_, '_> {
             return Ok(self.load_element(a.dtype, addr));
         }
         let n = usize::from(a.ndim);
-        let layout = if a.layout == Layout::C { Layout::C } else { Layout::A };
-        let ty = ArrayType { ndim: a.ndim - 1, layout, ..a };
+        let layout = if a.layout == Layout::C {
+            Layout::C
+        } else {
+            Layout::A
+        };
+        let ty = ArrayType {
+            ndim: a.ndim - 1,
+            layout,
+            ..a
+        };
         let mut vals = Vals::from_slice(&[addr]);
         vals.extend_from_slice(&v[2..1 + n]);
         vals.extend_from_slice(&v[2 + n..1 + 2 * n]);
@@ -124,7 +141,9 @@ impl FnLower<'_, '_> {
             Type::Tuple(items) => return self.tuple_subscript(&v, items.len(), index),
             _ => return Ok(never),
         };
-        let Some(parts) = self.parts(index)? else { return Ok(never) };
+        let Some(parts) = self.parts(index)? else {
+            return Ok(never);
+        };
         let ints = parts.iter().filter(|p| matches!(p, Part::Int(_))).count();
         if ints == usize::from(a.ndim) {
             let addr = self.element_addr(a, &v.1, &parts);
@@ -135,7 +154,9 @@ impl FnLower<'_, '_> {
 
     fn tuple_subscript(&mut self, v: &Typed, len: usize, index: ExprId) -> R<Typed> {
         if let ExprKind::Const(Const::Int(n)) = self.hir.exprs[index].kind {
-            let Type::Tuple(items) = &v.0 else { return Err("not a tuple".into()) };
+            let Type::Tuple(items) = &v.0 else {
+                return Err("not a tuple".into());
+            };
             let n = if n < 0 { n + len as i64 } else { n } as usize;
             let at: usize = items[..n].iter().map(|t| crate::emit::flat_tys(t).len()).sum();
             let k = crate::emit::flat_tys(&items[n]).len();
@@ -148,7 +169,10 @@ impl FnLower<'_, '_> {
         let i = self.index_value(&i)?;
         let n = self.e.b.iconst(Ty::I64, len as i64);
         let expr = "((0,) * b)[a]".to_owned();
-        let site = self.e.site(SiteKind::Replay { expr, operands: vec![Type::INT, Type::INT] });
+        let site = self.e.site(SiteKind::Replay {
+            expr,
+            operands: vec![Type::INT, Type::INT],
+        });
         let k = self.e.b.checked(Opcode::BoundsCheck, &[i, n], &[i, n], site);
         self.tuple_item(v, k)
     }
@@ -204,7 +228,11 @@ impl FnLower<'_, '_> {
             }
         }
         let layout = if contiguous { Layout::C } else { Layout::A };
-        let ty = ArrayType { ndim: shape.len() as u8, layout, ..a };
+        let ty = ArrayType {
+            ndim: shape.len() as u8,
+            layout,
+            ..a
+        };
         let mut vals = Vals::from_slice(&[addr]);
         vals.extend(shape);
         vals.extend(strides);
@@ -226,7 +254,8 @@ impl FnLower<'_, '_> {
         if let Some(s) = step {
             let ok = self.e.b.icmp(IntCC::Ne, s, zero);
             let v = Vals::from_slice(&[s]);
-            self.e.replay_unless(ok, "np.empty(1)[::a]", &[(Scalar::PyInt, &v)]);
+            self.e
+                .replay_unless(ok, "np.empty(1)[::a]", &[(Scalar::PyInt, &v)]);
         }
         // bounds for a negative step are one lower
         let (low, high) = match step {
@@ -267,7 +296,9 @@ impl FnLower<'_, '_> {
     /// The element that an index of integers names.
     pub(crate) fn place(&mut self, v: &Typed, index: ExprId) -> R<Option<Place>> {
         let Type::Array(a) = v.0 else { return Ok(None) };
-        let Some(parts) = self.parts(index)? else { return Ok(None) };
+        let Some(parts) = self.parts(index)? else {
+            return Ok(None);
+        };
         let addr = self.element_addr(a, &v.1, &parts);
         Ok(Some(Place { addr, dtype: a.dtype }))
     }
@@ -319,13 +350,16 @@ impl FnLower<'_, '_> {
     }
 
     pub(crate) fn unpack_array(&mut self, v: &Typed, n: usize) -> R<Vec<Typed>> {
-        let Type::Array(a) = v.0 else { return Err("not an array".into()) };
+        let Type::Array(a) = v.0 else {
+            return Err("not an array".into());
+        };
         let want = self.e.b.iconst(Ty::I64, n as i64);
         let len = Self::shape(a, &v.1, 0);
         let ok = self.e.b.icmp(IntCC::Eq, len, want);
         let names: Vec<String> = (0..n).map(|i| format!("x{i}")).collect();
         let expr = format!("(lambda: exec('{}, = [0] * ' + str(a)))()", names.join(", "));
-        self.e.replay_unless(ok, &expr, &[(Scalar::PyInt, &Vals::from_slice(&[len]))]);
+        self.e
+            .replay_unless(ok, &expr, &[(Scalar::PyInt, &Vals::from_slice(&[len]))]);
         (0..n)
             .map(|k| {
                 let k = self.e.b.iconst(Ty::I64, k as i64);
@@ -335,7 +369,9 @@ impl FnLower<'_, '_> {
     }
 
     pub(crate) fn array_attribute(&mut self, v: &Typed, name: &str, ty: Type) -> R<Typed> {
-        let Type::Array(a) = v.0 else { return Err("not an array".into()) };
+        let Type::Array(a) = v.0 else {
+            return Err("not an array".into());
+        };
         let n = usize::from(a.ndim);
         let item = i64::from(a.dtype.size());
         let int = |x: Value| Ok((Type::INT, Vals::from_slice(&[x])));
@@ -394,7 +430,9 @@ impl FnLower<'_, '_> {
 
     /// Writes 1 to every element of a fresh C-contiguous array.
     pub(crate) fn fill_ones(&mut self, v: &Typed) -> R<()> {
-        let Type::Array(a) = v.0 else { return Err("not an array".into()) };
+        let Type::Array(a) = v.0 else {
+            return Err("not an array".into());
+        };
         let mut n = self.e.b.iconst(Ty::I64, 1);
         for axis in 0..usize::from(a.ndim) {
             n = self.e.b.op(Opcode::Imul, &[n, v.1[1 + axis]]);
@@ -420,7 +458,9 @@ impl FnLower<'_, '_> {
             } else {
                 self.e.b.iconst(t, unit)
             };
-            self.e.b.store(x, addr, k as i32 * comp.size() as i32, Region::Any);
+            self.e
+                .b
+                .store(x, addr, k as i32 * comp.size() as i32, Region::Any);
         }
         let next = self.e.b.op(Opcode::Iadd, &[i, one]);
         let again = self.e.b.icmp(IntCC::Slt, next, n);

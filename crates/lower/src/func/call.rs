@@ -34,8 +34,16 @@ impl FnLower<'_, '_> {
         let line = self.hir.exprs[id].line;
         let ty = self.ty(id)?;
         match target {
-            Call::Instance { id: callee, args: sources } => self.call_instance(callee.0, &sources, line),
-            Call::Boxed { object, method, args, keywords } => {
+            Call::Instance {
+                id: callee,
+                args: sources,
+            } => self.call_instance(callee.0, &sources, line),
+            Call::Boxed {
+                object,
+                method,
+                args,
+                keywords,
+            } => {
                 let mut values = vec![];
                 for a in args {
                     values.push(self.expr(a)?);
@@ -54,7 +62,12 @@ impl FnLower<'_, '_> {
                 }
                 Ok(v)
             }
-            Call::Ufunc { object, types, args, dtypes } => {
+            Call::Ufunc {
+                object,
+                types,
+                args,
+                dtypes,
+            } => {
                 let mut values = vec![];
                 for a in args {
                     values.push(self.expr(a)?);
@@ -110,8 +123,12 @@ impl FnLower<'_, '_> {
     fn call_instance(&mut self, callee: usize, sources: &[ArgSource], line: u32) -> R<Typed> {
         let program = self.sh.program;
         let inst = &program.instances[callee];
-        let params: Vec<Type> =
-            inst.args.iter().chain(inst.tables.captures.iter().map(|(_, t)| t)).cloned().collect();
+        let params: Vec<Type> = inst
+            .args
+            .iter()
+            .chain(inst.tables.captures.iter().map(|(_, t)| t))
+            .cloned()
+            .collect();
         let mut args: Vec<Value> = vec![];
         // Arguments are evaluated in source order, which is not always parameter order.
         let mut order: Vec<usize> = (0..sources.len()).collect();
@@ -139,7 +156,12 @@ impl FnLower<'_, '_> {
         let ret = self.sh.results.get(&callee).cloned().unwrap_or(Type::Never);
         let tys = flat_tys(&ret);
         let site = self.e.site(SiteKind::Call);
-        let vals: Vals = self.e.b.call(FuncId::from_u32(callee as u32), &args, &tys, site).into_iter().collect();
+        let vals: Vals = self
+            .e
+            .b
+            .call(FuncId::from_u32(callee as u32), &args, &tys, site)
+            .into_iter()
+            .collect();
         if ret == Type::Never {
             self.e.b.unreachable();
             return Ok((Type::Never, Vals::new()));
@@ -164,14 +186,22 @@ impl FnLower<'_, '_> {
         ret: &Type,
     ) -> R<Typed> {
         let types: Vec<Type> = args.iter().map(|(t, _)| t.clone()).collect();
-        let sig = self.sh.call_sig(CallSig { args: types, keywords, method, ret: ret.clone() });
+        let sig = self.sh.call_sig(CallSig {
+            args: types,
+            keywords,
+            method,
+            ret: ret.clone(),
+        });
         let index = match object {
             Some(o) => self.sh.object(ObjectEntry::Object(o)),
             None => 0,
         };
         let flat: Vec<Value> = args.iter().flat_map(|(_, v)| v.iter().copied()).collect();
         let ret_tys = flat_tys(ret);
-        let slot = self.e.b.create_slot(8 * (flat.len() + ret_tys.len()).max(1) as u32, false);
+        let slot = self
+            .e
+            .b
+            .create_slot(8 * (flat.len() + ret_tys.len()).max(1) as u32, false);
         let base = self.e.b.slot_addr(slot);
         for (i, &v) in flat.iter().enumerate() {
             let v = self.widen(v);
@@ -182,8 +212,11 @@ impl FnLower<'_, '_> {
         let o = self.e.b.iconst(Ty::I64, i64::from(index));
         let s = self.e.b.iconst(Ty::I64, i64::from(sig));
         self.e.helper_fallible("py_call", &[o, s, base, out]);
-        let vals: Vals =
-            ret_tys.iter().enumerate().map(|(i, &t)| self.e.b.load(t, out, 8 * i as i32, Region::Any)).collect();
+        let vals: Vals = ret_tys
+            .iter()
+            .enumerate()
+            .map(|(i, &t)| self.e.b.load(t, out, 8 * i as i32, Region::Any))
+            .collect();
         let v = (ret.clone(), vals);
         for owner in Self::owners_of(&v) {
             self.hold_new(owner);
@@ -205,7 +238,9 @@ impl FnLower<'_, '_> {
         let slot = self.e.b.create_slot(16 * dtypes.len() as u32, false);
         let base = self.e.b.slot_addr(slot);
         for (k, (v, d)) in args.iter().zip(dtypes).enumerate() {
-            let Type::Scalar(s) = v.0 else { return Err("ufunc operand".into()) };
+            let Type::Scalar(s) = v.0 else {
+                return Err("ufunc operand".into());
+            };
             let vals = if s.dtype() == *d {
                 v.1.clone()
             } else {
@@ -213,7 +248,9 @@ impl FnLower<'_, '_> {
             };
             let size = d.component().size() as i32;
             for (i, &x) in vals.iter().enumerate() {
-                self.e.b.store(x, base, 16 * k as i32 + i as i32 * size, Region::Stack);
+                self.e
+                    .b
+                    .store(x, base, 16 * k as i32 + i as i32 * size, Region::Stack);
             }
         }
         let f = self.sh.object(ObjectEntry::UfuncLoop(object, types.to_owned()));
@@ -242,8 +279,11 @@ impl FnLower<'_, '_> {
             [re, im, ..] => {
                 let mut parts = Vals::new();
                 for v in [re, im] {
-                    let Type::Scalar(s) = v.0 else { return Err("complex part".into()) };
-                    let x = arith::construct(&mut self.e, Scalar::PyFloat, (s, &v.1)).ok_or("complex part")?;
+                    let Type::Scalar(s) = v.0 else {
+                        return Err("complex part".into());
+                    };
+                    let x =
+                        arith::construct(&mut self.e, Scalar::PyFloat, (s, &v.1)).ok_or("complex part")?;
                     parts.extend(x);
                 }
                 Ok((ty, parts))
@@ -252,7 +292,12 @@ impl FnLower<'_, '_> {
     }
 
     fn alloc(&mut self, id: ExprId, args: &[Arg], fill: Fill, like: bool) -> R<Typed> {
-        let dtype = *self.inst.tables.dtypes.get(&id).ok_or("an allocation without a dtype")?;
+        let dtype = *self
+            .inst
+            .tables
+            .dtypes
+            .get(&id)
+            .ok_or("an allocation without a dtype")?;
         let first = args
             .iter()
             .find(|a| matches!(a.name.as_deref(), None | Some("shape")))
@@ -306,17 +351,22 @@ impl FnLower<'_, '_> {
                 Ok((Type::tuple([q.0, r.0]), vals))
             }
             Kind::Round => {
-                let Type::Scalar(s) = args[0].0 else { return Err("round".into()) };
+                let Type::Scalar(s) = args[0].0 else {
+                    return Err("round".into());
+                };
                 Ok((Type::INT, arith::round(&mut self.e, (s, &args[0].1))))
             }
             Kind::Math => {
                 let name = path.rsplit('.').next().unwrap_or(path);
                 let mut parts = vec![];
                 for (t, v) in args {
-                    let Type::Scalar(s) = t else { return Err("math argument".into()) };
+                    let Type::Scalar(s) = t else {
+                        return Err("math argument".into());
+                    };
                     parts.push((*s, v));
                 }
-                let vals = arith::math_call(&mut self.e, name, &parts).ok_or_else(|| format!("math.{name}"))?;
+                let vals =
+                    arith::math_call(&mut self.e, name, &parts).ok_or_else(|| format!("math.{name}"))?;
                 Ok((ty.clone(), vals))
             }
             Kind::Range => {
@@ -379,19 +429,29 @@ impl FnLower<'_, '_> {
 
     fn random_double(&mut self) -> R<Value> {
         let g = self.bitgen();
-        self.e.helper("bitgen_double", &[g]).ok_or_else(|| "bitgen_double".into())
+        self.e
+            .helper("bitgen_double", &[g])
+            .ok_or_else(|| "bitgen_double".into())
     }
 
     /// `low + (high - low) * random()`, as RandomState.uniform.
     fn random_uniform(&mut self, args: &[Typed]) -> R<Typed> {
         let mut bounds = vec![];
         for v in args {
-            let Type::Scalar(s) = v.0 else { return Err("uniform".into()) };
+            let Type::Scalar(s) = v.0 else {
+                return Err("uniform".into());
+            };
             let x = arith::construct(&mut self.e, Scalar::PyFloat, (s, &v.1)).ok_or("uniform")?;
             bounds.push(x[0]);
         }
-        let low = bounds.first().copied().unwrap_or_else(|| self.e.b.fconst(Ty::F64, 0.0));
-        let high = bounds.get(1).copied().unwrap_or_else(|| self.e.b.fconst(Ty::F64, 1.0));
+        let low = bounds
+            .first()
+            .copied()
+            .unwrap_or_else(|| self.e.b.fconst(Ty::F64, 0.0));
+        let high = bounds
+            .get(1)
+            .copied()
+            .unwrap_or_else(|| self.e.b.fconst(Ty::F64, 1.0));
         let range = self.e.b.op(Opcode::Fsub, &[high, low]);
         // a range that is not finite is an error: replayed
         let abs = self.e.b.op(Opcode::Fabs, &[range]);
@@ -419,7 +479,8 @@ impl FnLower<'_, '_> {
         };
         let ok = self.e.b.icmp(IntCC::Slt, low, high);
         let (l, h) = (Vals::from_slice(&[low]), Vals::from_slice(&[high]));
-        self.e.replay_unless(ok, expr, &[(Scalar::PyInt, &l), (Scalar::PyInt, &h)]);
+        self.e
+            .replay_unless(ok, expr, &[(Scalar::PyInt, &l), (Scalar::PyInt, &h)]);
         let span = self.e.b.op(Opcode::Isub, &[high, low]);
         let rng = self.e.b.op(Opcode::Isub, &[span, one]);
         let g = self.bitgen();

@@ -65,7 +65,14 @@ impl FnLower<'_, '_> {
             ExprKind::Subscript(base, index) => self.subscript(*base, *index),
             ExprKind::Slice { start, stop, step } => {
                 let ty = self.ty(id)?;
-                let Type::Slice { start: a, stop: b, step: c } = ty else { return Err("slice".into()) };
+                let Type::Slice {
+                    start: a,
+                    stop: b,
+                    step: c,
+                } = ty
+                else {
+                    return Err("slice".into());
+                };
                 let mut vals = Vals::new();
                 for (given, part) in [(a, start), (b, stop), (c, step)] {
                     if let Some(p) = part {
@@ -95,7 +102,9 @@ impl FnLower<'_, '_> {
                 Ok(v)
             }
             ExprKind::Lambda(n) => Ok((Type::Nested(*n), Vals::new())),
-            ExprKind::List(_) | ExprKind::Starred(_) | ExprKind::Dynamic(_) => Err("a dynamic expression".into()),
+            ExprKind::List(_) | ExprKind::Starred(_) | ExprKind::Dynamic(_) => {
+                Err("a dynamic expression".into())
+            }
         }
     }
 
@@ -119,12 +128,22 @@ impl FnLower<'_, '_> {
 
     /// Hidden argument values start at slot `index` of `ctx.hidden`.
     pub(crate) fn hidden(&mut self, index: u32, ty: &Type) -> Typed {
-        let base = self.e.b.push(Opcode::ObjectAddr, Ty::I64, &[], numlift_mir::Imm::Int(-1), &[Ty::I64]);
+        let base = self.e.b.push(
+            Opcode::ObjectAddr,
+            Ty::I64,
+            &[],
+            numlift_mir::Imm::Int(-1),
+            &[Ty::I64],
+        );
         let base = self.e.b.func.insts[base].results[0];
         let vals = flat_tys(ty)
             .into_iter()
             .enumerate()
-            .map(|(i, t)| self.e.b.load(t, base, 8 * (index as i32 + i as i32), numlift_mir::Region::Any))
+            .map(|(i, t)| {
+                self.e
+                    .b
+                    .load(t, base, 8 * (index as i32 + i as i32), numlift_mir::Region::Any)
+            })
             .collect();
         (ty.clone(), vals)
     }
@@ -141,8 +160,13 @@ impl FnLower<'_, '_> {
     pub(crate) fn read_local(&mut self, l: LocalId) -> R<Typed> {
         let var = self.vars[l.index()].clone();
         let name = &self.hir.locals[l].name;
-        let text = format!("\"cannot access local variable '{name}' where it is not associated with a value\"");
-        let kind = SiteKind::Raise { exc: "UnboundLocalError".into(), args: vec![text], cause_none: false };
+        let text =
+            format!("\"cannot access local variable '{name}' where it is not associated with a value\"");
+        let kind = SiteKind::Raise {
+            exc: "UnboundLocalError".into(),
+            args: vec![text],
+            cause_none: false,
+        };
         match var.bound {
             IsBound::Yes => {}
             IsBound::No => {
@@ -206,7 +230,9 @@ impl FnLower<'_, '_> {
             Type::Scalar(s) => double(s),
             Type::Union(u) => {
                 u.carrier() == Carrier::F64
-                    && u.members().iter().all(|m| double(m) || *m == Scalar::PyInt || *m == Scalar::I64)
+                    && u.members()
+                        .iter()
+                        .all(|m| double(m) || *m == Scalar::PyInt || *m == Scalar::I64)
             }
             _ => false,
         };
@@ -278,7 +304,11 @@ impl FnLower<'_, '_> {
                         }
                     }
                 }
-                return Ok(if *op == BoolOp::And { (rest, out) } else { (out, rest) });
+                return Ok(if *op == BoolOp::And {
+                    (rest, out)
+                } else {
+                    (out, rest)
+                });
             }
             _ => {}
         }
@@ -402,8 +432,13 @@ impl FnLower<'_, '_> {
 
     /// An integer used as an index or bound, as an i64.
     pub(crate) fn index_value(&mut self, v: &Typed) -> R<Value> {
-        let Type::Scalar(s) = v.0 else { return Err(format!("{} as an index", v.0)) };
-        let unsigned = matches!(s.dtype().kind(), numlift_types::Kind::Unsigned | numlift_types::Kind::Bool);
+        let Type::Scalar(s) = v.0 else {
+            return Err(format!("{} as an index", v.0));
+        };
+        let unsigned = matches!(
+            s.dtype().kind(),
+            numlift_types::Kind::Unsigned | numlift_types::Kind::Bool
+        );
         let op = if unsigned { Opcode::Zext } else { Opcode::Sext };
         let x = self.e.b.convert(op, Ty::I64, v.1[0]);
         if s.dtype() == numlift_types::DType::U64 {

@@ -15,7 +15,12 @@ use crate::emit::{Vals, flat_tys};
 /// What a `for` iterates over, evaluated.
 pub(crate) enum Iter {
     /// start, stop, step, and the step if it is constant
-    Range { start: Value, stop: Value, step: Value, constant: Option<i64> },
+    Range {
+        start: Value,
+        stop: Value,
+        step: Value,
+        constant: Option<i64>,
+    },
     Array(ArrayType, Vals),
     Tuple(Typed),
     Enumerate(Value, Box<Iter>),
@@ -32,7 +37,13 @@ struct Head {
 impl FnLower<'_, '_> {
     /// The head block: first `extra` parameters, then the variables assigned in the loop, then the effects flag.
     fn head(&mut self, id: StmtId, assigned: &HashSet<LocalId>) -> R<Head> {
-        let types = self.inst.tables.loops.get(&id).cloned().ok_or("a loop was not typed")?;
+        let types = self
+            .inst
+            .tables
+            .loops
+            .get(&id)
+            .cloned()
+            .ok_or("a loop was not typed")?;
         let mut params: Vec<(usize, VarTy)> = assigned
             .iter()
             .chain(&self.walrus)
@@ -41,7 +52,10 @@ impl FnLower<'_, '_> {
             .collect();
         params.sort_by_key(|(i, _)| *i);
         params.dedup_by_key(|(i, _)| *i);
-        Ok(Head { block: self.e.b.create_block(), params })
+        Ok(Head {
+            block: self.e.b.create_block(),
+            params,
+        })
     }
 
     fn head_args(&mut self, head: &Head, extra: &[Value]) -> R<Vec<Value>> {
@@ -63,7 +77,10 @@ impl FnLower<'_, '_> {
     /// Starts the head block; gives its extra parameters.
     fn start_head(&mut self, head: &Head, extra: &[Ty]) -> Vec<Value> {
         self.e.b.switch_to(head.block);
-        let out = extra.iter().map(|&t| self.e.b.func.append_param(head.block, t)).collect();
+        let out = extra
+            .iter()
+            .map(|&t| self.e.b.func.append_param(head.block, t))
+            .collect();
         for (i, t) in &head.params {
             self.vars[*i] = self.param_var(head.block, t);
         }
@@ -133,7 +150,11 @@ impl FnLower<'_, '_> {
                     None => super::IsBound::No,
                 },
             };
-            self.vars[*i] = super::Var { ty: t.ty.clone(), vals, bound };
+            self.vars[*i] = super::Var {
+                ty: t.ty.clone(),
+                vals,
+                bound,
+            };
         }
         Ok(())
     }
@@ -157,7 +178,12 @@ impl FnLower<'_, '_> {
         let one = self.e.b.iconst(Ty::I64, 1);
         // `i < stop` counting by one; other steps run to the last value, which cannot overflow.
         let (first, limit, step, unit) = match &it {
-            Iter::Range { start, stop, constant: Some(1), .. } => (*start, *stop, one, true),
+            Iter::Range {
+                start,
+                stop,
+                constant: Some(1),
+                ..
+            } => (*start, *stop, one, true),
             Iter::Range { start, step, .. } => {
                 let vals = self.range_vals(&it);
                 let last = self.range_last(&vals);
@@ -169,7 +195,9 @@ impl FnLower<'_, '_> {
             }
         };
         let enter = match &it {
-            Iter::Range { constant: Some(1), .. } => self.e.b.icmp(IntCC::Slt, first, limit),
+            Iter::Range {
+                constant: Some(1), ..
+            } => self.e.b.icmp(IntCC::Slt, first, limit),
             Iter::Range { .. } => {
                 let vals = self.range_vals(&it);
                 self.range_nonempty(&vals)
@@ -221,7 +249,11 @@ impl FnLower<'_, '_> {
         if let (ExprKind::Call { args, .. }, Some(Call::Builtin(row))) =
             (&hir.exprs[id].kind, self.inst.tables.calls.get(&id))
         {
-            let plain: Vec<ExprId> = args.iter().filter(|a| a.name.is_none()).map(|a| a.value).collect();
+            let plain: Vec<ExprId> = args
+                .iter()
+                .filter(|a| a.name.is_none())
+                .map(|a| a.value)
+                .collect();
             match row.kind {
                 Kind::Enumerate => {
                     let inner = self.iter(plain[0])?;
@@ -256,7 +288,12 @@ impl FnLower<'_, '_> {
         };
         let v = self.expr(id)?;
         match &v.0 {
-            Type::Range => Ok(Iter::Range { start: v.1[0], stop: v.1[1], step: v.1[2], constant: step }),
+            Type::Range => Ok(Iter::Range {
+                start: v.1[0],
+                stop: v.1[1],
+                step: v.1[2],
+                constant: step,
+            }),
             Type::Array(a) => Ok(Iter::Array(*a, v.1.clone())),
             Type::Tuple(_) => Ok(Iter::Tuple(v)),
             Type::Never => Ok(Iter::Tuple((Type::tuple([]), Vals::new()))),
@@ -266,7 +303,9 @@ impl FnLower<'_, '_> {
 
     fn range_vals(&self, it: &Iter) -> Vals {
         match it {
-            Iter::Range { start, stop, step, .. } => Vals::from_slice(&[*start, *stop, *step]),
+            Iter::Range {
+                start, stop, step, ..
+            } => Vals::from_slice(&[*start, *stop, *step]),
             _ => Vals::new(),
         }
     }
@@ -319,7 +358,11 @@ impl FnLower<'_, '_> {
             }
             Iter::Array(_, vals) => vals[1],
             Iter::Tuple((t, _)) => {
-                let n = if let Type::Tuple(items) = t { items.len() } else { 0 };
+                let n = if let Type::Tuple(items) = t {
+                    items.len()
+                } else {
+                    0
+                };
                 self.e.b.iconst(Ty::I64, n as i64)
             }
             Iter::Enumerate(_, inner) | Iter::Reversed(inner) => self.iter_len(inner),
@@ -373,7 +416,9 @@ impl FnLower<'_, '_> {
 
     /// Item `k` (in range) of a tuple whose items have one type: through the stack.
     pub(crate) fn tuple_item(&mut self, t: &Typed, k: Value) -> R<Typed> {
-        let Type::Tuple(items) = &t.0 else { return Err("not a tuple".into()) };
+        let Type::Tuple(items) = &t.0 else {
+            return Err("not a tuple".into());
+        };
         let first = items.first().cloned().unwrap_or(Type::Never);
         let tys = flat_tys(&first);
         let width = tys.len();

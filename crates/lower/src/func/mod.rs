@@ -92,14 +92,32 @@ pub(crate) fn lower_instance(
     b.set_line(inst.hir.first_line);
     let effects = b.iconst(Ty::I8, 0);
     let e = Emit::new(b, &mut out.module.sites, index as u32, effects, wrap);
-    let results = program.instances.iter().enumerate().map(|(i, x)| (i, x.ret.clone())).collect();
-    let sh = Shared { calls: &mut out.calls, objects: &mut out.objects, program, env, results };
+    let results = program
+        .instances
+        .iter()
+        .enumerate()
+        .map(|(i, x)| (i, x.ret.clone()))
+        .collect();
+    let sh = Shared {
+        calls: &mut out.calls,
+        objects: &mut out.objects,
+        program,
+        env,
+        results,
+    };
     let mut f = FnLower {
         e,
         sh,
         inst,
         hir: inst.hir.clone(),
-        vars: vec![Var { ty: Type::Never, vals: Vals::new(), bound: IsBound::No }; inst.hir.locals.len()],
+        vars: vec![
+            Var {
+                ty: Type::Never,
+                vals: Vals::new(),
+                bound: IsBound::No
+            };
+            inst.hir.locals.len()
+        ],
         captures: vec![],
         loops: vec![],
         slots: HashMap::new(),
@@ -124,7 +142,6 @@ pub(crate) fn lower_instance(
     Ok(())
 }
 
-
 impl FnLower<'_, '_> {
     fn bind_params(&mut self, params: &[Value]) {
         let mut at = 0;
@@ -137,7 +154,11 @@ impl FnLower<'_, '_> {
         let hir = self.hir.clone();
         for (p, t) in hir.params.iter().zip(&self.inst.args) {
             let (ty, vals) = take(t);
-            self.vars[p.local.index()] = Var { ty, vals, bound: IsBound::Yes };
+            self.vars[p.local.index()] = Var {
+                ty,
+                vals,
+                bound: IsBound::Yes,
+            };
         }
         self.captures = self.inst.tables.captures.iter().map(|(_, t)| take(t)).collect();
     }
@@ -147,11 +168,19 @@ impl FnLower<'_, '_> {
     }
 
     pub(crate) fn ty(&self, e: ExprId) -> R<Type> {
-        self.inst.tables.exprs.get(&e).cloned().ok_or_else(|| format!("expression {e:?} was not typed"))
+        self.inst
+            .tables
+            .exprs
+            .get(&e)
+            .cloned()
+            .ok_or_else(|| format!("expression {e:?} was not typed"))
     }
 
     pub(crate) fn state(&self) -> State {
-        State { vars: self.vars.clone(), effects: self.e.effects }
+        State {
+            vars: self.vars.clone(),
+            effects: self.e.effects,
+        }
     }
 
     pub(crate) fn set_state(&mut self, s: State) {
@@ -199,7 +228,12 @@ impl FnLower<'_, '_> {
         let mut joined: Vec<Option<VarTy>> = vec![None; n];
         for (i, j) in joined.iter_mut().enumerate() {
             if ends.iter().any(|p| p.state.vars[i] != first.vars[i]) {
-                *j = Some(ends.iter().map(|p| var_ty(&p.state.vars[i])).reduce(join_var).unwrap_or(NEVER));
+                *j = Some(
+                    ends.iter()
+                        .map(|p| var_ty(&p.state.vars[i]))
+                        .reduce(join_var)
+                        .unwrap_or(NEVER),
+                );
             }
         }
         let extra_ty = ends
@@ -243,7 +277,10 @@ impl FnLower<'_, '_> {
 
     /// Block parameters that hold a value of type `t`.
     pub(crate) fn params(&mut self, block: Block, t: &Type) -> Vals {
-        flat_tys(t).into_iter().map(|ty| self.e.b.func.append_param(block, ty)).collect()
+        flat_tys(t)
+            .into_iter()
+            .map(|ty| self.e.b.func.append_param(block, ty))
+            .collect()
     }
 
     pub(crate) fn param_var(&mut self, block: Block, v: &VarTy) -> Var {
@@ -253,7 +290,11 @@ impl FnLower<'_, '_> {
             Bound::Yes => IsBound::Yes,
             Bound::Maybe => IsBound::Flag(self.e.b.func.append_param(block, Ty::I8)),
         };
-        Var { ty: v.ty.clone(), vals, bound }
+        Var {
+            ty: v.ty.clone(),
+            vals,
+            bound,
+        }
     }
 
     /// Values of a variable in the form a join wants, the flag last.
@@ -282,7 +323,9 @@ impl FnLower<'_, '_> {
             (Type::Union(_), Type::Union(_)) => {
                 let to = to.clone();
                 self.split(&(from.clone(), v.clone()), |f, s, v| {
-                    let Type::Union(u) = &to else { return Err("not a union".into()) };
+                    let Type::Union(u) = &to else {
+                        return Err("not a union".into());
+                    };
                     Ok((to.clone(), arith::embed(&mut f.e, (s, &v), u)))
                 })?
                 .1
@@ -304,7 +347,11 @@ impl FnLower<'_, '_> {
     }
 
     pub(crate) fn zero(&mut self, t: Ty) -> Value {
-        if t.is_float() { self.e.b.fconst(t, 0.0) } else { self.e.b.iconst(t, 0) }
+        if t.is_float() {
+            self.e.b.fconst(t, 0.0)
+        } else {
+            self.e.b.iconst(t, 0)
+        }
     }
 
     /// Runs `f` for each member of a scalar or union, on the path where the value has that family.
@@ -398,7 +445,11 @@ impl FnLower<'_, '_> {
             self.e.helper("py_incref", &[owner]);
             self.replace_slot(slot, owner);
         }
-        self.vars[l.index()] = Var { ty: v.0, vals: v.1, bound: IsBound::Yes };
+        self.vars[l.index()] = Var {
+            ty: v.0,
+            vals: v.1,
+            bound: IsBound::Yes,
+        };
     }
 
     pub(crate) fn effect(&mut self) {
@@ -421,7 +472,10 @@ impl FnLower<'_, '_> {
     }
 }
 
-const NEVER: VarTy = VarTy { ty: Type::Never, bound: Bound::No };
+const NEVER: VarTy = VarTy {
+    ty: Type::Never,
+    bound: Bound::No,
+};
 
 fn var_ty(v: &Var) -> VarTy {
     let bound = match v.bound {
@@ -429,9 +483,15 @@ fn var_ty(v: &Var) -> VarTy {
         IsBound::Yes => Bound::Yes,
         IsBound::Flag(_) => Bound::Maybe,
     };
-    VarTy { ty: v.ty.clone(), bound }
+    VarTy {
+        ty: v.ty.clone(),
+        bound,
+    }
 }
 
 fn join_var(a: VarTy, b: VarTy) -> VarTy {
-    VarTy { ty: a.ty.join(&b.ty), bound: a.bound.join(b.bound) }
+    VarTy {
+        ty: a.ty.join(&b.ty),
+        bound: a.bound.join(b.bound),
+    }
 }

@@ -59,7 +59,12 @@ pub(crate) fn assigned(hir: &Function, block: &Block, out: &mut HashSet<LocalId>
                 assigned(hir, body, out);
                 assigned(hir, orelse, out);
             }
-            StmtKind::For { target: t, body, orelse, .. } => {
+            StmtKind::For {
+                target: t,
+                body,
+                orelse,
+                ..
+            } => {
                 target(t, out);
                 assigned(hir, body, out);
                 assigned(hir, orelse, out);
@@ -115,7 +120,11 @@ pub(crate) fn fresh_locals(inst: &Instance) -> HashSet<LocalId> {
                         drop_unless_fresh(inst, t, *value, &mut fresh);
                     }
                 }
-                StmtKind::AnnAssign { target: t, value: Some(v), .. } => {
+                StmtKind::AnnAssign {
+                    target: t,
+                    value: Some(v),
+                    ..
+                } => {
                     drop_unless_fresh(inst, t, *v, &mut fresh);
                 }
                 StmtKind::For { target: t, .. } => {

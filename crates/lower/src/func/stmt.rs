@@ -2,7 +2,9 @@
 
 use cranelift_entity::EntityRef;
 use numlift_runtime::SiteKind;
-use numlift_syntax::hir::{BinOp, Block, Case, CmpOp, Const, ExprId, ExprKind, Pattern, StmtId, StmtKind, Target};
+use numlift_syntax::hir::{
+    BinOp, Block, Case, CmpOp, Const, ExprId, ExprKind, Pattern, StmtId, StmtKind, Target,
+};
 use numlift_typeck::{Known, Resolved};
 use numlift_types::Type;
 
@@ -63,7 +65,12 @@ impl FnLower<'_, '_> {
                 self.merge(ends)?;
             }
             StmtKind::While { test, body, orelse } => self.while_loop(id, *test, body, orelse)?,
-            StmtKind::For { target, iter, body, orelse } => self.for_loop(id, target, *iter, body, orelse)?,
+            StmtKind::For {
+                target,
+                iter,
+                body,
+                orelse,
+            } => self.for_loop(id, target, *iter, body, orelse)?,
             StmtKind::Match { subject, cases } => self.match_stmt(*subject, cases)?,
             StmtKind::Break => {
                 let p = self.suspend(None);
@@ -113,14 +120,23 @@ impl FnLower<'_, '_> {
                     },
                     _ => return Err("raise of something else".into()),
                 };
-                let args = args.iter().map(|a| self.literal(a.value)).collect::<R<Vec<_>>>()?;
+                let args = args
+                    .iter()
+                    .map(|a| self.literal(a.value))
+                    .collect::<R<Vec<_>>>()?;
                 self.raise(&name, args, cause.is_some());
             }
             StmtKind::Import { module, local, top } => {
-                let path = if *top { module.split('.').next().unwrap_or(module) } else { module };
+                let path = if *top {
+                    module.split('.').next().unwrap_or(module)
+                } else {
+                    module
+                };
                 self.import(*local, self.sh.env.module(path));
             }
-            StmtKind::ImportFrom { module, name, local, .. } => {
+            StmtKind::ImportFrom {
+                module, name, local, ..
+            } => {
                 let r = match self.sh.env.module(module) {
                     Resolved::Const(Type::Known(m)) => self.sh.env.attr(m, name),
                     other => other,
@@ -128,8 +144,11 @@ impl FnLower<'_, '_> {
                 self.import(*local, r);
             }
             StmtKind::Def { local, nested } => {
-                self.vars[local.index()] =
-                    Var { ty: Type::Nested(*nested), vals: Vals::new(), bound: IsBound::Yes };
+                self.vars[local.index()] = Var {
+                    ty: Type::Nested(*nested),
+                    vals: Vals::new(),
+                    bound: IsBound::Yes,
+                };
             }
             StmtKind::Pass => {}
             StmtKind::Del(_) | StmtKind::Dynamic(_) => return Err("a dynamic statement".into()),
@@ -139,18 +158,28 @@ impl FnLower<'_, '_> {
 
     fn import(&mut self, local: numlift_syntax::hir::LocalId, r: Resolved) {
         if let Resolved::Const(ty) = r {
-            self.vars[local.index()] = Var { ty, vals: Vals::new(), bound: IsBound::Yes };
+            self.vars[local.index()] = Var {
+                ty,
+                vals: Vals::new(),
+                bound: IsBound::Yes,
+            };
         }
     }
 
     fn raise(&mut self, exc: &str, args: Vec<String>, cause_none: bool) {
-        let site = self.e.site(SiteKind::Raise { exc: exc.to_owned(), args, cause_none });
+        let site = self.e.site(SiteKind::Raise {
+            exc: exc.to_owned(),
+            args,
+            cause_none,
+        });
         self.e.b.fail(&[], site);
     }
 
     /// Python literal of a constant expression.
     fn literal(&self, e: ExprId) -> R<String> {
-        let ExprKind::Const(c) = &self.hir.exprs[e].kind else { return Err("not a constant".into()) };
+        let ExprKind::Const(c) = &self.hir.exprs[e].kind else {
+            return Err("not a constant".into());
+        };
         Ok(match c {
             Const::None => "None".into(),
             Const::Ellipsis => "...".into(),
@@ -301,7 +330,11 @@ fn float_literal(x: f64) -> String {
     if x.is_nan() {
         "float('nan')".into()
     } else if x.is_infinite() {
-        if x > 0.0 { "float('inf')".into() } else { "float('-inf')".into() }
+        if x > 0.0 {
+            "float('inf')".into()
+        } else {
+            "float('-inf')".into()
+        }
     } else {
         format!("{x:?}")
     }

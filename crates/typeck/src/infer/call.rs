@@ -43,11 +43,23 @@ pub fn boxed_result(ret: Ret, args: &[Type], dtype: Option<DType>) -> Option<Typ
         }
         Ret::LikeFirst => {
             let a = first_array?;
-            let layout = if a.layout == Layout::C { Layout::C } else { Layout::A };
-            Type::Array(ArrayType { dtype: dtype.unwrap_or(a.dtype), layout, readonly: false, ..a })
+            let layout = if a.layout == Layout::C {
+                Layout::C
+            } else {
+                Layout::A
+            };
+            Type::Array(ArrayType {
+                dtype: dtype.unwrap_or(a.dtype),
+                layout,
+                readonly: false,
+                ..a
+            })
         }
         Ret::Arange if numbers && !args.is_empty() => {
-            let d = args.iter().flat_map(Type::scalars).fold(DType::I64, |d, s| common_dtype(d, s.dtype()));
+            let d = args
+                .iter()
+                .flat_map(Type::scalars)
+                .fold(DType::I64, |d, s| common_dtype(d, s.dtype()));
             array(dtype.unwrap_or(d), 1)
         }
         Ret::Arange => return None,
@@ -71,12 +83,20 @@ pub fn boxed_result(ret: Ret, args: &[Type], dtype: Option<DType>) -> Option<Typ
         }
         Ret::BuiltinSum => {
             let a = first_array.filter(|a| a.ndim == 1 && args.len() == 1)?;
-            let item = operators::binary(numlift_syntax::hir::BinOp::Add, Scalar::PyInt, Scalar::Np(a.dtype))?;
+            let item = operators::binary(
+                numlift_syntax::hir::BinOp::Add,
+                Scalar::PyInt,
+                Scalar::Np(a.dtype),
+            )?;
             return Type::union([Scalar::PyInt, item]);
         }
         Ret::Copy => {
             let a = first_array.filter(|_| args.len() == 1)?;
-            Type::Array(ArrayType { layout: Layout::C, readonly: false, ..a })
+            Type::Array(ArrayType {
+                layout: Layout::C,
+                readonly: false,
+                ..a
+            })
         }
     })
 }
@@ -115,10 +135,20 @@ impl FnInfer<'_, '_> {
                 let callee = match self.cx.env.hir(code) {
                     Ok(h) => h,
                     Err(d) => {
-                        return self.error(span, line, "NL2004", format!("the called function cannot be compiled: {}", d.message));
+                        return self.error(
+                            span,
+                            line,
+                            "NL2004",
+                            format!("the called function cannot be compiled: {}", d.message),
+                        );
                     }
                 };
-                let key = Key { code, path: vec![], args: vec![], captures: vec![] };
+                let key = Key {
+                    code,
+                    path: vec![],
+                    args: vec![],
+                    captures: vec![],
+                };
                 self.call_function(id, key, callee, args, vec![])
             }
             Type::Nested(n) => self.call_nested(id, n, args),
@@ -140,18 +170,33 @@ impl FnInfer<'_, '_> {
                 sources.push(ArgSource::Capture(i));
                 continue;
             }
-            let found = self.hir.locals.iter().find(|(_, l)| l.name == *name).map(|(l, _)| l);
+            let found = self
+                .hir
+                .locals
+                .iter()
+                .find(|(_, l)| l.name == *name)
+                .map(|(l, _)| l);
             if let Some(l) = found {
                 let t = self.local(l, span, line)?;
                 let bound = self.var(l).map(|v| v.bound);
                 if bound != Some(crate::tables::Bound::Yes) {
-                    return self.error(span, line, "NL2004", format!("`{name}` may be unbound when the nested function is called"));
+                    return self.error(
+                        span,
+                        line,
+                        "NL2004",
+                        format!("`{name}` may be unbound when the nested function is called"),
+                    );
                 }
                 captures.push((name.clone(), t));
                 sources.push(ArgSource::Local(l));
             }
         }
-        let key = Key { code: self.code, path, args: vec![], captures };
+        let key = Key {
+            code: self.code,
+            path,
+            args: vec![],
+            captures,
+        };
         self.call_function(id, key, callee, args, sources)
     }
 
@@ -173,15 +218,23 @@ impl FnInfer<'_, '_> {
             let slot = match &a.name {
                 None => {
                     next += 1;
-                    callee.params.get(next - 1).filter(|p| p.kind != ParamKind::KeywordOnly).map(|_| next - 1)
+                    callee
+                        .params
+                        .get(next - 1)
+                        .filter(|p| p.kind != ParamKind::KeywordOnly)
+                        .map(|_| next - 1)
                 }
-                Some(name) => callee
-                    .params
-                    .iter()
-                    .position(|p| callee.locals[p.local].name == *name && p.kind != ParamKind::PositionalOnly),
+                Some(name) => callee.params.iter().position(|p| {
+                    callee.locals[p.local].name == *name && p.kind != ParamKind::PositionalOnly
+                }),
             };
             let Some(slot) = slot.filter(|s| slots[*s].is_none()) else {
-                return self.error(span, line, "NL2016", "the arguments do not match the function's parameters");
+                return self.error(
+                    span,
+                    line,
+                    "NL2016",
+                    "the arguments do not match the function's parameters",
+                );
             };
             slots[slot] = Some((ArgSource::Expr(a.value), ty));
         }
@@ -208,7 +261,13 @@ impl FnInfer<'_, '_> {
         sources.extend(captured);
         let target = self.cx.instance(key, callee)?;
         self.callees.push(target);
-        self.tables.calls.insert(id, Call::Instance { id: target, args: sources });
+        self.tables.calls.insert(
+            id,
+            Call::Instance {
+                id: target,
+                args: sources,
+            },
+        );
         Ok(self.cx.program.instances[target.0].ret.clone())
     }
 
@@ -217,7 +276,12 @@ impl FnInfer<'_, '_> {
         let mut out = Vec::with_capacity(args.len());
         for a in args {
             if a.name.is_some() {
-                return self.error(span, line, "NL2004", "a keyword argument of this function is not compiled");
+                return self.error(
+                    span,
+                    line,
+                    "NL2004",
+                    "a keyword argument of this function is not compiled",
+                );
             }
             out.push(self.expr(a.value)?);
         }
@@ -227,7 +291,12 @@ impl FnInfer<'_, '_> {
     fn unsupported<T>(&mut self, id: ExprId, path: &str, types: &[Type]) -> R<T> {
         let (span, line): (Span, u32) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
         let names: Vec<String> = types.iter().map(ToString::to_string).collect();
-        self.error(span, line, "NL2004", format!("{path}({}) is not compiled", names.join(", ")))
+        self.error(
+            span,
+            line,
+            "NL2004",
+            format!("{path}({}) is not compiled", names.join(", ")),
+        )
     }
 
     fn cast(&mut self, id: ExprId, to: Scalar, args: &[Arg]) -> R<Type> {
@@ -314,9 +383,12 @@ impl FnInfer<'_, '_> {
                 _ => None,
             },
             Kind::Abs => match types {
-                [t] if !t.scalars().is_empty() => {
-                    Type::union(t.scalars().iter().map(|s| operators::abs(*s)).collect::<Option<Vec<_>>>()?)
-                }
+                [t] if !t.scalars().is_empty() => Type::union(
+                    t.scalars()
+                        .iter()
+                        .map(|s| operators::abs(*s))
+                        .collect::<Option<Vec<_>>>()?,
+                ),
                 _ => None,
             },
             Kind::Min | Kind::Max => {
@@ -326,7 +398,9 @@ impl FnInfer<'_, '_> {
                     _ => return None,
                 };
                 for w in items {
-                    if w.scalars().is_empty() || w.scalars().iter().any(|s| s.dtype().kind() == DKind::Complex) {
+                    if w.scalars().is_empty()
+                        || w.scalars().iter().any(|s| s.dtype().kind() == DKind::Complex)
+                    {
                         return None;
                     }
                 }
@@ -353,7 +427,9 @@ impl FnInfer<'_, '_> {
                 _ => None,
             },
             Kind::Round => match scalars?.as_slice() {
-                [Scalar::PyFloat | Scalar::PyInt | Scalar::PyBool | Scalar::Np(DType::F64)] => Some(Type::INT),
+                [Scalar::PyFloat | Scalar::PyInt | Scalar::PyBool | Scalar::Np(DType::F64)] => {
+                    Some(Type::INT)
+                }
                 _ => None,
             },
             Kind::Math => {
@@ -420,7 +496,10 @@ impl FnInfer<'_, '_> {
     }
 
     /// A call through the interpreter. dtype arguments must be compile-time objects that can be boxed.
-    #[allow(clippy::too_many_arguments, reason = "one call site each for functions and methods")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one call site each for functions and methods"
+    )]
     fn boxed(
         &mut self,
         id: ExprId,
@@ -463,22 +542,44 @@ impl FnInfer<'_, '_> {
         if dtype.is_some() && !matches!(ret, Ret::Full | Ret::LikeFirst | Ret::Arange) {
             return self.unsupported(id, path, &types);
         }
-        self.tables.calls.insert(id, Call::Boxed { object, method: method.to_owned(), args: exprs, keywords });
+        self.tables.calls.insert(
+            id,
+            Call::Boxed {
+                object,
+                method: method.to_owned(),
+                args: exprs,
+                keywords,
+            },
+        );
         Ok(ty)
     }
 
     fn array_method(&mut self, id: ExprId, base: ExprId, t: &Type, name: &str, args: &[Arg]) -> R<Type> {
         let Some(row) = numlift_builtins::find_method(name) else {
             let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
-            return self.error(span, line, "NL2004", format!("method `{name}` of {t} is not compiled"));
+            return self.error(
+                span,
+                line,
+                "NL2004",
+                format!("method `{name}` of {t} is not compiled"),
+            );
         };
-        let Kind::Boxed(ret) = row.kind else { return self.unsupported(id, name, &[]) };
+        let Kind::Boxed(ret) = row.kind else {
+            return self.unsupported(id, name, &[]);
+        };
         self.effects |= row.effect;
         self.boxed(id, None, name, ret, &[(base, t.clone())], args, name)
     }
 
     /// A NumPy ufunc on scalars: the loop that NumPy would select.
-    fn ufunc(&mut self, id: ExprId, object: ObjectRef, path: &str, loops: &[String], args: &[Arg]) -> R<Type> {
+    fn ufunc(
+        &mut self,
+        id: ExprId,
+        object: ObjectRef,
+        path: &str,
+        loops: &[String],
+        args: &[Arg],
+    ) -> R<Type> {
         let types = self.positional(id, args)?;
         let mut scalars = Vec::new();
         for t in &types {
@@ -493,7 +594,15 @@ impl FnInfer<'_, '_> {
         };
         let result = dtypes[dtypes.len() - 1];
         let args = args.iter().map(|a| a.value).collect();
-        self.tables.calls.insert(id, Call::Ufunc { object, types: found, args, dtypes });
+        self.tables.calls.insert(
+            id,
+            Call::Ufunc {
+                object,
+                types: found,
+                args,
+                dtypes,
+            },
+        );
         Ok(Type::np(result))
     }
 
@@ -508,8 +617,15 @@ impl FnInfer<'_, '_> {
                 && let Some(row) = numlift_builtins::find(&path)
                 && args.iter().all(|a| a.star == 0)
             {
-                let plain: Vec<ExprId> = args.iter().filter(|a| a.name.is_none()).map(|a| a.value).collect();
-                let start = args.iter().find(|a| a.name.as_deref() == Some("start")).map(|a| a.value);
+                let plain: Vec<ExprId> = args
+                    .iter()
+                    .filter(|a| a.name.is_none())
+                    .map(|a| a.value)
+                    .collect();
+                let start = args
+                    .iter()
+                    .find(|a| a.name.as_deref() == Some("start"))
+                    .map(|a| a.value);
                 match row.kind {
                     Kind::Enumerate if !plain.is_empty() => {
                         let item = self.iterable(plain[0])?;
@@ -517,7 +633,12 @@ impl FnInfer<'_, '_> {
                         if let Some(s) = start
                             && self.expr(s)? != Type::INT
                         {
-                            return self.error(e.span, e.line, "NL2012", "enumerate starts at something but an int");
+                            return self.error(
+                                e.span,
+                                e.line,
+                                "NL2012",
+                                "enumerate starts at something but an int",
+                            );
                         }
                         self.tables.calls.insert(id, Call::Builtin(row));
                         return Ok(Type::tuple([Type::INT, item]));
@@ -544,20 +665,35 @@ impl FnInfer<'_, '_> {
             Type::Range => Ok(Type::INT),
             Type::Array(a) if a.ndim > 0 => Ok(super::index::element(a)),
             Type::Tuple(items) => match items.first() {
-                Some(first) if !first.scalars().is_empty() && items.iter().all(|t| t == first) => Ok(first.clone()),
-                _ => self.error(e.span, e.line, "NL2012", "a tuple of different types is iterated over"),
+                Some(first) if !first.scalars().is_empty() && items.iter().all(|t| t == first) => {
+                    Ok(first.clone())
+                }
+                _ => self.error(
+                    e.span,
+                    e.line,
+                    "NL2012",
+                    "a tuple of different types is iterated over",
+                ),
             },
             Type::Never => Ok(Type::Never),
-            t => self.error(e.span, e.line, "NL2012", format!("iteration over {t} is not compiled")),
+            t => self.error(
+                e.span,
+                e.line,
+                "NL2012",
+                format!("iteration over {t} is not compiled"),
+            ),
         }
     }
-
 }
 
 /// The ufunc loop for the operand types and its dtypes, result last: the first whose operands hold
 /// the promoted ones, as NumPy's type resolution does.
 fn select_loop(loops: &[String], scalars: &[Scalar]) -> Option<(String, Vec<DType>)> {
-    let strong = scalars.iter().filter(|s| s.is_numpy()).map(|s| s.dtype()).reduce(common_dtype);
+    let strong = scalars
+        .iter()
+        .filter(|s| s.is_numpy())
+        .map(|s| s.dtype())
+        .reduce(common_dtype);
     let wanted: Vec<DType> = scalars
         .iter()
         .map(|s| match (s, strong) {
@@ -573,8 +709,12 @@ fn select_loop(loops: &[String], scalars: &[Scalar]) -> Option<(String, Vec<DTyp
             continue;
         }
         let dtype = |c: char| DType::ALL.into_iter().find(|d| d.char_code() == c);
-        let Some(mut dtypes) = ins.chars().map(dtype).collect::<Option<Vec<_>>>() else { continue };
-        let Some(result) = outs.chars().next().and_then(dtype) else { continue };
+        let Some(mut dtypes) = ins.chars().map(dtype).collect::<Option<Vec<_>>>() else {
+            continue;
+        };
+        let Some(result) = outs.chars().next().and_then(dtype) else {
+            continue;
+        };
         let fits = dtypes.iter().all(|d| common_dtype(*d, common) == *d);
         if fits {
             dtypes.push(result);

@@ -16,7 +16,12 @@ impl FnInfer<'_, '_> {
         let ty = self.expr_inner(id)?;
         if let Type::Object(code) = ty {
             let e = &self.hir.exprs[id];
-            return self.error(e.span, e.line, code, "values of different kinds meet here: no static type holds them");
+            return self.error(
+                e.span,
+                e.line,
+                code,
+                "values of different kinds meet here: no static type holds them",
+            );
         }
         self.tables.exprs.insert(id, ty.clone());
         Ok(ty)
@@ -39,7 +44,8 @@ impl FnInfer<'_, '_> {
             }
             ExprKind::Unary(op, a) => {
                 let t = self.expr(*a)?;
-                let parts: Option<Vec<Scalar>> = t.scalars().iter().map(|s| operators::unary(*op, *s)).collect();
+                let parts: Option<Vec<Scalar>> =
+                    t.scalars().iter().map(|s| operators::unary(*op, *s)).collect();
                 match parts.and_then(Type::union) {
                     Some(t) => Ok(t),
                     None => self.operand_error(e.span, e.line, "this operator", &[&t]),
@@ -83,7 +89,11 @@ impl FnInfer<'_, '_> {
                         }
                     }
                 }
-                Ok(Type::Slice { start: given[0], stop: given[1], step: given[2] })
+                Ok(Type::Slice {
+                    start: given[0],
+                    stop: given[1],
+                    step: given[2],
+                })
             }
             ExprKind::Tuple(items) => {
                 let mut out = Vec::with_capacity(items.len());
@@ -119,7 +129,9 @@ impl FnInfer<'_, '_> {
             Const::Float(_) => Type::FLOAT,
             Const::Complex(_) => Type::COMPLEX,
             Const::Str(s) => Type::Str(s.as_str().into()),
-            Const::BigInt(_) => return self.error(span, line, "NL2007", "an integer outside 64 bits is dynamic"),
+            Const::BigInt(_) => {
+                return self.error(span, line, "NL2007", "an integer outside 64 bits is dynamic");
+            }
             Const::Bytes(_) => return self.error(span, line, "NL2007", "bytes are dynamic"),
         })
     }
@@ -154,18 +166,28 @@ impl FnInfer<'_, '_> {
             }
             Resolved::Missing => self.error(span, line, "NL2003", format!("{what} is not defined")),
             Resolved::NotLoaded => self.error(span, line, "NL2009", format!("{what} is not loaded yet")),
-            Resolved::Opaque(class) => {
-                self.error(span, line, "NL2003", format!("{what} is an instance of {class}: no static type"))
-            }
+            Resolved::Opaque(class) => self.error(
+                span,
+                line,
+                "NL2003",
+                format!("{what} is an instance of {class}: no static type"),
+            ),
         }
     }
 
     /// Reading a local; a certainly unbound one ends the path (it raises).
     pub(super) fn local(&mut self, l: LocalId, span: Span, line: u32) -> R<Type> {
-        let Some(v) = self.var(l).cloned() else { return Ok(Type::Never) };
+        let Some(v) = self.var(l).cloned() else {
+            return Ok(Type::Never);
+        };
         if let Type::Object(code) = v.ty {
             let name = self.hir.locals[l].name.clone();
-            return self.error(span, line, code, format!("`{name}` has values of different kinds here"));
+            return self.error(
+                span,
+                line,
+                code,
+                format!("`{name}` has values of different kinds here"),
+            );
         }
         if v.bound == Bound::No {
             return Ok(Type::Never);
@@ -175,8 +197,17 @@ impl FnInfer<'_, '_> {
 
     pub(super) fn operand_error<T>(&mut self, span: Span, line: u32, what: &str, types: &[&Type]) -> R<T> {
         let names: Vec<String> = types.iter().map(ToString::to_string).collect();
-        let code = if types.iter().any(|t| matches!(t, Type::Array(_))) { "NL2015" } else { "NL2006" };
-        self.error(span, line, code, format!("{what} {} is not compiled", names.join(" and ")))
+        let code = if types.iter().any(|t| matches!(t, Type::Array(_))) {
+            "NL2015"
+        } else {
+            "NL2006"
+        };
+        self.error(
+            span,
+            line,
+            code,
+            format!("{what} {} is not compiled", names.join(" and ")),
+        )
     }
 
     /// Result of a binary operator: each pair of families gives one, their union is the type.
@@ -295,7 +326,12 @@ impl FnInfer<'_, '_> {
         };
         match found {
             Some(t) => Ok(t),
-            None => self.error(span, line, "NL2005", format!("attribute `{name}` of {t} is not compiled")),
+            None => self.error(
+                span,
+                line,
+                "NL2005",
+                format!("attribute `{name}` of {t} is not compiled"),
+            ),
         }
     }
 

@@ -11,8 +11,16 @@ pub(super) fn element(a: ArrayType) -> Type {
     if a.ndim == 1 {
         return Type::np(a.dtype);
     }
-    let layout = if a.layout == Layout::C { Layout::C } else { Layout::A };
-    Type::Array(ArrayType { ndim: a.ndim - 1, layout, ..a })
+    let layout = if a.layout == Layout::C {
+        Layout::C
+    } else {
+        Layout::A
+    };
+    Type::Array(ArrayType {
+        ndim: a.ndim - 1,
+        layout,
+        ..a
+    })
 }
 
 pub(super) fn transposed(a: ArrayType) -> ArrayType {
@@ -30,7 +38,10 @@ fn indexed(a: ArrayType, parts: &[Type]) -> Option<Type> {
         return None;
     }
     let ints = parts.iter().filter(|t| is_index(t)).count();
-    if parts.iter().any(|t| !is_index(t) && !matches!(t, Type::Slice { .. })) {
+    if parts
+        .iter()
+        .any(|t| !is_index(t) && !matches!(t, Type::Slice { .. }))
+    {
         return None;
     }
     let ndim = a.ndim - ints as u8;
@@ -40,12 +51,12 @@ fn indexed(a: ArrayType, parts: &[Type]) -> Option<Type> {
     let leading = parts.iter().take_while(|t| is_index(t)).count();
     // Integers, then at most one slice without a step, then whole axes: still C-contiguous.
     let tail = &parts[leading..];
-    let contiguous = match tail {
-        [] => true,
-        [Type::Slice { step: false, .. }] => true,
-        _ => false,
+    let contiguous = matches!(tail, [] | [Type::Slice { step: false, .. }]);
+    let layout = if a.layout == Layout::C && contiguous {
+        Layout::C
+    } else {
+        Layout::A
     };
-    let layout = if a.layout == Layout::C && contiguous { Layout::C } else { Layout::A };
     Some(Type::Array(ArrayType { ndim, layout, ..a }))
 }
 
@@ -87,8 +98,15 @@ impl FnInfer<'_, '_> {
                 }
                 // any index: the items must be of one machine type
                 None => match items.first() {
-                    Some(first) if !first.scalars().is_empty() && items.iter().all(|t| t == first) => Ok(first.clone()),
-                    _ => self.error(span, line, "NL2008", "a tuple of different types is indexed by a variable"),
+                    Some(first) if !first.scalars().is_empty() && items.iter().all(|t| t == first) => {
+                        Ok(first.clone())
+                    }
+                    _ => self.error(
+                        span,
+                        line,
+                        "NL2008",
+                        "a tuple of different types is indexed by a variable",
+                    ),
                 },
             },
             _ => self.subscript_error(&t, &parts, index),
@@ -98,7 +116,12 @@ impl FnInfer<'_, '_> {
     fn subscript_error<T>(&mut self, base: &Type, parts: &[Type], index: ExprId) -> R<T> {
         let names: Vec<String> = parts.iter().map(ToString::to_string).collect();
         let (span, line) = (self.hir.exprs[index].span, self.hir.exprs[index].line);
-        self.error(span, line, "NL2008", format!("{base}[{}] is not compiled", names.join(", ")))
+        self.error(
+            span,
+            line,
+            "NL2008",
+            format!("{base}[{}] is not compiled", names.join(", ")),
+        )
     }
 
     /// `base[index] = value of type ty`.
@@ -124,7 +147,12 @@ impl FnInfer<'_, '_> {
                 }
                 Ok(())
             }
-            Some(_) => self.error(span, line, "NL2015", "assignment to part of an array is not compiled yet"),
+            Some(_) => self.error(
+                span,
+                line,
+                "NL2015",
+                "assignment to part of an array is not compiled yet",
+            ),
             None => self.subscript_error(&Type::Array(a), &parts, index),
         }
     }

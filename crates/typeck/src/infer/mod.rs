@@ -32,9 +32,20 @@ struct Key {
 /// # Errors
 /// A diagnostic at the first expression without a static type.
 pub fn infer(env: &dyn Env, root: CodeRef, args: &[Type]) -> R<Program> {
-    let mut cx = Context { env, program: Program::default(), keys: HashMap::new(), open: Vec::new(), depth: 0 };
+    let mut cx = Context {
+        env,
+        program: Program::default(),
+        keys: HashMap::new(),
+        open: Vec::new(),
+        depth: 0,
+    };
     let hir = env.hir(root).map_err(Box::new)?;
-    let key = Key { code: root, path: vec![], args: args.to_vec(), captures: vec![] };
+    let key = Key {
+        code: root,
+        path: vec![],
+        args: args.to_vec(),
+        captures: vec![],
+    };
     let id = cx.instance(key, hir)?;
     cx.program.root = Some(id);
     cx.propagate();
@@ -70,7 +81,12 @@ impl Context<'_> {
             return Err(whole(&hir, "NL1003", what.into(), None));
         }
         if self.depth >= MAX_DEPTH {
-            return Err(whole(&hir, "NL2004", "calls nest too deep to compile".into(), None));
+            return Err(whole(
+                &hir,
+                "NL2004",
+                "calls nest too deep to compile".into(),
+                None,
+            ));
         }
         self.depth += 1;
         let id = InstanceId(self.program.instances.len());
@@ -79,7 +95,10 @@ impl Context<'_> {
             path: key.path.clone(),
             args: key.args.clone(),
             hir: hir.clone(),
-            tables: Tables { captures: key.captures.clone(), ..Tables::default() },
+            tables: Tables {
+                captures: key.captures.clone(),
+                ..Tables::default()
+            },
             ret: Type::Never,
             effects: false,
             callees: vec![],
@@ -110,7 +129,12 @@ impl Context<'_> {
             self.keys.retain(|_, v| v.0 < count);
             self.program.instances.truncate(count);
         }
-        Err(whole(hir, "NL2001", "the result type of this recursive function does not settle".into(), None))
+        Err(whole(
+            hir,
+            "NL2001",
+            "the result type of this recursive function does not settle".into(),
+            None,
+        ))
     }
 
     /// Effects and generator use reach callers.
@@ -118,8 +142,10 @@ impl Context<'_> {
         loop {
             let mut changed = false;
             for i in 0..self.program.instances.len() {
-                let (mut effects, mut rng) =
-                    (self.program.instances[i].effects, self.program.instances[i].uses_rng);
+                let (mut effects, mut rng) = (
+                    self.program.instances[i].effects,
+                    self.program.instances[i].uses_rng,
+                );
                 for c in self.program.instances[i].callees.clone() {
                     effects |= self.program.instances[c.0].effects;
                     rng |= self.program.instances[c.0].uses_rng;
@@ -137,7 +163,14 @@ impl Context<'_> {
 }
 
 fn whole(hir: &Function, code: &'static str, message: String, help: Option<String>) -> Box<Diagnostic> {
-    Box::new(diagnostic(hir, code, message, help, hir.first_line, Span::default()))
+    Box::new(diagnostic(
+        hir,
+        code,
+        message,
+        help,
+        hir.first_line,
+        Span::default(),
+    ))
 }
 
 fn diagnostic(
@@ -169,7 +202,10 @@ fn join_vars(a: Vars, b: Vars) -> Vars {
         (Some(a), Some(b)) => Some(
             a.into_iter()
                 .zip(b)
-                .map(|(x, y)| VarTy { ty: x.ty.join(&y.ty), bound: x.bound.join(y.bound) })
+                .map(|(x, y)| VarTy {
+                    ty: x.ty.join(&y.ty),
+                    bound: x.bound.join(y.bound),
+                })
                 .collect(),
         ),
     }
@@ -201,16 +237,28 @@ impl<'c, 'e> FnInfer<'c, 'e> {
     fn new(cx: &'c mut Context<'e>, id: InstanceId, hir: Arc<Function>) -> Self {
         let inst = &cx.program.instances[id.0];
         let (code, captures) = (inst.code, inst.tables.captures.clone());
-        let mut vars = vec![VarTy { ty: Type::Never, bound: Bound::No }; hir.locals.len()];
+        let mut vars = vec![
+            VarTy {
+                ty: Type::Never,
+                bound: Bound::No
+            };
+            hir.locals.len()
+        ];
         for (p, t) in hir.params.iter().zip(&inst.args) {
-            vars[index(p.local)] = VarTy { ty: t.clone(), bound: Bound::Yes };
+            vars[index(p.local)] = VarTy {
+                ty: t.clone(),
+                bound: Bound::Yes,
+            };
         }
         FnInfer {
             cx,
             id,
             code,
             hir,
-            tables: Tables { captures, ..Tables::default() },
+            tables: Tables {
+                captures,
+                ..Tables::default()
+            },
             vars: Some(vars),
             loops: vec![],
             ret: Type::Never,
@@ -222,13 +270,23 @@ impl<'c, 'e> FnInfer<'c, 'e> {
 
     fn run(mut self) -> R<Type> {
         use numlift_syntax::hir::ParamKind;
-        if self.hir.params.iter().any(|p| matches!(p.kind, ParamKind::VarArgs | ParamKind::VarKeywords)) {
+        if self
+            .hir
+            .params
+            .iter()
+            .any(|p| matches!(p.kind, ParamKind::VarArgs | ParamKind::VarKeywords))
+        {
             let m = "functions with *args or **kwargs are not compiled";
             return Err(whole(&self.hir, "NL1004", m.into(), None));
         }
         if let Some(n) = self.hir.writes_outer.first() {
             let m = format!("`{n}` of an outer scope is assigned");
-            return Err(whole(&self.hir, "NL2010", m, Some("return the value instead".into())));
+            return Err(whole(
+                &self.hir,
+                "NL2010",
+                m,
+                Some("return the value instead".into()),
+            ));
         }
         let body = self.hir.clone();
         self.block(&body.body)?;
@@ -236,7 +294,12 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             self.ret = self.ret.join(&Type::None);
         }
         if let Type::Object(code) = self.ret {
-            return Err(whole(&self.hir, code, "the function's results have no common static type".into(), None));
+            return Err(whole(
+                &self.hir,
+                code,
+                "the function's results have no common static type".into(),
+                None,
+            ));
         }
         let inst = &mut self.cx.program.instances[self.id.0];
         inst.tables = self.tables;
@@ -247,7 +310,14 @@ impl<'c, 'e> FnInfer<'c, 'e> {
     }
 
     fn error<T>(&self, span: Span, line: u32, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(Box::new(diagnostic(&self.hir, code, message.into(), None, line, span)))
+        Err(Box::new(diagnostic(
+            &self.hir,
+            code,
+            message.into(),
+            None,
+            line,
+            span,
+        )))
     }
 
     fn var(&self, l: LocalId) -> Option<&VarTy> {
@@ -256,7 +326,10 @@ impl<'c, 'e> FnInfer<'c, 'e> {
 
     fn set(&mut self, l: LocalId, ty: Type) {
         if let Some(v) = &mut self.vars {
-            v[index(l)] = VarTy { ty, bound: Bound::Yes };
+            v[index(l)] = VarTy {
+                ty,
+                bound: Bound::Yes,
+            };
         }
     }
 }

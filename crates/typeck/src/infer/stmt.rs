@@ -49,7 +49,12 @@ impl FnInfer<'_, '_> {
                 self.vars = join_vars(after, self.vars.take());
             }
             StmtKind::While { test, body, orelse } => self.while_loop(id, *test, body, orelse)?,
-            StmtKind::For { target, iter, body, orelse } => {
+            StmtKind::For {
+                target,
+                iter,
+                body,
+                orelse,
+            } => {
                 let item = self.iterable(*iter)?;
                 self.for_loop(id, target, *iter, &item, body, orelse)?;
             }
@@ -87,11 +92,21 @@ impl FnInfer<'_, '_> {
                 };
                 if self.vars.is_some() {
                     if !storable(&ty) {
-                        return self.error(stmt.span, stmt.line, "NL2003", format!("a result of type {ty} has no native form"));
+                        return self.error(
+                            stmt.span,
+                            stmt.line,
+                            "NL2003",
+                            format!("a result of type {ty} has no native form"),
+                        );
                     }
                     self.ret = self.ret.join(&ty);
                     if let Type::Object(code) = self.ret {
-                        return self.error(stmt.span, stmt.line, code, "the function's results have no common static type");
+                        return self.error(
+                            stmt.span,
+                            stmt.line,
+                            code,
+                            "the function's results have no common static type",
+                        );
                     }
                 }
                 self.vars = None;
@@ -102,7 +117,12 @@ impl FnInfer<'_, '_> {
                     if let Some(m) = message
                         && !matches!(hir.exprs[*m].kind, ExprKind::Const(_))
                     {
-                        return self.error(stmt.span, stmt.line, "NL2007", "an assertion message must be a constant");
+                        return self.error(
+                            stmt.span,
+                            stmt.line,
+                            "NL2007",
+                            "an assertion message must be a constant",
+                        );
                     }
                 }
             }
@@ -111,17 +131,36 @@ impl FnInfer<'_, '_> {
                 self.vars = None;
             }
             StmtKind::Import { module, local, top } => {
-                let path = if *top { module.split('.').next().unwrap_or(module) } else { module };
+                let path = if *top {
+                    module.split('.').next().unwrap_or(module)
+                } else {
+                    module
+                };
                 if *top && matches!(self.cx.env.module(module), Resolved::NotLoaded) {
-                    return self.error(stmt.span, stmt.line, "NL2009", format!("module {module} is not loaded yet"));
+                    return self.error(
+                        stmt.span,
+                        stmt.line,
+                        "NL2009",
+                        format!("module {module} is not loaded yet"),
+                    );
                 }
                 let r = self.cx.env.module(path);
                 let ty = self.imported(id, r, path)?;
                 self.set(*local, ty);
             }
-            StmtKind::ImportFrom { module, name, local, level } => {
+            StmtKind::ImportFrom {
+                module,
+                name,
+                local,
+                level,
+            } => {
                 if *level > 0 {
-                    return self.error(stmt.span, stmt.line, "NL2011", "a relative import is not resolved");
+                    return self.error(
+                        stmt.span,
+                        stmt.line,
+                        "NL2011",
+                        "a relative import is not resolved",
+                    );
                 }
                 let r = match self.cx.env.module(module) {
                     Resolved::Const(Type::Known(m)) => self.cx.env.attr(m, name),
@@ -132,7 +171,12 @@ impl FnInfer<'_, '_> {
             }
             StmtKind::Def { local, nested } => {
                 if hir.nested[*nested as usize].params.iter().any(|p| p.has_default) {
-                    return self.error(stmt.span, stmt.line, "NL2007", "a nested function with defaults is dynamic");
+                    return self.error(
+                        stmt.span,
+                        stmt.line,
+                        "NL2007",
+                        "a nested function with defaults is dynamic",
+                    );
                 }
                 self.set(*local, Type::Nested(*nested));
             }
@@ -152,9 +196,12 @@ impl FnInfer<'_, '_> {
             Resolved::NotLoaded => {
                 self.error(span, line, "NL2009", format!("module {module} is not loaded yet"))
             }
-            Resolved::Hidden { .. } | Resolved::Missing | Resolved::Opaque(_) => {
-                self.error(span, line, "NL2011", format!("what is imported from {module} has no static type"))
-            }
+            Resolved::Hidden { .. } | Resolved::Missing | Resolved::Opaque(_) => self.error(
+                span,
+                line,
+                "NL2011",
+                format!("what is imported from {module} has no static type"),
+            ),
         }
     }
 
@@ -173,12 +220,19 @@ impl FnInfer<'_, '_> {
             let ty = self.expr(class)?;
             let constant = |x: ExprId| matches!(hir.exprs[x].kind, ExprKind::Const(_));
             if self.exception_name(&ty).is_some()
-                && args.iter().all(|a| a.name.is_none() && a.star == 0 && constant(a.value))
+                && args
+                    .iter()
+                    .all(|a| a.name.is_none() && a.star == 0 && constant(a.value))
             {
                 return Ok(());
             }
         }
-        self.error(stmt.span, stmt.line, "NL2007", "`raise` of anything but a built-in exception with constant arguments is dynamic")
+        self.error(
+            stmt.span,
+            stmt.line,
+            "NL2007",
+            "`raise` of anything but a built-in exception with constant arguments is dynamic",
+        )
     }
 
     /// Whether the pattern always matches.
@@ -225,7 +279,11 @@ impl FnInfer<'_, '_> {
         loop {
             self.vars = head.clone();
             self.truth(test)?;
-            let exit = if self.is_true(test) { None } else { self.vars.clone() };
+            let exit = if self.is_true(test) {
+                None
+            } else {
+                self.vars.clone()
+            };
             self.loops.push(LoopCx::default());
             self.block(body)?;
             let l = self.loops.pop().unwrap_or_default();
@@ -294,9 +352,16 @@ impl FnInfer<'_, '_> {
                 self.set(*l, ty.clone());
                 Ok(())
             }
-            Target::Outer(n) => self.error(span, line, "NL2010", format!("`{n}` of an outer scope is assigned")),
+            Target::Outer(n) => self.error(
+                span,
+                line,
+                "NL2010",
+                format!("`{n}` of an outer scope is assigned"),
+            ),
             Target::Subscript(base, index) => self.store(*base, *index, ty),
-            Target::Attribute(..) => self.error(span, line, "NL2005", "assignment to an attribute is dynamic"),
+            Target::Attribute(..) => {
+                self.error(span, line, "NL2005", "assignment to an attribute is dynamic")
+            }
             Target::Tuple { items, star } => {
                 let parts = match ty {
                     Type::Tuple(parts) => parts.to_vec(),
@@ -313,7 +378,12 @@ impl FnInfer<'_, '_> {
                         }
                         Ok(())
                     }
-                    _ => self.error(span, line, "NL2007", "unpacking into a list or of another length is dynamic"),
+                    _ => self.error(
+                        span,
+                        line,
+                        "NL2007",
+                        "unpacking into a list or of another length is dynamic",
+                    ),
                 }
             }
         }
@@ -353,7 +423,10 @@ pub(super) fn storable(t: &Type) -> bool {
 
 /// Truth of these types is decided natively.
 pub(super) fn has_truth(t: &Type) -> bool {
-    matches!(t, Type::None | Type::Scalar(_) | Type::Union(_) | Type::Tuple(_) | Type::Str(_) | Type::Range)
+    matches!(
+        t,
+        Type::None | Type::Scalar(_) | Type::Union(_) | Type::Tuple(_) | Type::Str(_) | Type::Range
+    )
 }
 
 /// Integers that may index: `int` and NumPy integers (bools are masks for arrays).
