@@ -1,0 +1,316 @@
+//! The operations that can fail, and the cold blocks they fail into.
+
+use cranelift_codegen::cursor::Cursor;
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, condcodes::IntCC, types};
+use numlift_mir as mir;
+use numlift_mir::Opcode;
+use numlift_runtime::abi::{MAX_OPERANDS, Status, offset};
+use smallvec::SmallVec;
+
+use crate::CodegenError;
+use crate::lower::Lower;
+use crate::thunk::to_slot;
+
+/// A block out of line, filled after the function's own blocks.
+pub(crate) enum ColdBlock {
+    /// Record the operands and leave with `Status::Site`.
+    Site {
+        site: mir::Site,
+        operands: SmallVec<[(mir::Ty, Value); 4]>,
+    },
+    /// Leave with `Status::Python`.
+    Helper { site: mir::Site },
+    /// A callee failed: pass its status on.
+    Call {
+        site: mir::Site,
+        effects: Value,
+        status: Value,
+    },
+    /// The safepoint helper, then back.
+    Safepoint { site: mir::Site, resume: Block },
+}
+
+impl Lower<'_> {
+    /// Lowers a checked operation.
+    pub fn check(&mut self, data: &mir::InstData, site: mir::Site) -> Result<(), CodegenError> {
+        let own = data.op.own_args();
+        if data.args.len() < own {
+            return Err(self.invalid(format!("{} with {} arguments", data.op.name(), data.args.len())));
+        }
+        let args = self.values(&data.args[..own])?;
+        if data.op == Opcode::Safepoint {
+            self.safepoint(site);
+            return Ok(());
+        }
+        let fail = self.fail_block(site, &data.args[own..])?;
+        let result = match data.op {
+            Opcode::IaddChk => self.iadd_checked(data, args[0], args[1], fail),
+            Opcode::IsubChk => self.isub_checked(data, args[0], args[1], fail),
+            Opcode::ImulChk => self.imul_checked(data, args[0], args[1], fail),
+            Opcode::BoundsCheck => self.bounds_check(data, args[0], args[1], fail),
+            Opcode::ZeroCheck | Opcode::Guard => {
+                self.branch_away_unless(args[0], fail);
+                return Ok(());
+            }
+            Opcode::ShapeCheck => {
+                let equal = self.pos.ins().icmp(IntCC::Equal, args[0], args[1]);
+                self.branch_away_unless(equal, fail);
+                return Ok(());
+            }
+            Opcode::Fail => {
+                self.pos.ins().jump(fail, &[] as &[BlockArg]);
+                return Ok(());
+            }
+            _ => return Err(self.invalid(format!("{} takes no site", data.op.name()))),
+        };
+        self.result(data, result)
+    }
+
+    /// With a constant the sum is on the wrong side of the other operand exactly if it overflowed.
+    fn iadd_checked(&mut self, data: &mir::InstData, a: Value, b: Value, fail: Block) -> Value {
+        let constant = self.constant(data.args[1]).map(|k| (a, k));
+        match constant.or_else(|| self.constant(data.args[0]).map(|k| (b, k))) {
+            Some((x, 0)) => x,
+            Some((x, k)) => {
+                let sum = self.pos.ins().iadd(a, b);
+                let cc = if k > 0 {
+                    IntCC::SignedLessThan
+                } else {
+                    IntCC::SignedGreaterThan
+                };
+                let overflow = self.pos.ins().icmp(cc, sum, x);
+                self.branch_away(overflow, fail);
+                sum
+            }
+            None => {
+                let (sum, overflow) = self.pos.ins().sadd_overflow(a, b);
+                self.branch_away(overflow, fail);
+                sum
+            }
+        }
+    }
+
+    fn isub_checked(&mut self, data: &mir::InstData, a: Value, b: Value, fail: Block) -> Value {
+        match self.constant(data.args[1]) {
+            Some(0) => a,
+            Some(k) => {
+                let difference = self.pos.ins().isub(a, b);
+                let cc = if k > 0 {
+                    IntCC::SignedGreaterThan
+                } else {
+                    IntCC::SignedLessThan
+                };
+                let overflow = self.pos.ins().icmp(cc, difference, a);
+                self.branch_away(overflow, fail);
+                difference
+            }
+            None => {
+                let (difference, overflow) = self.pos.ins().ssub_overflow(a, b);
+                self.branch_away(overflow, fail);
+                difference
+            }
+        }
+    }
+
+    fn imul_checked(&mut self, data: &mir::InstData, a: Value, b: Value, fail: Block) -> Value {
+        let constant = self.constant(data.args[1]).map(|k| (a, k));
+        match constant.or_else(|| self.constant(data.args[0]).map(|k| (b, k))) {
+            Some((x, 1)) => x,
+            Some((_, 0)) => self.pos.ins().iconst(types::I64, 0),
+            Some((x, k)) if k > 0 && k.count_ones() == 1 => self.shift_checked(x, k.trailing_zeros(), fail),
+            Some((x, k)) => {
+                let (lo, hi) = multiplicands(k);
+                let from_lo = self.pos.ins().iadd_imm_s(x, lo.wrapping_neg());
+                let limit = self.pos.ins().iconst(types::I64, hi.wrapping_sub(lo));
+                let overflow = self.pos.ins().icmp(IntCC::UnsignedGreaterThan, from_lo, limit);
+                self.branch_away(overflow, fail);
+                self.pos.ins().imul(a, b)
+            }
+            None => {
+                let (product, overflow) = self.pos.ins().smul_overflow(a, b);
+                self.branch_away(overflow, fail);
+                product
+            }
+        }
+    }
+
+    /// `x * 2**n` fits if shifting back gives `x`.
+    fn shift_checked(&mut self, x: Value, n: u32, fail: Block) -> Value {
+        let product = self.pos.ins().ishl_imm_u(x, i64::from(n));
+        let back = self.pos.ins().sshr_imm_u(product, i64::from(n));
+        let overflow = self.pos.ins().icmp(IntCC::NotEqual, back, x);
+        self.branch_away(overflow, fail);
+        product
+    }
+
+    fn bounds_check(&mut self, data: &mir::InstData, index: Value, len: Value, fail: Block) -> Value {
+        let index = if self.constant(data.args[0]).is_some_and(|k| k >= 0) {
+            index
+        } else {
+            let wrapped = self.pos.ins().iadd(index, len);
+            let negative = self.pos.ins().icmp_imm_s(IntCC::SignedLessThan, index, 0);
+            self.pos.ins().select(negative, wrapped, index)
+        };
+        let inside = self.pos.ins().icmp(IntCC::UnsignedLessThan, index, len);
+        self.branch_away_unless(inside, fail);
+        index
+    }
+
+    /// The value of an `iconst`.
+    fn constant(&self, v: mir::Value) -> Option<i64> {
+        let mir::ValueDef::Result(inst, _) = self.func.values[v].def else {
+            return None;
+        };
+        match self.func.insts[inst] {
+            mir::InstData {
+                op: Opcode::Iconst,
+                imm: mir::Imm::Int(n),
+                ..
+            } => Some(n),
+            _ => None,
+        }
+    }
+
+    // Cold blocks
+
+    /// The block that records `operands` for `site`; shared by failures that record the same.
+    pub fn fail_block(&mut self, site: mir::Site, operands: &[mir::Value]) -> Result<Block, CodegenError> {
+        if operands.len() > MAX_OPERANDS {
+            return Err(self.invalid(format!("{} operands at {site}", operands.len())));
+        }
+        let values = self.values(operands)?;
+        let key = (site.as_u32(), values.iter().copied().collect());
+        if let Some(&known) = self.fails.get(&key) {
+            return Ok(known);
+        }
+        let block = self.pos.func.dfg.make_block();
+        self.fails.insert(key, block);
+        let operands = operands.iter().map(|&v| self.func.ty(v)).zip(values).collect();
+        self.cold.push((block, ColdBlock::Site { site, operands }));
+        Ok(block)
+    }
+
+    /// The block that leaves with a Python exception set by a helper called at `site`.
+    pub fn helper_fail_block(&mut self, site: mir::Site) -> Block {
+        if let Some(&known) = self.helper_fails.get(&site.as_u32()) {
+            return known;
+        }
+        let block = self.pos.func.dfg.make_block();
+        self.helper_fails.insert(site.as_u32(), block);
+        self.cold.push((block, ColdBlock::Helper { site }));
+        block
+    }
+
+    /// Fills the cold blocks, which may ask for more of them.
+    pub fn fill_cold(&mut self) -> Result<(), CodegenError> {
+        while let Some((block, what)) = self.cold.pop() {
+            self.pos.func.layout.append_block(block);
+            self.pos.func.layout.set_cold(block);
+            self.pos.goto_bottom(block);
+            match what {
+                ColdBlock::Site { site, operands } => {
+                    self.record(site, &operands);
+                    self.leave_with(Status::Site);
+                }
+                ColdBlock::Helper { site } => {
+                    self.store_site(site);
+                    self.leave_with(Status::Python);
+                }
+                ColdBlock::Call {
+                    site,
+                    effects,
+                    status,
+                } => {
+                    self.add_effects(effects);
+                    let number = self.pos.ins().iconst(types::I64, i64::from(site.as_u32()));
+                    self.named_helper("trace", &[number])?;
+                    self.leave(status);
+                }
+                ColdBlock::Safepoint { site, resume } => self.slow_safepoint(site, resume)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, site: mir::Site, operands: &[(mir::Ty, Value)]) {
+        let flags = self.ctx_flags();
+        for (i, &(ty, v)) in operands.iter().enumerate() {
+            let slot = to_slot(&mut self.pos, ty, v);
+            self.pos
+                .ins()
+                .store(flags, slot, self.ctx, offset::OPERANDS + 8 * i as i32);
+        }
+        if let ([(mir::Ty::I8, done)], true) = (operands, self.is_exit(site)) {
+            self.add_effects(*done);
+        }
+        self.store_site(site);
+    }
+
+    fn store_site(&mut self, site: mir::Site) {
+        let flags = self.ctx_flags();
+        let number = self.pos.ins().iconst(types::I32, i64::from(site.as_u32()));
+        self.pos.ins().store(flags, number, self.ctx, offset::SITE);
+    }
+
+    /// `ctx.effects |= flag`
+    fn add_effects(&mut self, flag: Value) {
+        let flags = self.ctx_flags();
+        let old = self.pos.ins().load(types::I32, flags, self.ctx, offset::EFFECTS);
+        let flag = self.pos.ins().uextend(types::I32, flag);
+        let new = self.pos.ins().bor(old, flag);
+        self.pos.ins().store(flags, new, self.ctx, offset::EFFECTS);
+    }
+
+    fn leave_with(&mut self, status: Status) {
+        let status = self.pos.ins().iconst(types::I32, status as i64);
+        self.leave(status);
+    }
+}
+
+/// The range of `x` for which `x * k` fits in 64 bits; `k` is not 0 or 1.
+fn multiplicands(k: i64) -> (i64, i64) {
+    let (min, max, k) = (i128::from(i64::MIN), i128::from(i64::MAX), i128::from(k));
+    let (lo, hi) = if k > 0 {
+        (min / k, max / k)
+    } else {
+        (max / k, min / k)
+    };
+    // Only for k = -1 does a bound (2**63) not fit; it stands for no bound.
+    (lo as i64, i64::try_from(hi).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::multiplicands;
+
+    #[test]
+    fn ranges_are_exact() {
+        for k in [
+            2,
+            3,
+            7,
+            10,
+            1 << 40,
+            i64::MAX,
+            -1,
+            -2,
+            -3,
+            -1000,
+            i64::MIN,
+            i64::MIN + 1,
+        ] {
+            let (lo, hi) = multiplicands(k);
+            for x in [lo, hi] {
+                assert!(x.checked_mul(k).is_some(), "{x} * {k}");
+            }
+            assert!(
+                lo.checked_sub(1).is_none_or(|x| x.checked_mul(k).is_none()),
+                "{lo} - 1, {k}"
+            );
+            assert!(
+                hi.checked_add(1).is_none_or(|x| x.checked_mul(k).is_none()),
+                "{hi} + 1, {k}"
+            );
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! From compiled functions to one relocation-free piece of code.
+//!
+//! Functions start at multiples of 64. A function with a loop may be moved up by a few bytes so
+//! that the header of its innermost loop starts a cache line: a small loop that crosses one
+//! is 1.6 to 3 times slower.
+
+use cranelift_codegen::CompiledCode;
+use cranelift_codegen::FinalizedRelocTarget;
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::ir::ExternalName;
+use cranelift_codegen::ir::function::FunctionParameters;
+
+use crate::CodegenError;
+use crate::isa::Isa;
+
+/// Alignment of function starts and of the blob.
+pub(crate) const ALIGN: u32 = 64;
+
+/// What the processor pushes or the prologue saves above Cranelift's frame.
+const RETURN_AND_FP: u32 = 16;
+
+/// A call of another function of the blob.
+#[derive(Clone, Copy, Debug)]
+struct CallReloc {
+    at: u32,
+    func: u32,
+    kind: Reloc,
+    addend: i64,
+}
+
+/// Machine code of one function.
+#[derive(Debug)]
+pub(crate) struct FuncCode {
+    name: String,
+    bytes: Vec<u8>,
+    /// Bytes between the aligned place and the function's start.
+    pad: u32,
+    calls: Vec<CallReloc>,
+    pub frame_bytes: u32,
+}
+
+impl FuncCode {
+    pub fn new(
+        name: &str,
+        code: &CompiledCode,
+        params: &FunctionParameters,
+        isa: &Isa,
+    ) -> Result<FuncCode, CodegenError> {
+        let refuse = |message: String| CodegenError::Relocation {
+            func: name.to_owned(),
+            message,
+        };
+        if code.buffer.alignment > ALIGN {
+            return Err(refuse(format!("alignment {}", code.buffer.alignment)));
+        }
+        let mut calls = Vec::new();
+        for r in code.buffer.relocs() {
+            let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = &r.target else {
+                return Err(refuse(format!("{:?} {:?}", r.kind, r.target)));
+            };
+            if !matches!(r.kind, Reloc::X86CallPCRel4 | Reloc::X86PCRel4 | Reloc::Arm64Call) {
+                return Err(refuse(format!("{:?} {:?}", r.kind, r.target)));
+            }
+            let func = params.user_named_funcs()[*name].index;
+            calls.push(CallReloc {
+                at: r.offset,
+                func,
+                kind: r.kind,
+                addend: r.addend,
+            });
+        }
+        let pad = loop_header(&code.bb_edges).map_or(0, |h| (ALIGN - h % ALIGN) % ALIGN);
+        // x86 without AVX needs its vector constants, which follow the code, at multiples of 16.
+        let pad = if isa.unaligned_simd && pad.is_multiple_of(4) || pad.is_multiple_of(16) {
+            pad
+        } else {
+            0
+        };
+        let frame = code.buffer.frame_layout().map_or(0, |f| f.frame_to_fp_offset);
+        Ok(FuncCode {
+            name: name.to_owned(),
+            bytes: code.code_buffer().to_vec(),
+            pad,
+            calls,
+            frame_bytes: frame + RETURN_AND_FP,
+        })
+    }
+}
+
+/// Offset of the header of the innermost loop: of the back edges, the target of the one that
+/// most others enclose, the shortest among equals.
+fn loop_header(edges: &[(u32, u32)]) -> Option<u32> {
+    let loops: Vec<(u32, u32)> = edges
+        .iter()
+        .filter(|(from, to)| to <= from)
+        .map(|&(f, t)| (t, f))
+        .collect();
+    let depth = |l: (u32, u32)| loops.iter().filter(|o| o.0 <= l.0 && l.1 <= o.1).count();
+    loops
+        .iter()
+        .copied()
+        .max_by_key(|&l| (depth(l), u32::MAX - (l.1 - l.0)))
+        .map(|l| l.0)
+}
+
+/// Places the functions one after another and resolves the calls between them. Gives the code
+/// and the offset of each function.
+pub(crate) fn link(funcs: &[FuncCode], isa: &Isa) -> Result<(Vec<u8>, Vec<u32>), CodegenError> {
+    let fill = if isa.target.name() == "x64" { 0xCC } else { 0 };
+    let mut code: Vec<u8> = Vec::new();
+    let mut starts = Vec::with_capacity(funcs.len());
+    for f in funcs {
+        let start = code.len().next_multiple_of(ALIGN as usize) + f.pad as usize;
+        code.resize(start, fill);
+        starts.push(start as u32);
+        code.extend_from_slice(&f.bytes);
+    }
+    for (f, &start) in funcs.iter().zip(&starts) {
+        for call in &f.calls {
+            patch(&mut code, start + call.at, call, &starts).map_err(|message| CodegenError::Relocation {
+                func: f.name.clone(),
+                message,
+            })?;
+        }
+    }
+    Ok((code, starts))
+}
+
+fn patch(code: &mut [u8], at: u32, call: &CallReloc, starts: &[u32]) -> Result<(), String> {
+    let target = *starts
+        .get(call.func as usize)
+        .ok_or_else(|| format!("no function {}", call.func))?;
+    let distance = i64::from(target) + call.addend - i64::from(at);
+    let field = &mut code[at as usize..at as usize + 4];
+    let word = u32::from_le_bytes([field[0], field[1], field[2], field[3]]);
+    let new = match call.kind {
+        Reloc::Arm64Call => {
+            if !(-(1 << 27)..1 << 27).contains(&distance) {
+                return Err(format!("a call over {distance} bytes"));
+            }
+            word & 0xFC00_0000 | (distance >> 2) as u32 & 0x03FF_FFFF
+        }
+        _ => i32::try_from(distance).map_err(|_| format!("a call over {distance} bytes"))? as u32,
+    };
+    field.copy_from_slice(&new.to_le_bytes());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loop_header;
+
+    #[test]
+    fn header_of_the_innermost_loop() {
+        assert_eq!(loop_header(&[(0, 10), (10, 20)]), None);
+        assert_eq!(loop_header(&[(90, 10), (50, 30), (70, 60)]), Some(60));
+        assert_eq!(loop_header(&[(90, 10), (50, 30), (40, 40)]), Some(40));
+        assert_eq!(loop_header(&[(8, 8)]), Some(8));
+    }
+}

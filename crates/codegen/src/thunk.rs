@@ -1,0 +1,74 @@
+//! The entry thunk `extern "C" fn(ctx, args, ret) -> status`, and the 64-bit slot form.
+
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::{
+    AbiParam, BlockArg, ExtFuncData, ExternalName, Function, InstBuilder, MemFlagsData, Signature,
+    UserExternalName, Value, condcodes::IntCC, types,
+};
+use cranelift_codegen::isa::CallConv;
+use numlift_mir::{FuncId, Module, Ty};
+
+use crate::lower::{cl_type, signature};
+
+/// Slot form of a value: i8 zero-extended, i16 and i32 sign-extended, float bits zero-extended.
+pub(crate) fn to_slot(pos: &mut FuncCursor<'_>, ty: Ty, v: Value) -> Value {
+    match ty {
+        Ty::I8 => pos.ins().uextend(types::I64, v),
+        Ty::I16 | Ty::I32 => pos.ins().sextend(types::I64, v),
+        Ty::I64 | Ty::F64 => v,
+        Ty::F32 => {
+            let bits = pos.ins().bitcast(types::I32, MemFlagsData::new(), v);
+            pos.ins().uextend(types::I64, bits)
+        }
+    }
+}
+
+/// Builds the thunk that calls `entry`: parameters are the low bits of their slots.
+pub(crate) fn build(module: &Module, entry: FuncId, func: &mut Function) {
+    let callee = &module.funcs[entry];
+    let mut sig = Signature::new(CallConv::SystemV);
+    sig.params.extend([AbiParam::new(types::I64); 3]);
+    sig.returns.push(AbiParam::new(types::I32));
+    func.signature = sig;
+    let signature = func.import_signature(signature(callee));
+    let name = func.declare_imported_user_function(UserExternalName::new(0, entry.as_u32()));
+    let target = func.import_function(ExtFuncData {
+        name: ExternalName::user(name),
+        signature,
+        colocated: true,
+        patchable: false,
+    });
+
+    let flags = MemFlagsData::new().with_notrap();
+    let mut pos = FuncCursor::new(func);
+    let block = pos.func.dfg.make_block();
+    pos.insert_block(block);
+    let [ctx, slots, ret] = [(); 3].map(|()| pos.func.dfg.append_block_param(block, types::I64));
+
+    let mut args = vec![ctx];
+    if callee.recursive {
+        args.push(pos.ins().iconst(types::I64, 0));
+    }
+    for (i, &ty) in callee.params.iter().enumerate() {
+        args.push(pos.ins().load(cl_type(ty), flags, slots, 8 * i as i32));
+    }
+    if callee.results.len() > 1 {
+        args.push(ret);
+    }
+    let call = pos.ins().call(target, &args);
+    let status = pos.func.dfg.inst_results(call)[0];
+
+    if let [ty] = callee.results[..] {
+        let value = pos.func.dfg.inst_results(call)[1];
+        let (store, done) = (pos.func.dfg.make_block(), pos.func.dfg.make_block());
+        let failed = pos.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
+        pos.ins()
+            .brif(failed, done, &[] as &[BlockArg], store, &[] as &[BlockArg]);
+        pos.insert_block(store);
+        let slot = to_slot(&mut pos, ty, value);
+        pos.ins().store(flags, slot, ret, 0);
+        pos.ins().jump(done, &[] as &[BlockArg]);
+        pos.insert_block(done);
+    }
+    pos.ins().return_(&[status]);
+}
