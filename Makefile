@@ -34,7 +34,7 @@ $(VENV)/.bench: $(VENV)/.run
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet 'mkdocs>=1.6,<2' 'mkdocs-material>=9.5,<10'
+	$(BIN)/python -m pip install --quiet 'mkdocs>=1.6,<2'
 	@touch $@
 
 # The extension, built once in release and installed in place.

@@ -8,6 +8,7 @@ import nbody
 import numpy as np
 import sort_and_search
 import sum2d
+
 from _support import header, show
 
 

@@ -1,8 +1,8 @@
 """Edit distance of two words, given as arrays of code points."""
 
 import numpy as np
-from _support import header, show
 
+from _support import header, show
 from numlift import jit
 
 

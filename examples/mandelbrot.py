@@ -3,8 +3,8 @@
 import sys
 
 import numpy as np
-from _support import header, show
 
+from _support import header, show
 from numlift import jit
 
 

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from _support import header, show
 
+from _support import header, show
 from numlift import jit
 
 

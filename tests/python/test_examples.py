@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from harness import FAKE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

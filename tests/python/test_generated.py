@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from harness import check, define, jit
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
+
+from harness import check, define, jit
 
 EXAMPLES = int(os.environ.get("NUMLIFT_EXAMPLES", "400"))
 

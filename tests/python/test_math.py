@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from test_operators import compare_all, expression
+
 from values import SCALARS
 
 ARGUMENTS = [1.5, 0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, 10.0, 170.5, 710.0, 1e300, 5e-324]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from harness import NumliftFallbackWarning, define, jit, outcome, same
 from values import PYTHON, SCALARS
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+
 from harness import FAKE, check, define, jit
 
 needs_compiler = pytest.mark.skipif(FAKE, reason="needs the compiler")
