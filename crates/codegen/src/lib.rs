@@ -131,7 +131,6 @@ pub fn compile(module: &mir::Module, opts: &Options, want: Want) -> Result<Outpu
         ctx: Context::new(),
         out: Output::default(),
     };
-    session.ctx.set_disasm(want.asm);
 
     let mut codes = Vec::with_capacity(module.funcs.len() + 1);
     for (id, func) in module.funcs.iter() {
@@ -175,6 +174,7 @@ impl Session<'_> {
     ) -> Result<link::FuncCode, CodegenError> {
         let start = Instant::now();
         self.ctx.clear();
+        self.ctx.set_disasm(self.want.asm);
         self.ctx.func.name = UserFuncName::user(0, index);
         fill(&mut self.ctx.func)?;
         self.out.timings.lower += start.elapsed();

@@ -70,8 +70,8 @@ impl FuncCode {
             });
         }
         let pad = loop_header(&code.bb_edges).map_or(0, |h| (ALIGN - h % ALIGN) % ALIGN);
-        // x86 without AVX needs its vector constants, which follow the code, at multiples of 16.
-        let pad = if isa.unaligned_simd && pad.is_multiple_of(4) || pad.is_multiple_of(16) {
+        // Without AVX the vector constants, which follow the code, need their alignment.
+        let pad = if isa.unaligned_simd || pad.is_multiple_of(code.buffer.alignment) {
             pad
         } else {
             0
