@@ -98,14 +98,17 @@ def main() -> None:
         m = measure(kernel, options.rounds)
         best, first = m["best"], m["first"]
         row = (
-            f"| {name} | {shown(best['numlift'])} | {shown(best['numba'])} | {best['numlift'] / best['numba']:.2f} "
+            f"| {name} | {shown(best['numlift'])} | {shown(best['numba'])} "
+            f"| {best['numlift'] / best['numba']:.2f} "
             f"| {shown(first['numlift'])} | {shown(first['numba'])} | {m['tier']} |"
         )
         rows.append(row)
         print(row, flush=True)
     if not options.names:
-        versions = f"numlift {numlift.__version__}, Numba {numba.__version__}, NumPy {np.__version__}, Python {sys.version.split()[0]}"
-        text = f"# Results\n\n{versions}; one thread, interleaved in one process, the best of {options.rounds} rounds.\n\n"
+        versions = f"numlift {numlift.__version__}, Numba {numba.__version__}, NumPy {np.__version__}"
+        versions += f", Python {sys.version.split()[0]}"
+        how = f"one thread, interleaved in one process, the best of {options.rounds} rounds"
+        text = f"# Results\n\n{versions}; {how}.\n\n"
         options.output.write_text(text + "\n".join(rows) + "\n")
 
 

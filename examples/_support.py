@@ -47,7 +47,7 @@ def show(
     seed: int | None = None,
     helpers: tuple[Any, ...] = (),
 ) -> float:
-    """Checks `function` against its interpreter run, arguments included, and prints both times and the ratio."""
+    """Checks `function` against the interpreter, arguments included; prints both times and the ratio."""
     results = []
     first = 0.0
     for run in (lambda *a: interpreted(function, helpers, a), function):
