@@ -1,11 +1,14 @@
 //! Python source text to HIR. The only user of rustpython-parser.
 
 mod build;
+mod display;
 pub mod hir;
 mod parse;
 mod scan;
 mod scope;
+pub mod visit;
 
+pub use display::display;
 pub use parse::{FunctionQuery, parse_function};
 
 /// Number of `lines` that belong to the function whose first line is `lines[0]` (a decorator,

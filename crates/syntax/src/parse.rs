@@ -229,7 +229,7 @@ impl Finder<'_> {
         let Some(lambda) = lambda else {
             return Ok(None);
         };
-        if parameter_names(&lambda.args) != self.want.arg_names {
+        if !self.has_wanted_parameters(&lambda.args) {
             return Ok(None);
         }
         let mut builder = self.builder(shift);
@@ -244,16 +244,13 @@ impl Finder<'_> {
         });
         self.finish(builder, function).map(Some)
     }
-}
 
-/// Names of the parameters in the order of `co_varnames`.
-fn parameter_names(args: &ast::Arguments) -> Vec<&str> {
-    let plain = args
-        .posonlyargs
-        .iter()
-        .chain(&args.args)
-        .chain(&args.kwonlyargs)
-        .map(|arg| &arg.def);
-    let rest = args.vararg.iter().chain(&args.kwarg).map(|arg| &**arg);
-    plain.chain(rest).map(|arg| arg.arg.as_str()).collect()
+    /// Compares in the order of `co_varnames`; the names of `*args` and `**kwargs` may be left out.
+    fn has_wanted_parameters(&self, args: &ast::Arguments) -> bool {
+        let plain = args.posonlyargs.iter().chain(&args.args).chain(&args.kwonlyargs);
+        let mut names: Vec<&str> = plain.map(|arg| arg.def.arg.as_str()).collect();
+        let without_stars = names == self.want.arg_names;
+        names.extend(args.vararg.iter().chain(&args.kwarg).map(|arg| arg.arg.as_str()));
+        without_stars || names == self.want.arg_names
+    }
 }

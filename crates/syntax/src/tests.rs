@@ -276,8 +276,8 @@ fn generators_and_async_are_marked() {
 
 #[test]
 fn errors_point_at_the_place() {
-    let error = parse_function("def f():\n  é = $\n", "t.py", 5, &query("f", 5)).expect_err("syntax");
-    assert_eq!((error.code, error.line, error.column), ("NL1002", 6, 7));
+    let error = parse_function("def f():\n  é = 1 x\n", "t.py", 5, &query("f", 5)).expect_err("syntax");
+    assert_eq!((error.code, error.line, error.column), ("NL1002", 6, 9));
     let error = parse_function("def g(): pass\n", "t.py", 5, &query("f", 5)).expect_err("changed");
     assert_eq!(error.code, "NL1005");
 }
