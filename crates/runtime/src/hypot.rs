@@ -60,7 +60,11 @@ pub extern "C" fn py_hypot(x: f64, y: f64) -> f64 {
     // 2**-e for max in 2**(e-1)..2**e
     let exponent = ((max.to_bits() >> 52) & 0x7ff) as i32 - 1022;
     let scale = power_of_two(-exponent);
-    let mut sum = Sum { high: 1.0, squares: 0.0, sums: 0.0 };
+    let mut sum = Sum {
+        high: 1.0,
+        squares: 0.0,
+        sums: 0.0,
+    };
     for v in [x * scale, y * scale] {
         sum.add_product(v, v);
     }
@@ -101,9 +105,25 @@ mod tests {
     }
 
     const CPYTHON: [(u64, u64, u64); 4] = [
-        (0x4014_361b_37f7_7e1c, 0x4017_8f62_1444_3565, 0x401f_0aa1_c463_733d),
-        (0x4023_5baa_3a07_c3a8, 0x4021_82bc_3e9e_5c99, 0x402a_1a54_6ba2_3699),
-        (0x4019_db88_a4a9_c74a, 0x4010_aad7_cbe1_adea, 0x401e_c38a_fbc3_143e),
-        (0x4011_9c2c_317f_d37f, 0x401e_64ea_dc85_5dd3, 0x4021_9048_d3a3_3411),
+        (
+            0x4014_361b_37f7_7e1c,
+            0x4017_8f62_1444_3565,
+            0x401f_0aa1_c463_733d,
+        ),
+        (
+            0x4023_5baa_3a07_c3a8,
+            0x4021_82bc_3e9e_5c99,
+            0x402a_1a54_6ba2_3699,
+        ),
+        (
+            0x4019_db88_a4a9_c74a,
+            0x4010_aad7_cbe1_adea,
+            0x401e_c38a_fbc3_143e,
+        ),
+        (
+            0x4011_9c2c_317f_d37f,
+            0x401e_64ea_dc85_5dd3,
+            0x4021_9048_d3a3_3411,
+        ),
     ];
 }

@@ -116,27 +116,13 @@ fn integers(e: &mut Emit, op: CmpOp, a: Operand, b: Operand) -> Value {
     }
 }
 
-/// Equality by parts; NumPy orders complex numbers lexicographically.
+/// Equality by parts.
 fn complexes(e: &mut Emit, op: CmpOp, x: &Vals, y: &Vals) -> Value {
     let mut f = |cc, i: usize| e.b.fcmp(cc, x[i], y[i]);
     match op {
         CmpOp::Ne => {
             let (re, im) = (f(FloatCC::Ne, 0), f(FloatCC::Ne, 1));
             e.b.op(Opcode::Bor, &[re, im])
-        }
-        CmpOp::Lt | CmpOp::Le | CmpOp::Gt | CmpOp::Ge => {
-            let strict = if matches!(op, CmpOp::Lt | CmpOp::Le) {
-                FloatCC::Lt
-            } else {
-                FloatCC::Gt
-            };
-            let first = f(strict, 0);
-            let same = f(FloatCC::Eq, 0);
-            let second = f(float_cc(op), 1);
-            let numbers = f(FloatCC::Ord, 1);
-            let first = e.b.op(Opcode::Band, &[first, numbers]);
-            let second = e.b.op(Opcode::Band, &[same, second]);
-            e.b.op(Opcode::Bor, &[first, second])
         }
         _ => {
             let (re, im) = (f(FloatCC::Eq, 0), f(FloatCC::Eq, 1));
