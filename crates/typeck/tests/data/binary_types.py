@@ -10,21 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-DTYPES = [
-    "bool",
-    "int8",
-    "uint8",
-    "int16",
-    "uint16",
-    "int32",
-    "uint32",
-    "int64",
-    "uint64",
-    "float32",
-    "float64",
-    "complex64",
-    "complex128",
-]
+INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
+DTYPES = ["bool", *INTEGERS, "float32", "float64", "complex64", "complex128"]
 OPERANDS = [("bool", True), ("int", 2), ("float", 2.0), ("complex", 2 + 1j)]
 OPERANDS += [(f"np.{name}", np.dtype(name).type(1)) for name in DTYPES]
 BINARY = {
