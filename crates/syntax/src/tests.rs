@@ -28,7 +28,7 @@ fn lambda(source: &str, args: &[&str]) -> Result<Function, numlift_diagnostics::
     )
 }
 
-fn text<'s>(source: &'s str, span: numlift_diagnostics::Span) -> &'s str {
+fn text(source: &str, span: numlift_diagnostics::Span) -> &str {
     &source[span.start as usize..span.end as usize]
 }
 
