@@ -4,6 +4,7 @@
 pub mod abi;
 pub mod helpers;
 pub mod hypot;
+pub mod kernels;
 pub mod site;
 
 pub use abi::{Ctx, EntryFn, Status};
