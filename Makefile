@@ -7,6 +7,11 @@ CARGO  ?= cargo
 # Tests that start threads and processes of their own do not gain from more workers.
 WORKERS ?= 2
 
+# Rust tests that embed Python use the one of the virtual environment, with its NumPy.
+export PYO3_PYTHON := $(abspath $(BIN))/python
+EMBEDDED = PYTHONPATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	LD_LIBRARY_PATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))'):$$LD_LIBRARY_PATH"
+
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -47,8 +52,8 @@ demo: $(VENV)/.built ## build a release and run the demonstration beside the int
 
 test: check test-rust test-python ## everything CI runs
 
-test-rust: ## unit tests of the workspace
-	$(CARGO) test --workspace --locked
+test-rust: $(VENV)/.run ## unit tests of the workspace
+	$(EMBEDDED) $(CARGO) test --workspace --locked
 
 test-python: $(VENV)/.built $(VENV)/.dev ## tests against the interpreter, examples and language reference
 	$(BIN)/python -m pytest -q -n $(WORKERS)
