@@ -1,0 +1,181 @@
+//! NumPy's C API, the few functions used, and its object layouts (NumPy 2).
+
+use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
+
+use numlift_types::DType;
+use pyo3::ffi::{self, PyObject, PyTypeObject};
+use pyo3::prelude::*;
+
+/// `PyArrayObject_fields`
+#[repr(C)]
+pub struct ArrayObject {
+    pub head: PyObject,
+    pub data: *mut u8,
+    pub nd: c_int,
+    pub dimensions: *mut isize,
+    pub strides: *mut isize,
+    pub base: *mut PyObject,
+    pub descr: *mut DescrObject,
+    pub flags: c_int,
+}
+
+/// The head of `PyArray_Descr`.
+#[repr(C)]
+pub struct DescrObject {
+    pub head: PyObject,
+    pub typeobj: *mut PyTypeObject,
+    pub kind: i8,
+    pub type_char: i8,
+    pub byteorder: i8,
+    pub former_flags: i8,
+    pub type_num: c_int,
+}
+
+pub const C_CONTIGUOUS: c_int = 1;
+pub const F_CONTIGUOUS: c_int = 2;
+pub const ALIGNED: c_int = 0x100;
+pub const WRITEABLE: c_int = 0x400;
+
+/// Addresses found once in `_ARRAY_API` and the scalar classes.
+pub struct Api {
+    table: *const *const c_void,
+    pub array_type: *mut PyTypeObject,
+    /// Scalar classes by `DType as usize`.
+    pub scalar_types: [*mut PyTypeObject; 13],
+    descrs: [*mut PyObject; 13],
+}
+
+// SAFETY: the addresses are of immortal objects and functions; they are only used with the GIL held.
+unsafe impl Send for Api {}
+// SAFETY: as above.
+unsafe impl Sync for Api {}
+
+static API: OnceLock<Api> = OnceLock::new();
+
+type DescrFromType = unsafe extern "C" fn(c_int) -> *mut PyObject;
+type NewFromDescr = unsafe extern "C" fn(
+    *mut PyTypeObject,
+    *mut PyObject,
+    c_int,
+    *const isize,
+    *const isize,
+    *mut c_void,
+    c_int,
+    *mut PyObject,
+) -> *mut PyObject;
+type Make = unsafe extern "C" fn(c_int, *const isize, *mut PyObject, c_int) -> *mut PyObject;
+type MakeScalar = unsafe extern "C" fn(*const c_void, *mut PyObject, *mut PyObject) -> *mut PyObject;
+type SetBase = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> c_int;
+
+/// Loads the API.
+///
+/// # Errors
+/// If NumPy cannot be imported or is older than 2.
+pub fn init(py: Python<'_>) -> PyResult<&'static Api> {
+    if let Some(api) = API.get() {
+        return Ok(api);
+    }
+    let umath = py.import("numpy._core._multiarray_umath")?;
+    let capsule = umath.getattr("_ARRAY_API")?;
+    // SAFETY: the capsule's name is NULL, as NumPy's import_array expects.
+    let table = unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), std::ptr::null()) };
+    if table.is_null() {
+        return Err(PyErr::fetch(py));
+    }
+    let table = table.cast::<*const c_void>().cast_const();
+    let np = py.import("numpy")?;
+    let mut scalar_types = [std::ptr::null_mut(); 13];
+    let mut descrs = [std::ptr::null_mut(); 13];
+    for d in DType::ALL {
+        let name = if d == DType::Bool { "bool_" } else { d.name() };
+        let class = np.getattr(name)?;
+        scalar_types[d as usize] = class.into_ptr().cast();
+        // SAFETY: entry 45 is PyArray_DescrFromType, which takes a type number.
+        descrs[d as usize] = unsafe {
+            let f: DescrFromType = std::mem::transmute(*table.add(45));
+            f(d.type_num())
+        };
+    }
+    // SAFETY: entry 2 is the address of PyArray_Type.
+    let array_type = unsafe { *table.add(2) } as *mut PyTypeObject;
+    Ok(API.get_or_init(|| Api { table, array_type, scalar_types, descrs }))
+}
+
+/// The API; loaded when the module is.
+pub fn api() -> &'static Api {
+    API.get().expect("`init` ran when the extension module was imported")
+}
+
+impl Api {
+    fn descr(&self, d: DType) -> *mut PyObject {
+        let p = self.descrs[d as usize];
+        // SAFETY: descriptors are immortal for built-in types; callees steal a reference.
+        unsafe { ffi::Py_INCREF(p) };
+        p
+    }
+
+    /// A new array (a new reference), NULL with an exception set on failure.
+    ///
+    /// # Safety
+    /// The GIL is held and `shape` has `nd` entries.
+    pub unsafe fn new_array(&self, d: DType, nd: c_int, shape: *const isize, zeroed: bool) -> *mut PyObject {
+        // SAFETY: entries 183 and 184 are PyArray_Zeros and PyArray_Empty.
+        unsafe {
+            let f: Make = std::mem::transmute(*self.table.add(if zeroed { 183 } else { 184 }));
+            f(nd, shape, self.descr(d), 0)
+        }
+    }
+
+    /// A view of memory that `base` keeps alive (a new reference to it is taken).
+    ///
+    /// # Safety
+    /// The GIL is held; the memory is described rightly and lives as long as `base`.
+    pub unsafe fn new_view(
+        &self,
+        d: DType,
+        shape: &[isize],
+        strides: &[isize],
+        data: *mut c_void,
+        writeable: bool,
+        base: *mut PyObject,
+    ) -> *mut PyObject {
+        // SAFETY: entries 94 and 282 are PyArray_NewFromDescr and PyArray_SetBaseObject.
+        unsafe {
+            let make: NewFromDescr = std::mem::transmute(*self.table.add(94));
+            let set_base: SetBase = std::mem::transmute(*self.table.add(282));
+            let flags = if writeable { WRITEABLE | ALIGNED } else { ALIGNED };
+            let a = make(
+                self.array_type,
+                self.descr(d),
+                shape.len() as c_int,
+                shape.as_ptr(),
+                strides.as_ptr(),
+                data,
+                flags,
+                std::ptr::null_mut(),
+            );
+            if a.is_null() {
+                return a;
+            }
+            ffi::Py_INCREF(base);
+            if set_base(a, base) < 0 {
+                ffi::Py_DECREF(a);
+                return std::ptr::null_mut();
+            }
+            a
+        }
+    }
+
+    /// A NumPy scalar from its memory form.
+    ///
+    /// # Safety
+    /// The GIL is held and `data` points to an element of the dtype.
+    pub unsafe fn new_scalar(&self, d: DType, data: *const c_void) -> *mut PyObject {
+        // SAFETY: entry 60 is PyArray_Scalar, which borrows the descriptor.
+        unsafe {
+            let f: MakeScalar = std::mem::transmute(*self.table.add(60));
+            f(data, self.descrs[d as usize], std::ptr::null_mut())
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Types of Python objects, and objects to slots and back.
+
+use std::ffi::{c_int, c_void};
+
+use numlift_types::{ArrayType, Carrier, DType, Layout, Scalar, Type};
+use pyo3::ffi::{self, PyObject};
+
+use crate::numpy::{ALIGNED, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, WRITEABLE, api};
+
+/// Number of slots of a type.
+pub fn slots(t: &Type) -> usize {
+    match t {
+        Type::Scalar(s) => carrier_slots(s.carrier()),
+        Type::Union(u) => carrier_slots(u.carrier()) + 1,
+        Type::Array(a) => 2 + 2 * usize::from(a.ndim),
+        Type::Tuple(items) => items.iter().map(slots).sum(),
+        Type::Range => 3,
+        _ => 0,
+    }
+}
+
+fn carrier_slots(c: Carrier) -> usize {
+    if matches!(c, Carrier::C64 | Carrier::C128) { 2 } else { 1 }
+}
+
+/// The type of an object, `None` if native code cannot hold it.
+///
+/// # Safety
+/// `o` is a valid object and the GIL is held.
+pub unsafe fn type_of(o: *mut PyObject) -> Option<Type> {
+    // SAFETY: type objects are compared by address; each cast follows the check of the exact type.
+    unsafe {
+        let t = ffi::Py_TYPE(o);
+        if t == &raw mut ffi::PyFloat_Type {
+            return Some(Type::FLOAT);
+        }
+        let api = api();
+        if t == api.array_type {
+            return array_type(o.cast());
+        }
+        if t == &raw mut ffi::PyLong_Type {
+            let mut overflow: c_int = 0;
+            ffi::PyLong_AsLongLongAndOverflow(o, &raw mut overflow);
+            return (overflow == 0).then_some(Type::INT);
+        }
+        if t == &raw mut ffi::PyBool_Type {
+            return Some(Type::BOOL);
+        }
+        if t == &raw mut ffi::PyTuple_Type {
+            let n = ffi::PyTuple_Size(o);
+            let items: Option<Vec<Type>> = (0..n).map(|i| type_of(ffi::PyTuple_GetItem(o, i))).collect();
+            return items.map(Type::tuple);
+        }
+        if t == &raw mut ffi::PyComplex_Type {
+            return Some(Type::COMPLEX);
+        }
+        if o == ffi::Py_None() {
+            return Some(Type::None);
+        }
+        DType::ALL.into_iter().find(|d| api.scalar_types[*d as usize] == t).map(Type::np)
+    }
+}
+
+unsafe fn array_type(a: *mut ArrayObject) -> Option<Type> {
+    // SAFETY: the caller checked that this is an ndarray.
+    unsafe {
+        let a = &*a;
+        let descr = &*a.descr;
+        let dtype = DType::from_type_num(descr.type_num)?;
+        let native = descr.byteorder == b'=' as i8 || descr.byteorder == b'|' as i8;
+        let ndim = u8::try_from(a.nd).ok()?;
+        if !native || a.flags & ALIGNED == 0 {
+            return None;
+        }
+        let layout = if a.flags & C_CONTIGUOUS != 0 && regular(a, dtype, true) {
+            Layout::C
+        } else if ndim > 1 && a.flags & F_CONTIGUOUS != 0 && regular(a, dtype, false) {
+            Layout::F
+        } else {
+            Layout::A
+        };
+        Some(Type::Array(ArrayType { dtype, ndim, layout, readonly: a.flags & WRITEABLE == 0 }))
+    }
+}
+
+/// Whether the unit stride is the item size, which NumPy does not promise for extents of 0 and 1.
+unsafe fn regular(a: &ArrayObject, d: DType, last: bool) -> bool {
+    if a.nd == 0 {
+        return true;
+    }
+    let axis = if last { a.nd - 1 } else { 0 };
+    // SAFETY: `strides` has `nd` entries.
+    unsafe { *a.strides.add(axis as usize) == d.size() as isize }
+}
+
+/// Writes the slots of an object of the given type; returns how many.
+///
+/// # Safety
+/// `o` has this type (see [`type_of`]), `out` has room, the GIL is held.
+pub unsafe fn flatten(o: *mut PyObject, t: &Type, out: *mut u64) -> usize {
+    // SAFETY: the layouts follow from the type, which the caller vouches for.
+    unsafe {
+        match t {
+            Type::Scalar(s) => flatten_scalar(o, *s, out),
+            Type::Array(a) => {
+                let n = usize::from(a.ndim);
+                let x = &*o.cast::<ArrayObject>();
+                *out = x.data as u64;
+                for i in 0..n {
+                    *out.add(1 + i) = *x.dimensions.add(i) as u64;
+                    *out.add(1 + n + i) = *x.strides.add(i) as u64;
+                }
+                *out.add(1 + 2 * n) = o as u64;
+                2 + 2 * n
+            }
+            Type::Tuple(items) => {
+                let mut at = 0;
+                for (i, t) in items.iter().enumerate() {
+                    at += flatten(ffi::PyTuple_GetItem(o, i as isize), t, out.add(at));
+                }
+                at
+            }
+            Type::Union(u) => {
+                let Some(Type::Scalar(s)) = type_of(o) else { return 0 };
+                let Some(tag) = u.tag_of(s) else { return 0 };
+                let mut raw = [0u64; 2];
+                flatten_scalar(o, s, raw.as_mut_ptr());
+                let n = carrier_slots(u.carrier());
+                if u.carrier() == Carrier::F64 && s.carrier() != Carrier::F64 {
+                    raw[0] = match s.carrier() {
+                        Carrier::F32 => f64::from(f32::from_bits(raw[0] as u32)).to_bits(),
+                        _ => (raw[0] as i64 as f64).to_bits(),
+                    };
+                }
+                *out = raw[0];
+                if n == 2 {
+                    *out.add(1) = raw[1];
+                }
+                *out.add(n) = tag as u64;
+                n + 1
+            }
+            _ => 0,
+        }
+    }
+}
+
+unsafe fn flatten_scalar(o: *mut PyObject, s: Scalar, out: *mut u64) -> usize {
+    // SAFETY: as for `flatten`; a NumPy scalar's value follows the object head.
+    unsafe {
+        match s {
+            Scalar::PyBool => *out = u64::from(o == ffi::Py_True()),
+            Scalar::PyInt => *out = ffi::PyLong_AsLongLong(o) as u64,
+            Scalar::PyFloat => *out = ffi::PyFloat_AsDouble(o).to_bits(),
+            Scalar::PyComplex => {
+                *out = ffi::PyComplex_RealAsDouble(o).to_bits();
+                *out.add(1) = ffi::PyComplex_ImagAsDouble(o).to_bits();
+                return 2;
+            }
+            Scalar::Np(d) => {
+                let p = o.cast::<u8>().add(size_of::<PyObject>());
+                *out = match d {
+                    DType::Bool | DType::U8 => u64::from(*p),
+                    DType::I8 => i64::from(*p.cast::<i8>()) as u64,
+                    DType::I16 => i64::from(*p.cast::<i16>()) as u64,
+                    DType::U16 => u64::from(*p.cast::<u16>()),
+                    DType::I32 => i64::from(*p.cast::<i32>()) as u64,
+                    DType::U32 | DType::F32 => u64::from(*p.cast::<u32>()),
+                    DType::I64 | DType::U64 | DType::F64 => *p.cast::<u64>(),
+                    DType::C64 => {
+                        *out.add(1) = u64::from(*p.cast::<u32>().add(1));
+                        *out = u64::from(*p.cast::<u32>());
+                        return 2;
+                    }
+                    DType::C128 => {
+                        *out.add(1) = *p.cast::<u64>().add(1);
+                        *out = *p.cast::<u64>();
+                        return 2;
+                    }
+                };
+            }
+        }
+        1
+    }
+}
+
+/// The object of a value in slots: a new reference, or NULL with an exception set.
+///
+/// # Safety
+/// The slots hold a value of the type; the GIL is held. Owner slots are borrowed.
+pub unsafe fn boxed(t: &Type, v: *const u64) -> *mut PyObject {
+    // SAFETY: the slots follow from the type, which the caller vouches for.
+    unsafe {
+        match t {
+            Type::Scalar(s) => box_scalar(*s, v),
+            Type::Union(u) => {
+                let n = carrier_slots(u.carrier());
+                let tag = *v.add(n) as usize & 0xff;
+                let Some(&s) = u.members().get(tag) else {
+                    ffi::PyErr_SetString(ffi::PyExc_SystemError, c"numlift: a tag out of range".as_ptr());
+                    return std::ptr::null_mut();
+                };
+                let raw = project(u.carrier(), s, v);
+                box_scalar(s, raw.as_ptr())
+            }
+            Type::Array(a) => box_array(*a, v),
+            Type::Tuple(items) => {
+                let tuple = ffi::PyTuple_New(items.len() as isize);
+                if tuple.is_null() {
+                    return tuple;
+                }
+                let mut at = 0;
+                for (i, t) in items.iter().enumerate() {
+                    let item = boxed(t, v.add(at));
+                    if item.is_null() {
+                        ffi::Py_DECREF(tuple);
+                        return item;
+                    }
+                    ffi::PyTuple_SetItem(tuple, i as isize, item);
+                    at += slots(t);
+                }
+                tuple
+            }
+            Type::Str(s) => ffi::PyUnicode_FromStringAndSize(s.as_ptr().cast(), s.len() as isize),
+            Type::DType(d) => {
+                let o = api().scalar_types[*d as usize].cast::<PyObject>();
+                ffi::Py_INCREF(o);
+                o
+            }
+            _ => {
+                ffi::Py_INCREF(ffi::Py_None());
+                ffi::Py_None()
+            }
+        }
+    }
+}
+
+/// A union's carrier back to a member's own slots.
+unsafe fn project(c: Carrier, s: Scalar, v: *const u64) -> [u64; 2] {
+    // SAFETY: the carrier's slots are there.
+    let raw = unsafe { [*v, if carrier_slots(c) == 2 { *v.add(1) } else { 0 }] };
+    match (c, s.carrier()) {
+        (Carrier::F64 | Carrier::C128, Carrier::F32) => {
+            [u64::from((f64::from_bits(raw[0]) as f32).to_bits()), 0]
+        }
+        (Carrier::C128, Carrier::C64) => {
+            let f = |x: u64| u64::from((f64::from_bits(x) as f32).to_bits());
+            [f(raw[0]), f(raw[1])]
+        }
+        (Carrier::F64 | Carrier::C128, Carrier::I64) if s.dtype() == DType::U64 => [f64::from_bits(raw[0]) as u64, 0],
+        (Carrier::F64 | Carrier::C128, Carrier::I8 | Carrier::I16 | Carrier::I32 | Carrier::I64) => {
+            [f64::from_bits(raw[0]) as i64 as u64, 0]
+        }
+        _ => raw,
+    }
+}
+
+unsafe fn box_scalar(s: Scalar, v: *const u64) -> *mut PyObject {
+    // SAFETY: the slots hold a value of this family.
+    unsafe {
+        match s {
+            Scalar::PyBool => ffi::PyBool_FromLong(i64::from(*v & 0xff != 0)),
+            Scalar::PyInt => ffi::PyLong_FromLongLong(*v as i64),
+            Scalar::PyFloat => ffi::PyFloat_FromDouble(f64::from_bits(*v)),
+            Scalar::PyComplex => ffi::PyComplex_FromDoubles(f64::from_bits(*v), f64::from_bits(*v.add(1))),
+            Scalar::Np(DType::C64) => {
+                let pair = [*v as u32, *v.add(1) as u32];
+                api().new_scalar(DType::C64, pair.as_ptr().cast())
+            }
+            // little-endian: the low bytes of the slot are the element
+            Scalar::Np(d) => api().new_scalar(d, v.cast::<c_void>()),
+        }
+    }
+}
+
+unsafe fn box_array(a: ArrayType, v: *const u64) -> *mut PyObject {
+    // SAFETY: the owner slot holds an object that keeps the memory alive.
+    unsafe {
+        let n = usize::from(a.ndim);
+        let owner = *v.add(1 + 2 * n) as *mut PyObject;
+        let shape: Vec<isize> = (0..n).map(|i| *v.add(1 + i) as isize).collect();
+        let strides: Vec<isize> = (0..n).map(|i| *v.add(1 + n + i) as isize).collect();
+        if ffi::Py_TYPE(owner) == api().array_type {
+            let o = &*owner.cast::<ArrayObject>();
+            let same = o.data as u64 == *v
+                && o.nd as usize == n
+                && (*o.descr).type_num == a.dtype.type_num()
+                && (0..n).all(|i| *o.dimensions.add(i) == shape[i])
+                && (0..n).all(|i| *o.strides.add(i) == strides[i] || shape[i] <= 1 || shape.contains(&0));
+            if same {
+                ffi::Py_INCREF(owner);
+                return owner;
+            }
+        }
+        api().new_view(a.dtype, &shape, &strides, *v as *mut c_void, !a.readonly, owner)
+    }
+}
+
+/// Slots of an object that should have a declared type. Arrays: the reference goes into the owner
+/// slot. On a mismatch `SystemError` is set and false returned.
+///
+/// # Safety
+/// `o` is a new reference (consumed), `out` has room, the GIL is held.
+pub unsafe fn unbox(o: *mut PyObject, t: &Type, out: *mut u64) -> bool {
+    // SAFETY: the type is checked before the object is read.
+    unsafe {
+        let found = type_of(o);
+        let ok = match (&found, t) {
+            (Some(Type::Array(x)), Type::Array(y)) => {
+                x.dtype == y.dtype && x.ndim == y.ndim && (y.layout == Layout::A || x.layout == y.layout)
+            }
+            (Some(Type::Scalar(s)), Type::Union(u)) => u.tag_of(*s).is_some(),
+            (Some(x), y) => x == y,
+            (None, _) => false,
+        };
+        if !ok {
+            let text = match found {
+                Some(f) => format!("numlift: a library function returned {f}, {t} was expected\0"),
+                None => format!("numlift: a library function returned something else than {t}\0"),
+            };
+            ffi::PyErr_SetString(ffi::PyExc_SystemError, text.as_ptr().cast());
+            ffi::Py_DECREF(o);
+            return false;
+        }
+        flatten(o, t, out);
+        if !matches!(t, Type::Array(_)) {
+            ffi::Py_DECREF(o);
+        }
+        true
+    }
+}
