@@ -54,7 +54,10 @@ struct Clock {
 
 impl Clock {
     fn start() -> Clock {
-        Clock { last: Instant::now(), stages: Vec::new() }
+        Clock {
+            last: Instant::now(),
+            stages: Vec::new(),
+        }
     }
 
     fn lap(&mut self, stage: &'static str) {
@@ -77,33 +80,54 @@ pub fn compile(
     let mut clock = Clock::start();
     let program = numlift_typeck::infer(env, root, args)?;
     clock.lap("typeck");
-    let lowered = numlift_lower::lower(&program, env, options.overflow_wrap).map_err(|m| internal(&program, m))?;
+    let lowered =
+        numlift_lower::lower(&program, env, options.overflow_wrap).map_err(|m| internal(&program, m))?;
     let mut module = lowered.module;
     clock.lap("lower");
-    let opt = numlift_opt::OptOptions { verify: options.verify, ..Default::default() };
+    let opt = numlift_opt::OptOptions {
+        verify: options.verify,
+        ..Default::default()
+    };
     let optimised = numlift_opt::run(&mut module, &opt);
     clock.lap("opt");
-    let want = numlift_codegen::Want { clif: options.keep_text, asm: options.keep_text };
-    let cg = numlift_codegen::Options { verify: options.verify, ..Default::default() };
-    let out =
-        numlift_codegen::compile(&module, &cg, want).map_err(|e| internal(&program, e.to_string()))?;
+    let want = numlift_codegen::Want {
+        clif: options.keep_text,
+        asm: options.keep_text,
+    };
+    let cg = numlift_codegen::Options {
+        verify: options.verify,
+        ..Default::default()
+    };
+    let out = numlift_codegen::compile(&module, &cg, want).map_err(|e| internal(&program, e.to_string()))?;
     clock.lap("codegen");
     let root = program.root.map(|r| &program.instances[r.0]);
     Ok(Artifact {
         args: args.to_vec(),
         ret: root.map(|r| r.ret.clone()),
         blob: out.blob,
-        mir_text: if options.keep_text { module.to_string() } else { String::new() },
+        mir_text: if options.keep_text {
+            module.to_string()
+        } else {
+            String::new()
+        },
         sites: module.sites.values().cloned().collect(),
         frames: module.frames,
         calls: lowered.calls,
         objects: lowered.objects,
         uses_global_rng: root.is_some_and(|r| r.uses_rng),
-        types_text: if options.keep_text { types_text(&program) } else { String::new() },
+        types_text: if options.keep_text {
+            types_text(&program)
+        } else {
+            String::new()
+        },
         clif_text: out.clif,
         asm_text: out.asm,
         timings: clock.stages,
-        remarks: optimised.remarks.into_iter().map(|r| (r.pass.to_owned(), r.line, r.message)).collect(),
+        remarks: optimised
+            .remarks
+            .into_iter()
+            .map(|r| (r.pass.to_owned(), r.line, r.message))
+            .collect(),
     })
 }
 

@@ -23,13 +23,19 @@ impl TableEnv {
         let functions = sources
             .iter()
             .map(|(name, source)| {
-                let query =
-                    FunctionQuery { name: (*name).to_owned(), line: 1, ..FunctionQuery::default() };
+                let query = FunctionQuery {
+                    name: (*name).to_owned(),
+                    line: 1,
+                    ..FunctionQuery::default()
+                };
                 let f = parse_function(source, "test.py", 1, &query).expect("parses");
                 ((*name).to_owned(), Arc::new(f))
             })
             .collect();
-        TableEnv { functions, objects: RefCell::default() }
+        TableEnv {
+            functions,
+            objects: RefCell::default(),
+        }
     }
 
     fn known(&self, k: Known) -> Resolved {
@@ -96,7 +102,10 @@ struct Loaded {
 fn load(artifact: Artifact) -> Loaded {
     let mut map = memmap2::MmapMut::map_anon(artifact.blob.code.len().max(1)).expect("memory");
     map[..artifact.blob.code.len()].copy_from_slice(&artifact.blob.code);
-    Loaded { artifact, map: map.make_exec().expect("executable") }
+    Loaded {
+        artifact,
+        map: map.make_exec().expect("executable"),
+    }
 }
 
 extern "C" fn no_ref(_: i64) {}
@@ -143,7 +152,11 @@ impl Loaded {
 
 fn build(sources: &[(&str, &str)], args: &[Type]) -> Loaded {
     let env = TableEnv::new(sources);
-    let options = Options { keep_text: true, verify: true, ..Options::default() };
+    let options = Options {
+        keep_text: true,
+        verify: true,
+        ..Options::default()
+    };
     match compile(&env, CodeRef(0), args, &options) {
         Ok(a) => load(a),
         Err(d) => panic!("{d}"),
@@ -161,13 +174,23 @@ def sum2d(arr):
 ";
 
 fn array_slots(data: &[f64], rows: i64, cols: i64) -> [u64; 6] {
-    [data.as_ptr() as u64, rows as u64, cols as u64, (cols * 8) as u64, 8, 0]
+    [
+        data.as_ptr() as u64,
+        rows as u64,
+        cols as u64,
+        (cols * 8) as u64,
+        8,
+        0,
+    ]
 }
 
 #[test]
 fn sum2d_adds_every_element() {
     let f = build(&[("sum2d", SUM2D)], &[Type::array(DType::F64, 2, Layout::C)]);
-    assert_eq!(f.artifact.ret.as_ref().map(ToString::to_string).as_deref(), Some("float | np.float64"));
+    assert_eq!(
+        f.artifact.ret.as_ref().map(ToString::to_string).as_deref(),
+        Some("float | np.float64")
+    );
     let data: Vec<f64> = (0..12).map(f64::from).collect();
     let r = f.call(&array_slots(&data, 3, 4)).expect("succeeds");
     assert_eq!(f64::from_bits(r[0]), 66.0);
@@ -187,7 +210,10 @@ def fib(n):
     let f = build(&[("fib", fib)], &[Type::INT]);
     assert_eq!(f.call(&[20]).map(|r| r[0]), Ok(6765));
     assert!(f.call(&[1000]).is_err(), "the recursion limit is kept");
-    let g = build(&[("g", "\ndef g(a, b):\n    return a * b + 1\n")], &[Type::INT, Type::INT]);
+    let g = build(
+        &[("g", "\ndef g(a, b):\n    return a * b + 1\n")],
+        &[Type::INT, Type::INT],
+    );
     assert_eq!(g.call(&[6, 7]).map(|r| r[0]), Ok(43));
     assert!(g.call(&[1 << 62, 4]).is_err());
 }
@@ -222,7 +248,10 @@ fn bounds_are_checked_and_negative_indices_wrap() {
     let src = "\ndef f(a, i):\n    return a[i]\n";
     let f = build(&[("f", src)], &[Type::array(DType::F64, 1, Layout::C), Type::INT]);
     let data = [1.5, 2.5, 3.5];
-    let call = |i: i64| f.call(&[data.as_ptr() as u64, 3, 8, 0, i as u64]).map(|r| f64::from_bits(r[0]));
+    let call = |i: i64| {
+        f.call(&[data.as_ptr() as u64, 3, 8, 0, i as u64])
+            .map(|r| f64::from_bits(r[0]))
+    };
     assert_eq!(call(0), Ok(1.5));
     assert_eq!(call(-1), Ok(3.5));
     assert!(call(3).is_err());

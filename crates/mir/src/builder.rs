@@ -19,7 +19,11 @@ pub struct Builder {
 
 impl Builder {
     pub fn new(func: Function) -> Builder {
-        Builder { func, current: None, line: 0 }
+        Builder {
+            func,
+            current: None,
+            line: 0,
+        }
     }
 
     pub fn set_line(&mut self, line: u32) {
@@ -35,7 +39,10 @@ impl Builder {
     }
 
     pub fn create_cold_block(&mut self) -> Block {
-        self.func.blocks.push(BlockData { cold: true, ..BlockData::default() })
+        self.func.blocks.push(BlockData {
+            cold: true,
+            ..BlockData::default()
+        })
     }
 
     pub fn switch_to(&mut self, block: Block) {
@@ -86,7 +93,10 @@ impl Builder {
         };
         let inst = self.func.insts.push(data);
         for (i, &ty) in results.iter().enumerate() {
-            let v = self.func.values.push(ValueData { ty, def: ValueDef::Result(inst, i as u16) });
+            let v = self.func.values.push(ValueData {
+                ty,
+                def: ValueDef::Result(inst, i as u16),
+            });
             self.func.insts[inst].results.push(v);
         }
         self.func.blocks[block].insts.push(inst);
@@ -152,7 +162,13 @@ impl Builder {
     }
 
     pub fn object(&mut self, index: u32) -> Value {
-        self.one(Opcode::ObjectAddr, Ty::I64, &[], Imm::Int(i64::from(index)), Ty::I64)
+        self.one(
+            Opcode::ObjectAddr,
+            Ty::I64,
+            &[],
+            Imm::Int(i64::from(index)),
+            Ty::I64,
+        )
     }
 
     /// A checked operation: `own` arguments, then the operands its site records.
@@ -196,13 +212,22 @@ impl Builder {
     }
 
     pub fn jump(&mut self, block: Block, args: &[Value]) {
-        let t = BlockCall { block, args: SmallVec::from_slice(args) };
+        let t = BlockCall {
+            block,
+            args: SmallVec::from_slice(args),
+        };
         self.push(Opcode::Jump, Ty::I64, &[], Imm::Jump(t), &[]);
     }
 
     pub fn br(&mut self, cond: Value, then: (Block, &[Value]), other: (Block, &[Value])) {
-        let t = BlockCall { block: then.0, args: SmallVec::from_slice(then.1) };
-        let e = BlockCall { block: other.0, args: SmallVec::from_slice(other.1) };
+        let t = BlockCall {
+            block: then.0,
+            args: SmallVec::from_slice(then.1),
+        };
+        let e = BlockCall {
+            block: other.0,
+            args: SmallVec::from_slice(other.1),
+        };
         self.push(Opcode::Br, Ty::I8, &[cond], Imm::Branch(t, e), &[]);
     }
 

@@ -138,10 +138,19 @@ pub enum Imm {
     Float(u64),
     IntCC(IntCC),
     FloatCC(FloatCC),
-    Mem { disp: i32, region: Region },
+    Mem {
+        disp: i32,
+        region: Region,
+    },
     Site(Site),
-    Helper { helper: HelperId, site: Option<Site> },
-    Call { func: FuncId, site: Site },
+    Helper {
+        helper: HelperId,
+        site: Option<Site>,
+    },
+    Call {
+        func: FuncId,
+        site: Site,
+    },
     Slot(Slot),
     Jump(BlockCall),
     /// targets when the condition is nonzero and zero
@@ -235,7 +244,11 @@ impl Function {
     }
 
     pub fn terminator(&self, b: Block) -> Option<Inst> {
-        self.blocks[b].insts.last().copied().filter(|&i| self.insts[i].op.is_terminator())
+        self.blocks[b]
+            .insts
+            .last()
+            .copied()
+            .filter(|&i| self.insts[i].op.is_terminator())
     }
 
     /// The targets of a block's terminator.
@@ -249,7 +262,10 @@ impl Function {
 
     pub fn append_param(&mut self, block: Block, ty: Ty) -> Value {
         let n = self.blocks[block].params.len() as u16;
-        let v = self.values.push(ValueData { ty, def: ValueDef::Param(block, n) });
+        let v = self.values.push(ValueData {
+            ty,
+            def: ValueDef::Param(block, n),
+        });
         self.blocks[block].params.push(v);
         v
     }

@@ -8,7 +8,15 @@ impl std::fmt::Display for Module {
                 writeln!(f, "{b:?}({:?}):", func.blocks[b].params)?;
                 for &i in &func.blocks[b].insts {
                     let d = &func.insts[i];
-                    writeln!(f, "  {:?} = {}.{} {:?} {:?}", d.results, d.op.name(), d.ty.name(), d.args, d.imm)?;
+                    writeln!(
+                        f,
+                        "  {:?} = {}.{} {:?} {:?}",
+                        d.results,
+                        d.op.name(),
+                        d.ty.name(),
+                        d.args,
+                        d.imm
+                    )?;
                 }
             }
         }

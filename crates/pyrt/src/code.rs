@@ -19,7 +19,10 @@ impl Code {
     pub fn load(blob: &CodeBlob) -> std::io::Result<Code> {
         let mut map = MmapMut::map_anon(blob.code.len().max(1))?;
         map[..blob.code.len()].copy_from_slice(&blob.code);
-        Ok(Code { map: map.make_exec()?, entry: blob.entry as usize })
+        Ok(Code {
+            map: map.make_exec()?,
+            entry: blob.entry as usize,
+        })
     }
 
     /// The entry thunk; valid while `self` lives.

@@ -63,13 +63,21 @@ fn tick() {
         INTERRUPT.store(1, Ordering::Relaxed);
         let calls = CALLS.load(Ordering::Relaxed);
         // A flag still set means that nobody polls: no native loop is running.
-        idle = if calls == seen && ACTIVE.load(Ordering::Relaxed) == 0 { idle + 1 } else { 0 };
+        idle = if calls == seen && ACTIVE.load(Ordering::Relaxed) == 0 {
+            idle + 1
+        } else {
+            0
+        };
         seen = calls;
         if idle > 100 {
             PARKED.store(true, Ordering::Relaxed);
             let Ok(guard) = WAKE.0.lock() else { return };
             let parked = |_: &mut ()| PARKED.load(Ordering::Relaxed);
-            if WAKE.1.wait_timeout_while(guard, Duration::from_secs(3600), parked).is_err() {
+            if WAKE
+                .1
+                .wait_timeout_while(guard, Duration::from_secs(3600), parked)
+                .is_err()
+            {
                 return;
             }
             idle = 0;
@@ -100,8 +108,17 @@ extern "C" fn py_decref(o: *mut PyObject) {
     unsafe { ffi::Py_XDECREF(o) }
 }
 
-extern "C" fn array_new(_: *mut Ctx, dtype: i64, nd: i64, shape: *const isize, zeroed: i64, ret: *mut u64) -> i32 {
-    let Some(d) = DType::ALL.get(dtype as usize) else { return 1 };
+extern "C" fn array_new(
+    _: *mut Ctx,
+    dtype: i64,
+    nd: i64,
+    shape: *const isize,
+    zeroed: i64,
+    ret: *mut u64,
+) -> i32 {
+    let Some(d) = DType::ALL.get(dtype as usize) else {
+        return 1;
+    };
     // SAFETY: generated code passes `nd` extents and room for two slots; the GIL is held.
     unsafe {
         let a = api().new_array(*d, nd as i32, shape, zeroed != 0);
@@ -131,7 +148,11 @@ extern "C" fn py_call(ctx: *mut Ctx, object: i64, sig: i64, args: *const u64, re
             }
             objects.push(o);
         }
-        let result = if ok { call(ctx, object, sig, &objects) } else { std::ptr::null_mut() };
+        let result = if ok {
+            call(ctx, object, sig, &objects)
+        } else {
+            std::ptr::null_mut()
+        };
         for o in objects {
             ffi::Py_DECREF(o);
         }
@@ -150,7 +171,8 @@ unsafe fn call(ctx: *mut Ctx, object: i64, sig: &BoxedCall, args: &[*mut PyObjec
             ffi::Py_INCREF(f);
             (f, args)
         } else {
-            let name = ffi::PyUnicode_FromStringAndSize(sig.method.as_ptr().cast(), sig.method.len() as isize);
+            let name =
+                ffi::PyUnicode_FromStringAndSize(sig.method.as_ptr().cast(), sig.method.len() as isize);
             let f = ffi::PyObject_GetAttr(args[0], name);
             ffi::Py_DECREF(name);
             (f, &args[1..])
@@ -164,7 +186,11 @@ unsafe fn call(ctx: *mut Ctx, object: i64, sig: &BoxedCall, args: &[*mut PyObjec
             ffi::Py_INCREF(o);
             ffi::PyTuple_SetItem(tuple, i as isize, o);
         }
-        let kwargs = if sig.keywords.is_empty() { std::ptr::null_mut() } else { ffi::PyDict_New() };
+        let kwargs = if sig.keywords.is_empty() {
+            std::ptr::null_mut()
+        } else {
+            ffi::PyDict_New()
+        };
         for (name, &o) in sig.keywords.iter().zip(&positional[plain..]) {
             let key = ffi::PyUnicode_FromStringAndSize(name.as_ptr().cast(), name.len() as isize);
             ffi::PyDict_SetItem(kwargs, key, o);

@@ -99,12 +99,18 @@ pub fn init(py: Python<'_>) -> PyResult<&'static Api> {
     }
     // SAFETY: entry 2 is the address of PyArray_Type.
     let array_type = unsafe { *table.add(2) } as *mut PyTypeObject;
-    Ok(API.get_or_init(|| Api { table, array_type, scalar_types, descrs }))
+    Ok(API.get_or_init(|| Api {
+        table,
+        array_type,
+        scalar_types,
+        descrs,
+    }))
 }
 
 /// The API; loaded when the module is.
 pub fn api() -> &'static Api {
-    API.get().expect("`init` ran when the extension module was imported")
+    API.get()
+        .expect("`init` ran when the extension module was imported")
 }
 
 impl Api {

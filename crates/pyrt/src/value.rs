@@ -20,7 +20,11 @@ pub fn slots(t: &Type) -> usize {
 }
 
 fn carrier_slots(c: Carrier) -> usize {
-    if matches!(c, Carrier::C64 | Carrier::C128) { 2 } else { 1 }
+    if matches!(c, Carrier::C64 | Carrier::C128) {
+        2
+    } else {
+        1
+    }
 }
 
 /// The type of an object, `None` if native code cannot hold it.
@@ -57,7 +61,10 @@ pub unsafe fn type_of(o: *mut PyObject) -> Option<Type> {
         if o == ffi::Py_None() {
             return Some(Type::None);
         }
-        DType::ALL.into_iter().find(|d| api.scalar_types[*d as usize] == t).map(Type::np)
+        DType::ALL
+            .into_iter()
+            .find(|d| api.scalar_types[*d as usize] == t)
+            .map(Type::np)
     }
 }
 
@@ -79,7 +86,12 @@ unsafe fn array_type(a: *mut ArrayObject) -> Option<Type> {
         } else {
             Layout::A
         };
-        Some(Type::Array(ArrayType { dtype, ndim, layout, readonly: a.flags & WRITEABLE == 0 }))
+        Some(Type::Array(ArrayType {
+            dtype,
+            ndim,
+            layout,
+            readonly: a.flags & WRITEABLE == 0,
+        }))
     }
 }
 
@@ -121,7 +133,9 @@ pub unsafe fn flatten(o: *mut PyObject, t: &Type, out: *mut u64) -> usize {
                 at
             }
             Type::Union(u) => {
-                let Some(Type::Scalar(s)) = type_of(o) else { return 0 };
+                let Some(Type::Scalar(s)) = type_of(o) else {
+                    return 0;
+                };
                 let Some(tag) = u.tag_of(s) else { return 0 };
                 let mut raw = [0u64; 2];
                 flatten_scalar(o, s, raw.as_mut_ptr());
@@ -246,7 +260,9 @@ unsafe fn project(c: Carrier, s: Scalar, v: *const u64) -> [u64; 2] {
             let f = |x: u64| u64::from((f64::from_bits(x) as f32).to_bits());
             [f(raw[0]), f(raw[1])]
         }
-        (Carrier::F64 | Carrier::C128, Carrier::I64) if s.dtype() == DType::U64 => [f64::from_bits(raw[0]) as u64, 0],
+        (Carrier::F64 | Carrier::C128, Carrier::I64) if s.dtype() == DType::U64 => {
+            [f64::from_bits(raw[0]) as u64, 0]
+        }
         (Carrier::F64 | Carrier::C128, Carrier::I8 | Carrier::I16 | Carrier::I32 | Carrier::I64) => {
             [f64::from_bits(raw[0]) as i64 as u64, 0]
         }

@@ -1,1 +1,32 @@
-//! The numlift._core extension module.
+//! The `numlift._core` extension module.
+
+mod dispatcher;
+mod env;
+mod fail;
+mod run;
+mod source;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    numlift_pyrt::numpy::init(m.py())?;
+    m.add_class::<dispatcher::Dispatcher>()?;
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    m.add_function(wrap_pyfunction!(list_builtins, m)?)?;
+    m.add_function(wrap_pyfunction!(dispatcher::set_internal_errors_fatal, m)?)?;
+    Ok(())
+}
+
+/// Canonical paths of the supported functions; methods of arrays start with `ndarray.`.
+#[pyfunction]
+fn list_builtins() -> Vec<String> {
+    let functions = numlift_builtins::BUILTINS.iter().map(|b| b.path.to_owned());
+    functions
+        .chain(
+            numlift_builtins::METHODS
+                .iter()
+                .map(|b| format!("ndarray.{}", b.path)),
+        )
+        .collect()
+}

@@ -40,13 +40,20 @@ macro_rules! libm2 { ($($n:literal),*) => { [$(HelperSig { name: $n, ctx: false,
 
 /// One-argument functions of the C library, called with its results bit for bit.
 pub const LIBM1: &[HelperSig] = &libm1!(
-    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "erf", "erfc", "exp",
-    "exp2", "expm1", "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "erf", "erfc", "exp", "exp2",
+    "expm1", "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"
 );
 pub const LIBM2: &[HelperSig] = &libm2!("atan2", "fmod", "hypot", "nextafter", "pow", "remainder", "ldexp");
 
 const fn py(name: &'static str, params: &'static [HelperType]) -> HelperSig {
-    HelperSig { name, ctx: true, params, ret: None, fallible: true, pure_fn: false }
+    HelperSig {
+        name,
+        ctx: true,
+        params,
+        ret: None,
+        fallible: true,
+        pure_fn: false,
+    }
 }
 
 /// Helpers that `numlift-pyrt` provides.
@@ -54,8 +61,22 @@ pub const PYRT: &[HelperSig] = &[
     // safepoint(ctx): runs signal handlers, lets other threads take the GIL
     py("safepoint", &[]),
     // py_incref(obj), py_decref(obj): NULL is allowed
-    HelperSig { name: "py_incref", ctx: false, params: &[I], ret: None, fallible: false, pure_fn: false },
-    HelperSig { name: "py_decref", ctx: false, params: &[I], ret: None, fallible: false, pure_fn: false },
+    HelperSig {
+        name: "py_incref",
+        ctx: false,
+        params: &[I],
+        ret: None,
+        fallible: false,
+        pure_fn: false,
+    },
+    HelperSig {
+        name: "py_decref",
+        ctx: false,
+        params: &[I],
+        ret: None,
+        fallible: false,
+        pure_fn: false,
+    },
     // py_call(ctx, object index, call signature index, args: *const u64, ret: *mut u64):
     // boxes the arguments, calls ctx.objects[object], unboxes the result. The signature is
     // entry [sig] of the specialisation's `calls` table. A result of another type than declared is
@@ -69,35 +90,154 @@ pub const PYRT: &[HelperSig] = &[
 /// Helpers written in this crate besides libm: see `kernels`.
 pub const KERNELS: &[HelperSig] = &[
     // trace(ctx, site): records a call site while unwinding
-    HelperSig { name: "trace", ctx: true, params: &[I], ret: None, fallible: false, pure_fn: false },
+    HelperSig {
+        name: "trace",
+        ctx: true,
+        params: &[I],
+        ret: None,
+        fallible: false,
+        pure_fn: false,
+    },
     // ufunc1_d(loop address, data, x) etc. call a NumPy inner loop on one element:
     // ufunc(loop, data, args: *mut u64 of nargs slots in operand memory form)
-    HelperSig { name: "ufunc", ctx: false, params: &[I, I, I, I], ret: None, fallible: false, pure_fn: false },
+    HelperSig {
+        name: "ufunc",
+        ctx: false,
+        params: &[I, I, I, I],
+        ret: None,
+        fallible: false,
+        pure_fn: false,
+    },
     // float_floordiv, float_mod: Python's float // and % for a nonzero divisor
-    HelperSig { name: "float_floordiv", ctx: false, params: &[F, F], ret: Some(F), fallible: false, pure_fn: true },
-    HelperSig { name: "float_mod", ctx: false, params: &[F, F], ret: Some(F), fallible: false, pure_fn: true },
+    HelperSig {
+        name: "float_floordiv",
+        ctx: false,
+        params: &[F, F],
+        ret: Some(F),
+        fallible: false,
+        pure_fn: true,
+    },
+    HelperSig {
+        name: "float_mod",
+        ctx: false,
+        params: &[F, F],
+        ret: Some(F),
+        fallible: false,
+        pure_fn: true,
+    },
     // np_floordiv, np_mod: npy_floor_divide / npy_divmod's mod for float64
-    HelperSig { name: "np_floordiv", ctx: false, params: &[F, F], ret: Some(F), fallible: false, pure_fn: true },
-    HelperSig { name: "np_mod", ctx: false, params: &[F, F], ret: Some(F), fallible: false, pure_fn: true },
+    HelperSig {
+        name: "np_floordiv",
+        ctx: false,
+        params: &[F, F],
+        ret: Some(F),
+        fallible: false,
+        pure_fn: true,
+    },
+    HelperSig {
+        name: "np_mod",
+        ctx: false,
+        params: &[F, F],
+        ret: Some(F),
+        fallible: false,
+        pure_fn: true,
+    },
     // int_pow_checked(base, exp >= 0, out: *mut i64) -> 1 if it left int64
-    HelperSig { name: "int_pow", ctx: false, params: &[I, I, I], ret: Some(I), fallible: false, pure_fn: false },
+    HelperSig {
+        name: "int_pow",
+        ctx: false,
+        params: &[I, I, I],
+        ret: Some(I),
+        fallible: false,
+        pure_fn: false,
+    },
     // wrapping power of NumPy integers, exp >= 0
-    HelperSig { name: "np_int_pow", ctx: false, params: &[I, I], ret: Some(I), fallible: false, pure_fn: true },
+    HelperSig {
+        name: "np_int_pow",
+        ctx: false,
+        params: &[I, I],
+        ret: Some(I),
+        fallible: false,
+        pure_fn: true,
+    },
     // round half to even to `ndigits` as float.__round__
-    HelperSig { name: "float_round_half_even", ctx: false, params: &[F], ret: Some(F), fallible: false, pure_fn: true },
+    HelperSig {
+        name: "float_round_half_even",
+        ctx: false,
+        params: &[F],
+        ret: Some(F),
+        fallible: false,
+        pure_fn: true,
+    },
     // complex_div(ar, ai, br, bi, out: *mut f64[2]): CPython's _Py_c_quot (divisor nonzero)
-    HelperSig { name: "complex_div", ctx: false, params: &[F, F, F, F, I], ret: None, fallible: false, pure_fn: false },
+    HelperSig {
+        name: "complex_div",
+        ctx: false,
+        params: &[F, F, F, F, I],
+        ret: None,
+        fallible: false,
+        pure_fn: false,
+    },
     // np_complex_div: NumPy's complex128 division (Smith), any divisor
-    HelperSig { name: "np_complex_div", ctx: false, params: &[F, F, F, F, I], ret: None, fallible: false, pure_fn: false },
+    HelperSig {
+        name: "np_complex_div",
+        ctx: false,
+        params: &[F, F, F, F, I],
+        ret: None,
+        fallible: false,
+        pure_fn: false,
+    },
     // bitgen_double(bitgen_t *), bitgen_masked(bitgen_t *, rng) as legacy randint
-    HelperSig { name: "bitgen_double", ctx: false, params: &[I], ret: Some(F), fallible: false, pure_fn: false },
-    HelperSig { name: "bitgen_masked", ctx: false, params: &[I, I], ret: Some(I), fallible: false, pure_fn: false },
-    HelperSig { name: "gcd", ctx: false, params: &[I, I], ret: Some(I), fallible: false, pure_fn: true },
+    HelperSig {
+        name: "bitgen_double",
+        ctx: false,
+        params: &[I],
+        ret: Some(F),
+        fallible: false,
+        pure_fn: false,
+    },
+    HelperSig {
+        name: "bitgen_masked",
+        ctx: false,
+        params: &[I, I],
+        ret: Some(I),
+        fallible: false,
+        pure_fn: false,
+    },
+    HelperSig {
+        name: "gcd",
+        ctx: false,
+        params: &[I, I],
+        ret: Some(I),
+        fallible: false,
+        pure_fn: true,
+    },
     // the C library's float32 functions
-    HelperSig { name: "powf", ctx: false, params: &[F32, F32], ret: Some(F32), fallible: false, pure_fn: true },
-    HelperSig { name: "hypotf", ctx: false, params: &[F32, F32], ret: Some(F32), fallible: false, pure_fn: true },
+    HelperSig {
+        name: "powf",
+        ctx: false,
+        params: &[F32, F32],
+        ret: Some(F32),
+        fallible: false,
+        pure_fn: true,
+    },
+    HelperSig {
+        name: "hypotf",
+        ctx: false,
+        params: &[F32, F32],
+        ret: Some(F32),
+        fallible: false,
+        pure_fn: true,
+    },
     // py_hypot: math.hypot of two numbers (CPython's vector_norm, which is not the C library's hypot)
-    HelperSig { name: "py_hypot", ctx: false, params: &[F, F], ret: Some(F), fallible: false, pure_fn: true },
+    HelperSig {
+        name: "py_hypot",
+        ctx: false,
+        params: &[F, F],
+        ret: Some(F),
+        fallible: false,
+        pure_fn: true,
+    },
 ];
 
 /// All helpers in table order: libm (1 argument), libm (2), kernels, pyrt.

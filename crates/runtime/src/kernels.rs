@@ -30,7 +30,12 @@ extern "C" fn ufunc(f: i64, data: i64, args: i64, n: i64) {
     // pointer (both from the ufunc object); each operand has 16 bytes of its own.
     unsafe {
         let f: UfuncLoop = std::mem::transmute(f as usize);
-        f(pointers.as_mut_ptr(), &1isize, strides.as_ptr(), data as *mut c_void);
+        f(
+            pointers.as_mut_ptr(),
+            &1isize,
+            strides.as_ptr(),
+            data as *mut c_void,
+        );
     }
 }
 
@@ -199,11 +204,16 @@ extern "C" fn py_hypot(a: f64, b: f64) -> f64 {
 
 /// The C library's own function: linking by name would find Rust's copies of some of them.
 fn libm(name: &str) -> *const c_void {
-    let Ok(symbol) = CString::new(name) else { return std::ptr::null() };
+    let Ok(symbol) = CString::new(name) else {
+        return std::ptr::null();
+    };
     // SAFETY: both calls take NUL-terminated strings; the library stays loaded.
     unsafe {
         let lib = libc::dlopen(c"libm.so.6".as_ptr(), libc::RTLD_LAZY);
-        libc::dlsym(if lib.is_null() { libc::RTLD_DEFAULT } else { lib }, symbol.as_ptr())
+        libc::dlsym(
+            if lib.is_null() { libc::RTLD_DEFAULT } else { lib },
+            symbol.as_ptr(),
+        )
     }
 }
 
@@ -255,7 +265,10 @@ mod tests {
     #[test]
     fn integer_power_reports_overflow() {
         let mut out = 0;
-        assert_eq!((int_pow(3, 39, &raw mut out), out), (0, 4_052_555_153_018_976_267));
+        assert_eq!(
+            (int_pow(3, 39, &raw mut out), out),
+            (0, 4_052_555_153_018_976_267)
+        );
         assert_eq!(int_pow(3, 40, &raw mut out), 1);
         assert_eq!((int_pow(-1, i64::MAX, &raw mut out), out), (0, -1));
         assert_eq!((int_pow(-2, 63, &raw mut out), out), (0, i64::MIN));

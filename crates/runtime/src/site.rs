@@ -41,7 +41,11 @@ pub enum SiteKind {
     /// in the order of their slots in `ctx.operands`.
     Replay { expr: String, operands: Vec<Type> },
     /// `raise exc(*args)`; `exc` names a built-in class; args are Python literals. `cause_none`: `from None`.
-    Raise { exc: String, args: Vec<String>, cause_none: bool },
+    Raise {
+        exc: String,
+        args: Vec<String>,
+        cause_none: bool,
+    },
     /// The interpreter repeats the call if `ctx.effects` is 0, else `OverflowError`.
     Exit(ExitReason),
     /// A call of another native function: only a traceback entry.

@@ -20,22 +20,42 @@ pub fn common_dtype(a: DType, b: DType) -> DType {
     }
     match (a.kind(), b.kind()) {
         (x, y) if x == y => {
-            if a.size() >= b.size() { a } else { b }
+            if a.size() >= b.size() {
+                a
+            } else {
+                b
+            }
         }
         // A signed type that holds the unsigned one; none does for uint64.
         (Kind::Unsigned, Kind::Signed) => {
-            let bits = if a.bits() < b.bits() { b.bits() } else { a.bits() * 2 };
+            let bits = if a.bits() < b.bits() {
+                b.bits()
+            } else {
+                a.bits() * 2
+            };
             signed(bits).unwrap_or(DType::F64)
         }
         (Kind::Unsigned | Kind::Signed, Kind::Float) => {
             // 8- and 16-bit integers fit the 24-bit significand of float32.
-            if b == DType::F32 && a.size() > 2 { DType::F64 } else { b }
+            if b == DType::F32 && a.size() > 2 {
+                DType::F64
+            } else {
+                b
+            }
         }
         (Kind::Unsigned | Kind::Signed, _) => {
-            if b == DType::C64 && a.size() > 2 { DType::C128 } else { b }
+            if b == DType::C64 && a.size() > 2 {
+                DType::C128
+            } else {
+                b
+            }
         }
         _ => {
-            if a == DType::F64 { DType::C128 } else { b }
+            if a == DType::F64 {
+                DType::C128
+            } else {
+                b
+            }
         }
     }
 }
@@ -46,7 +66,11 @@ pub fn weak_promote(dtype: DType, python: Scalar) -> DType {
     match python {
         Scalar::PyBool => common_dtype(dtype, DType::Bool),
         Scalar::PyInt => {
-            if dtype == DType::Bool { DType::I64 } else { dtype }
+            if dtype == DType::Bool {
+                DType::I64
+            } else {
+                dtype
+            }
         }
         Scalar::PyFloat => match dtype.kind() {
             Kind::Float | Kind::Complex => dtype,

@@ -177,7 +177,11 @@ pub enum Type {
     /// A string constant.
     Str(Arc<str>),
     /// A slice; the flags say which of start, stop, step are given (ints).
-    Slice { start: bool, stop: bool, step: bool },
+    Slice {
+        start: bool,
+        stop: bool,
+        step: bool,
+    },
     Ellipsis,
     /// `range` object with int parts.
     Range,
@@ -208,7 +212,12 @@ impl Type {
     }
 
     pub fn array(dtype: DType, ndim: u8, layout: Layout) -> Type {
-        Type::Array(ArrayType { dtype, ndim, layout, readonly: false })
+        Type::Array(ArrayType {
+            dtype,
+            ndim,
+            layout,
+            readonly: false,
+        })
     }
 
     pub fn scalars(&self) -> &[Scalar] {
@@ -245,7 +254,10 @@ impl Type {
             (Type::Array(a), Type::Array(b))
                 if a.dtype == b.dtype && a.ndim == b.ndim && a.readonly == b.readonly =>
             {
-                Type::Array(ArrayType { layout: Layout::A, ..*a })
+                Type::Array(ArrayType {
+                    layout: Layout::A,
+                    ..*a
+                })
             }
             (Type::Tuple(a), Type::Tuple(b)) if a.len() == b.len() => {
                 let items: Vec<Type> = a.iter().zip(b.iter()).map(|(x, y)| x.join(y)).collect();

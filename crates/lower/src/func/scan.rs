@@ -148,10 +148,8 @@ pub(crate) fn fresh_locals(inst: &Instance) -> HashSet<LocalId> {
 
 fn drop_unless_fresh(inst: &Instance, t: &Target, value: ExprId, fresh: &mut HashSet<LocalId>) {
     match (t, &inst.hir.exprs[value].kind) {
-        (Target::Local(l), _) => {
-            if !is_fresh(inst, value, fresh) {
-                fresh.remove(l);
-            }
+        (Target::Local(l), _) if !is_fresh(inst, value, fresh) => {
+            fresh.remove(l);
         }
         (Target::Tuple { items, star: None }, ExprKind::Tuple(values)) if items.len() == values.len() => {
             for (t, v) in items.iter().zip(values) {

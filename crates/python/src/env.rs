@@ -1,0 +1,439 @@
+//! Names and attributes of live objects: the environment that inference asks.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use numlift_diagnostics::Diagnostic;
+use numlift_pyrt::{numpy, value};
+use numlift_syntax::hir::{Function, ParamKind};
+use numlift_syntax::{FunctionQuery, parse_function};
+use numlift_typeck::{Env, Known, Resolved};
+use numlift_types::{CodeRef, DType, ObjectRef, Type};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFunction, PyModule, PyString, PyTuple, PyType};
+
+use crate::source::{Guard, Hidden, Source, module_dict};
+
+/// What one compilation asked for: kept by the specialisation.
+#[derive(Default)]
+pub struct Answers {
+    pub objects: Vec<Py<PyAny>>,
+    pub known: Vec<Known>,
+    pub codes: Vec<Py<PyAny>>,
+    pub hirs: Vec<Option<Arc<Function>>>,
+    pub guards: Vec<Guard>,
+    pub hidden: Vec<Hidden>,
+    pub hidden_slots: u32,
+    keys: std::collections::HashMap<(usize, String), Resolved>,
+}
+
+pub struct PyEnv<'py> {
+    pub py: Python<'py>,
+    pub answers: RefCell<Answers>,
+}
+
+impl<'py> PyEnv<'py> {
+    pub fn new(py: Python<'py>) -> PyEnv<'py> {
+        PyEnv {
+            py,
+            answers: RefCell::default(),
+        }
+    }
+
+    /// The handle of a function; its code object is guarded.
+    pub fn code(&self, f: &Bound<'py, PyAny>) -> CodeRef {
+        let mut a = self.answers.borrow_mut();
+        if let Some(i) = a.codes.iter().position(|c| c.as_ptr() == f.as_ptr()) {
+            return CodeRef(i as u32);
+        }
+        a.codes.push(f.clone().unbind());
+        a.hirs.push(None);
+        let expected = f.getattr("__code__").ok().map(Bound::unbind);
+        a.guards.push(Guard {
+            source: Source::Attribute {
+                object: f.clone().unbind(),
+                name: "__code__",
+            },
+            expected,
+        });
+        CodeRef(a.codes.len() as u32 - 1)
+    }
+
+    fn function(&self, code: CodeRef) -> Bound<'py, PyAny> {
+        self.answers.borrow().codes[code.0 as usize].bind(self.py).clone()
+    }
+
+    fn known_object(&self, o: &Bound<'py, PyAny>, k: Known) -> Resolved {
+        let mut a = self.answers.borrow_mut();
+        let at = a
+            .objects
+            .iter()
+            .position(|x| x.as_ptr() == o.as_ptr())
+            .unwrap_or_else(|| {
+                a.objects.push(o.clone().unbind());
+                a.known.push(k);
+                a.objects.len() - 1
+            });
+        Resolved::Const(Type::Known(ObjectRef(at as u32)))
+    }
+
+    /// What is at a place, with a guard or as a hidden argument.
+    fn resolve(&self, owner: usize, name: &str, source: impl Fn() -> Source) -> Resolved {
+        let key = (owner, name.to_owned());
+        if let Some(r) = self.answers.borrow().keys.get(&key) {
+            return r.clone();
+        }
+        let r = self.resolve_new(source());
+        self.answers.borrow_mut().keys.insert(key, r.clone());
+        r
+    }
+
+    fn resolve_new(&self, source: Source) -> Resolved {
+        let Some(o) = source.fetch(self.py) else {
+            self.answers.borrow_mut().guards.push(Guard {
+                source,
+                expected: None,
+            });
+            return Resolved::Missing;
+        };
+        // SAFETY: a live object, and the GIL is held.
+        let found = unsafe { value::type_of(o.as_ptr()) };
+        if let Some(ty) = found.filter(|t| *t != Type::None) {
+            let mut a = self.answers.borrow_mut();
+            let index = a.hidden_slots;
+            a.hidden_slots += value::slots(&ty) as u32;
+            a.hidden.push(Hidden {
+                source,
+                ty: ty.clone(),
+            });
+            return Resolved::Hidden { index, ty };
+        }
+        let r = self.classify(&o);
+        self.answers.borrow_mut().guards.push(Guard {
+            source,
+            expected: Some(o.unbind()),
+        });
+        r
+    }
+
+    fn classify(&self, o: &Bound<'py, PyAny>) -> Resolved {
+        if o.is_none() {
+            return Resolved::Const(Type::None);
+        }
+        if let Ok(s) = o.cast_exact::<PyString>() {
+            return match s.to_str() {
+                Ok(s) => Resolved::Const(Type::Str(s.into())),
+                Err(_) => Resolved::Opaque("str".into()),
+            };
+        }
+        if let Ok(m) = o.cast::<PyModule>() {
+            let name = m.name().map(|n| n.to_string()).unwrap_or_default();
+            return self.known_object(o, Known::Module(name));
+        }
+        if let Ok(t) = o.cast::<PyType>() {
+            return self.class(o, t);
+        }
+        if let Ok(f) = o.getattr("__numlift_function__") {
+            return Resolved::Const(Type::Function(self.code(&f)));
+        }
+        let module = text(o, "__module__");
+        let name = text(o, "__name__");
+        if o.is_instance_of::<PyFunction>() && !module.starts_with("numpy") && module != "numlift" {
+            return Resolved::Const(Type::Function(self.code(o)));
+        }
+        let class = o.get_type().name().map(|n| n.to_string()).unwrap_or_default();
+        if class == "ufunc" {
+            return self.known_object(o, Known::Builtin(format!("numpy.{name}")));
+        }
+        if let Some(d) = class
+            .ends_with("DType")
+            .then(|| text(o, "name"))
+            .and_then(|n| DType::from_name(&n))
+        {
+            return Resolved::Const(Type::DType(d));
+        }
+        if class.starts_with("builtin_function_or_method")
+            || class.ends_with("cyfunction")
+            || module.starts_with("numpy")
+        {
+            if let Ok(owner) = o.getattr("__self__")
+                && owner.get_type().name().is_ok_and(|n| n == "RandomState")
+            {
+                let global = self
+                    .py
+                    .import("numpy.random")
+                    .and_then(|m| m.getattr("mtrand"))
+                    .and_then(|m| m.getattr("_rand"));
+                if global.is_ok_and(|g| g.is(&owner)) {
+                    return self.known_object(o, Known::Builtin(format!("numpy.random.{name}")));
+                }
+                return Resolved::Opaque("RandomState method".into());
+            }
+            return self.known_object(o, Known::Builtin(format!("{module}.{name}")));
+        }
+        Resolved::Opaque(class)
+    }
+
+    fn class(&self, o: &Bound<'py, PyAny>, t: &Bound<'py, PyType>) -> Resolved {
+        let api = numpy::api();
+        if let Some(d) = DType::ALL
+            .into_iter()
+            .find(|d| api.scalar_types[*d as usize] as usize == t.as_ptr() as usize)
+        {
+            return Resolved::Const(Type::DType(d));
+        }
+        let name = t.name().map(|n| n.to_string()).unwrap_or_default();
+        let module = text(o, "__module__");
+        if module == "numlift" && name == "prange" {
+            return self.known_object(o, Known::Builtin("numlift.prange".into()));
+        }
+        if module == "builtins" {
+            if t.is_subclass_of::<pyo3::exceptions::PyBaseException>()
+                .unwrap_or(false)
+            {
+                return self.known_object(o, Known::Exception(name));
+            }
+            return self.known_object(o, Known::Builtin(format!("builtins.{name}")));
+        }
+        Resolved::Opaque(format!("type ({name})"))
+    }
+
+    fn parse(&self, code: CodeRef) -> Result<Function, Diagnostic> {
+        let f = self.function(code);
+        let unavailable = |m: &str| Diagnostic {
+            code: "NL1001",
+            message: m.to_owned(),
+            help: Some("put the function into a file or a notebook cell".into()),
+            file: String::new(),
+            line: 0,
+            column: 0,
+            length: 0,
+            source_line: String::new(),
+        };
+        let lost = |_: PyErr| unavailable("the function's source is not available");
+        let co = f.getattr("__code__").map_err(lost)?;
+        let file: String = co
+            .getattr("co_filename")
+            .and_then(|x| x.extract())
+            .map_err(lost)?;
+        let line: u32 = co
+            .getattr("co_firstlineno")
+            .and_then(|x| x.extract())
+            .map_err(lost)?;
+        let name: String = co.getattr("co_name").and_then(|x| x.extract()).map_err(lost)?;
+        let vars: Vec<String> = co
+            .getattr("co_varnames")
+            .and_then(|x| x.extract())
+            .map_err(lost)?;
+        let count = |n: &str| co.getattr(n).and_then(|x| x.extract::<usize>()).unwrap_or(0);
+        let n = count("co_argcount") + count("co_kwonlyargcount");
+        let free: Vec<String> = co
+            .getattr("co_freevars")
+            .and_then(|x| x.extract())
+            .map_err(lost)?;
+        let lines: Vec<String> = self
+            .py
+            .import("linecache")
+            .and_then(|m| m.call_method1("getlines", (&file, f.getattr("__globals__")?)))
+            .and_then(|l| l.extract())
+            .map_err(lost)?;
+        let rest: Vec<&str> = lines
+            .iter()
+            .skip(line.saturating_sub(1) as usize)
+            .map(String::as_str)
+            .collect();
+        if rest.is_empty() {
+            return Err(unavailable("the function's source is not available"));
+        }
+        let query = FunctionQuery {
+            name,
+            line,
+            arg_names: vars.iter().take(n).cloned().collect(),
+            free_names: free,
+        };
+        let block = numlift_syntax::extract_block(&rest);
+        let hir = parse_function(&rest[..block].concat(), &file, line, &query)?;
+        let plain = |k: ParamKind| !matches!(k, ParamKind::VarArgs | ParamKind::VarKeywords);
+        let params: Vec<&str> = hir
+            .params
+            .iter()
+            .filter(|p| plain(p.kind))
+            .map(|p| hir.locals[p.local].name.as_str())
+            .collect();
+        let same = params.len() == n && params.iter().zip(&vars).all(|(a, b)| a == b);
+        if hir.name != query.name || !same {
+            let mut d = unavailable("the source has changed since the function was made");
+            d.code = "NL1005";
+            return Err(d);
+        }
+        Ok(hir)
+    }
+}
+
+fn text(o: &Bound<'_, PyAny>, name: &str) -> String {
+    o.getattr(name).and_then(|x| x.extract()).unwrap_or_default()
+}
+
+impl Env for PyEnv<'_> {
+    fn hir(&self, code: CodeRef) -> Result<Arc<Function>, Diagnostic> {
+        if let Some(h) = &self.answers.borrow().hirs[code.0 as usize] {
+            return Ok(h.clone());
+        }
+        let h = Arc::new(self.parse(code)?);
+        self.answers.borrow_mut().hirs[code.0 as usize] = Some(h.clone());
+        Ok(h)
+    }
+
+    fn global(&self, code: CodeRef, name: &str) -> Resolved {
+        let f = self.function(code);
+        let dict = |n: &str| f.getattr(n).ok().and_then(|d| d.cast_into::<PyDict>().ok());
+        let (Some(globals), Some(builtins)) = (dict("__globals__"), dict("__builtins__")) else {
+            return Resolved::Missing;
+        };
+        self.resolve(globals.as_ptr() as usize, name, || Source::Global {
+            globals: globals.clone().unbind(),
+            builtins: builtins.clone().unbind(),
+            name: PyString::intern(self.py, name).unbind(),
+        })
+    }
+
+    fn free(&self, code: CodeRef, name: &str) -> Resolved {
+        let f = self.function(code);
+        let find = || -> PyResult<Option<Bound<'_, PyAny>>> {
+            let names: Vec<String> = f.getattr("__code__")?.getattr("co_freevars")?.extract()?;
+            let Some(i) = names.iter().position(|n| n == name) else {
+                return Ok(None);
+            };
+            Ok(Some(
+                f.getattr("__closure__")?.cast_into::<PyTuple>()?.get_item(i)?,
+            ))
+        };
+        match find() {
+            Ok(Some(cell)) => {
+                self.resolve(cell.as_ptr() as usize, "", || Source::Cell(cell.clone().unbind()))
+            }
+            _ => Resolved::Missing,
+        }
+    }
+
+    fn attr(&self, object: ObjectRef, name: &str) -> Resolved {
+        let o = self.answers.borrow().objects[object.0 as usize]
+            .bind(self.py)
+            .clone();
+        let Some(dict) = module_dict(&o) else {
+            return Resolved::Opaque(format!("attribute {name}"));
+        };
+        if dict.bind(self.py).get_item(name).ok().flatten().is_none() {
+            // modules with lazy attributes: load it once, then it is in the dict
+            let _ = o.getattr(name);
+        }
+        self.resolve(dict.as_ptr() as usize, name, || Source::Module {
+            dict: dict.clone_ref(self.py),
+            name: PyString::intern(self.py, name).unbind(),
+        })
+    }
+
+    fn module(&self, path: &str) -> Resolved {
+        let loaded = || -> PyResult<Option<Bound<'_, PyAny>>> {
+            self.py
+                .import("sys")?
+                .getattr("modules")?
+                .cast_into::<PyDict>()?
+                .get_item(path)
+        };
+        match loaded() {
+            Ok(Some(m)) if m.is_instance_of::<PyModule>() => self.classify(&m),
+            _ => Resolved::NotLoaded,
+        }
+    }
+
+    fn known(&self, object: ObjectRef) -> Known {
+        self.answers.borrow().known[object.0 as usize].clone()
+    }
+
+    fn default(&self, code: CodeRef, param: usize) -> Resolved {
+        let f = self.function(code);
+        let Ok(hir) = self.hir(code) else {
+            return Resolved::Missing;
+        };
+        let p = &hir.params[param];
+        if p.kind == ParamKind::KeywordOnly {
+            let name = hir.locals[p.local].name.clone();
+            return self.resolve(f.as_ptr() as usize, &name, || Source::KeywordDefault {
+                function: f.clone().unbind(),
+                name: PyString::intern(self.py, &name).unbind(),
+            });
+        }
+        let positional = |k: ParamKind| matches!(k, ParamKind::Positional | ParamKind::PositionalOnly);
+        let with: Vec<usize> = (0..hir.params.len())
+            .filter(|&i| positional(hir.params[i].kind) && hir.params[i].has_default)
+            .collect();
+        let Some(index) = with.iter().position(|&i| i == param) else {
+            return Resolved::Missing;
+        };
+        self.resolve(f.as_ptr() as usize, &format!("{index}"), || Source::Default {
+            function: f.clone().unbind(),
+            index,
+        })
+    }
+
+    fn ufunc_types(&self, object: ObjectRef) -> Vec<String> {
+        let o = self.answers.borrow().objects[object.0 as usize]
+            .bind(self.py)
+            .clone();
+        if o.get_type().name().is_ok_and(|n| n == "ufunc") {
+            o.getattr("types").and_then(|t| t.extract()).unwrap_or_default()
+        } else {
+            vec![]
+        }
+    }
+
+    fn object(&self, path: &str) -> Option<ObjectRef> {
+        let (module, name) = path.rsplit_once('.')?;
+        let o = self.py.import(module).ok()?.getattr(name).ok()?;
+        match self.classify(&o) {
+            Resolved::Const(Type::Known(r)) => Some(r),
+            _ => None,
+        }
+    }
+
+    fn optimized(&self) -> bool {
+        let flags = self
+            .py
+            .import("sys")
+            .and_then(|m| m.getattr("flags"))
+            .and_then(|f| f.getattr("optimize"));
+        flags.and_then(|o| o.extract::<i32>()).unwrap_or(0) > 0
+    }
+}
+
+/// Inner loop and data of a ufunc for a types string, from `PyUFuncObject`.
+pub fn ufunc_loop(o: &Bound<'_, PyAny>, types: &str) -> Option<(usize, usize)> {
+    /// `PyUFuncObject`, up to `types`
+    #[repr(C)]
+    struct Ufunc {
+        head: ffi::PyObject,
+        nin: i32,
+        nout: i32,
+        nargs: i32,
+        identity: i32,
+        functions: *const usize,
+        data: *const usize,
+        ntypes: i32,
+        reserved1: i32,
+        name: *const u8,
+        types: *const u8,
+    }
+    let all: Vec<String> = o.getattr("types").and_then(|t| t.extract()).ok()?;
+    let i = all.iter().position(|t| t == types)?;
+    // SAFETY: the caller passes a ufunc; `functions` and `data` have `ntypes` entries, as `types` has.
+    unsafe {
+        let u = &*o.as_ptr().cast::<Ufunc>();
+        if i >= u.ntypes as usize {
+            return None;
+        }
+        let data = if u.data.is_null() { 0 } else { *u.data.add(i) };
+        Some((*u.functions.add(i), data))
+    }
+}

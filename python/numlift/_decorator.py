@@ -1,0 +1,219 @@
+"""The decorators and the object they make."""
+
+import functools
+import os
+import sys
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from numlift import _core
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_OVERFLOW = ("raise", "wrap")
+_DEBUG = os.environ.get("NUMLIFT_DEBUG", "") not in ("", "0")
+if _DEBUG:
+    _core.set_internal_errors_fatal(True)
+
+#: Parallel range: counts as `range` does until parallel execution comes.
+prange = range
+
+
+@dataclass(frozen=True)
+class Specialization:
+    """One compiled version of a function.
+
+    args: types of the arguments as text; result: type of the result (None if interpreted);
+    tier: "native" or "interpreter"; diagnostic: why it is interpreted; exits: calls that the
+    interpreter repeated.
+    """
+
+    args: tuple[str, ...]
+    result: str | None
+    tier: str
+    diagnostic: str | None
+    exits: int
+
+
+def _rebuild(function: Callable[..., Any], options: dict[str, Any]) -> "Dispatcher[..., Any]":
+    return Dispatcher(function, **options)
+
+
+def _by_name(module: str, qualname: str) -> Any:
+    __import__(module)
+    found: Any = sys.modules[module]
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found
+
+
+class Dispatcher(_core.Dispatcher, Generic[P, T]):
+    """A function that runs as machine code for the argument types it is called with.
+
+    Call it as the function it was made from. What cannot be compiled runs in the interpreter.
+    """
+
+    __wrapped__: Callable[P, T]
+    __name__: str
+    _options: dict[str, Any]
+
+    def __new__(
+        cls,
+        function: Callable[P, T],
+        *,
+        strict: bool = False,
+        overflow: str = "raise",
+        fastmath: bool = False,
+    ) -> "Dispatcher[P, T]":
+        self = super().__new__(cls, function, strict, overflow == "wrap", fastmath, _DEBUG)
+        self._options = {"strict": strict, "overflow": overflow, "fastmath": fastmath}
+        functools.update_wrapper(self, function)
+        return self
+
+    def __init__(self, function: Callable[P, T], **options: Any) -> None:
+        pass
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls the function."""
+        return cast(T, super().__call__(*args, **kwargs))
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<numlift.jit {self.__module__}.{self.__qualname__}>"
+
+    @property
+    def signatures(self) -> list[tuple[str, ...]]:
+        """Argument types of the native specialisations."""
+        return [tuple(row[0]) for row in self.specialization_rows() if row[2] == "native"]
+
+    @property
+    def specializations(self) -> list[Specialization]:
+        """Every argument type combination seen, compiled or not."""
+        return [Specialization(tuple(a), r, t, d, n) for a, r, t, d, n in self.specialization_rows()]
+
+    def _inspect(self, stage: str) -> dict[tuple[str, ...], str]:
+        return {tuple(a): text for a, text in self.stage_text(stage)}
+
+    def inspect_types(self) -> dict[tuple[str, ...], str]:
+        """Types of the variables, by argument types."""
+        return self._inspect("types")
+
+    def inspect_mir(self) -> dict[tuple[str, ...], str]:
+        """Mid-level IR after optimisation, by argument types."""
+        return self._inspect("mir")
+
+    def inspect_clif(self) -> dict[tuple[str, ...], str]:
+        """Cranelift IR, by argument types."""
+        return self._inspect("clif")
+
+    def inspect_asm(self) -> dict[tuple[str, ...], str]:
+        """Machine code, by argument types."""
+        return self._inspect("asm")
+
+    def timings(self) -> dict[tuple[str, ...], dict[str, float]]:
+        """Microseconds per stage of the compilation, by argument types."""
+        return {tuple(a): dict(t) for a, t in self.stage_times()}
+
+    def __copy__(self) -> "Dispatcher[P, T]":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Dispatcher[P, T]":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        function = self.py_func
+        try:
+            if _by_name(function.__module__, function.__qualname__) is self and function.__module__ != "__main__":
+                return (_by_name, (function.__module__, function.__qualname__))
+        except (ImportError, AttributeError, KeyError, ValueError):
+            pass
+        return (_rebuild, (function, self._options))
+
+
+def _check(overflow: str, options: dict[str, Any]) -> None:
+    if overflow not in _OVERFLOW:
+        raise ValueError(f"overflow must be 'raise' or 'wrap', not {overflow!r}")
+    known = {"parallel", "cache", "nogil", "boundscheck", "errstate", "nopython", "forceobj", "inline", "error_model"}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise TypeError(f"jit() got an unexpected keyword argument {unknown[0]!r}")
+
+
+@overload
+def jit(function: Callable[P, T], /) -> Dispatcher[P, T]: ...
+@overload
+def jit(
+    signatures: str | Sequence[str] | None = None,
+    /,
+    *,
+    strict: bool = False,
+    overflow: str = "raise",
+    fastmath: bool = False,
+    **options: Any,
+) -> Callable[[Callable[P, T]], Dispatcher[P, T]]: ...
+def jit(
+    target: Any = None,
+    /,
+    *,
+    strict: bool = False,
+    overflow: str = "raise",
+    fastmath: bool = False,
+    **options: Any,
+) -> Any:
+    """Compile a function for the argument types it is called with.
+
+    Use it bare (`@jit`) or with arguments: a signature string or a list of them compiles at once.
+
+    strict: raise CompileError instead of falling back to the interpreter. overflow: "raise" keeps
+    Python ints exact, "wrap" wraps them at 64 bits. parallel, cache, nogil, fastmath, boundscheck
+    are accepted and have no effect yet.
+
+    Raises TypeError for an unknown option and ValueError for a wrong value or signature.
+    """
+    _check(overflow, options)
+    chosen = {"strict": strict, "overflow": overflow, "fastmath": fastmath}
+    if isinstance(target, Dispatcher):
+        return Dispatcher(target.py_func, **chosen)
+    if isinstance(target, types.FunctionType):
+        return Dispatcher(target, **chosen)
+    signatures = [] if target is None else [target] if isinstance(target, str) else target
+    if not isinstance(signatures, (list, tuple)) or not all(isinstance(s, str) for s in signatures):
+        raise TypeError("jit() takes a function, a signature string or a list of signature strings")
+
+    def decorate(function: Any) -> Any:
+        if isinstance(function, Dispatcher):
+            function = function.py_func
+        if not isinstance(function, types.FunctionType):
+            raise TypeError(f"jit() decorates functions, not {type(function).__name__}")
+        made: Dispatcher[..., Any] = Dispatcher(function, **chosen)
+        for s in signatures:
+            made.compile_signature(s)
+        return made
+
+    return decorate
+
+
+@overload
+def njit(function: Callable[P, T], /) -> Dispatcher[P, T]: ...
+@overload
+def njit(
+    signatures: str | Sequence[str] | None = None,
+    /,
+    *,
+    overflow: str = "raise",
+    fastmath: bool = False,
+    **options: Any,
+) -> Callable[[Callable[P, T]], Dispatcher[P, T]]: ...
+def njit(target: Any = None, /, **options: Any) -> Any:
+    """`jit(strict=True)`: CompileError where something has no static type."""
+    options.setdefault("strict", True)
+    if isinstance(target, types.FunctionType):
+        return jit(**options)(target)
+    return jit(target, **options)
+
+

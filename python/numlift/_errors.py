@@ -1,0 +1,103 @@
+"""Errors and warnings, and how a failure in native code becomes the interpreter's exception."""
+
+import builtins
+import cmath
+import functools
+import math
+import operator
+import sys
+import types
+import warnings
+from typing import Any
+
+import numpy as np
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+class NumliftError(Exception):
+    """Base of numlift's own errors."""
+
+
+class CompileError(NumliftError):
+    """A function cannot be compiled and `strict=True` asked for that to be an error.
+
+    code: the diagnostic's code; message; filename; lineno.
+    """
+
+    def __init__(self, text: str, code: str = "", message: str = "", filename: str = "", lineno: int = 0) -> None:
+        super().__init__(text)
+        self.code, self.message, self.filename, self.lineno = code, message, filename, lineno
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (CompileError, (self.args[0], self.code, self.message, self.filename, self.lineno))
+
+
+class NumliftFallbackWarning(UserWarning):
+    """A function runs in the interpreter; the text says where and why."""
+
+
+def compile_error(text: str, code: str, message: str, filename: str, lineno: int) -> CompileError:
+    return CompileError(text, code, message, filename, lineno)
+
+
+def warn_fallback(name: str, text: str, code: str) -> None:
+    """Warns at the caller's line, outside this package."""
+    level, frame = 1, sys._getframe()
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
+    warnings.warn(f"{name} runs in the interpreter: {text}", NumliftFallbackWarning, stacklevel=level)
+
+
+_NAMESPACE = {"np": np, "math": math, "cmath": cmath, "operator": operator}
+
+
+@functools.cache
+def _compiled(expr: str) -> types.CodeType:
+    return compile(expr, "<numlift>", "eval")
+
+
+def replay(expr: str, operands: tuple[Any, ...]) -> BaseException:
+    """The exception that the interpreter raises for an operation on these operands."""
+    names = dict(zip("abcdefghijklmnop", operands))
+    try:
+        with np.errstate(all="ignore"):
+            eval(_compiled(expr), {**_NAMESPACE, **names})
+    except BaseException as e:
+        return e.with_traceback(None)
+    return SystemError(f"numlift: {expr} with {operands} does not fail in the interpreter")
+
+
+def make(name: str, args: list[str], cause_none: bool) -> BaseException:
+    """The exception of a `raise` statement; args are Python literals."""
+    exc: BaseException = getattr(builtins, name)(*[eval(a, {"__builtins__": builtins}) for a in args])
+    if cause_none:
+        exc.__cause__ = None
+    return exc
+
+
+def exit_error(reason: str, filename: str | None, line: int) -> OverflowError:
+    what = "an int left 64 bits" if reason == "overflow" else f"a value left native code ({reason})"
+    return OverflowError(
+        f"{what} at {filename}:{line} after the call had changed its arguments; "
+        'use floats, or overflow="wrap" if wrapping is meant'
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _frame(filename: str, name: str, first_line: int, line: int) -> types.FrameType:
+    """A frame that a traceback shows as this line of this function."""
+    code = compile("\n" * (line - 1) + "frame = __import__('sys')._getframe()", filename, "exec")
+    code = code.replace(co_name=name, co_firstlineno=first_line)
+    scope: dict[str, Any] = {"__name__": name}
+    exec(code, scope)
+    frame: types.FrameType = scope.pop("frame")
+    return frame
+
+
+def with_traceback(exc: BaseException, frames: list[tuple[str, str, int, int]]) -> BaseException:
+    """Attaches traceback entries, innermost first."""
+    tb = exc.__traceback__
+    for filename, name, first_line, line in frames:
+        tb = types.TracebackType(tb, _frame(filename, name, first_line, line), -1, line)
+    return exc.with_traceback(tb)
