@@ -6,7 +6,7 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from numlift import _core
 
@@ -76,9 +76,9 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
     def __init__(self, function: Callable[P, T], **options: Any) -> None:
         pass
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls the function."""
-        return cast(T, super().__call__(*args, **kwargs))
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
