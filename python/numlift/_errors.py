@@ -79,7 +79,7 @@ def make(name: str, args: list[str], cause_none: bool) -> BaseException:
 def exit_error(reason: str, filename: str | None, line: int) -> OverflowError:
     what = "an int left 64 bits" if reason == "overflow" else f"a value left native code ({reason})"
     return OverflowError(
-        f"{what} at {filename}:{line} after the call had changed its arguments; "
+        f"numlift: {what} at {filename}:{line} after the call had changed its arguments; "
         'use floats, or overflow="wrap" if wrapping is meant'
     )
 

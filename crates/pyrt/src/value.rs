@@ -79,9 +79,9 @@ unsafe fn array_type(a: *mut ArrayObject) -> Option<Type> {
         if !native || a.flags & ALIGNED == 0 {
             return None;
         }
-        let layout = if a.flags & C_CONTIGUOUS != 0 && regular(a, dtype, true) {
+        let layout = if a.flags & C_CONTIGUOUS != 0 {
             Layout::C
-        } else if ndim > 1 && a.flags & F_CONTIGUOUS != 0 && regular(a, dtype, false) {
+        } else if ndim > 1 && a.flags & F_CONTIGUOUS != 0 {
             Layout::F
         } else {
             Layout::A
@@ -93,16 +93,6 @@ unsafe fn array_type(a: *mut ArrayObject) -> Option<Type> {
             readonly: a.flags & WRITEABLE == 0,
         }))
     }
-}
-
-/// Whether the unit stride is the item size, which NumPy does not promise for extents of 0 and 1.
-unsafe fn regular(a: &ArrayObject, d: DType, last: bool) -> bool {
-    if a.nd == 0 {
-        return true;
-    }
-    let axis = if last { a.nd - 1 } else { 0 };
-    // SAFETY: `strides` has `nd` entries.
-    unsafe { *a.strides.add(axis as usize) == d.size() as isize }
 }
 
 /// Writes the slots of an object of the given type; returns how many.

@@ -145,6 +145,10 @@ impl Dispatcher {
             return Ok(Found::Interpreter);
         }
         let entry = self.compile(py, types)?;
+        // Another thread may have compiled the same meanwhile: all callers take the first.
+        if let Some(f) = self.find(py, types) {
+            return Ok(f);
+        }
         self.entries().push(Arc::new(entry));
         self.find(py, types).map_or(Ok(Found::Interpreter), Ok)
     }

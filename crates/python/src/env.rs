@@ -262,7 +262,13 @@ impl<'py> PyEnv<'py> {
             .map(|p| hir.locals[p.local].name.as_str())
             .collect();
         let same = params.len() == n && params.iter().zip(&vars).all(|(a, b)| a == b);
-        if hir.name != query.name || !same {
+        let unchanged = self
+            .py
+            .import("numlift._source")
+            .and_then(|m| m.call_method1("unchanged", (&f, rest[..block].concat())))
+            .and_then(|b| b.extract::<bool>())
+            .map_err(lost)?;
+        if hir.name != query.name || !same || !unchanged {
             let mut d = unavailable("the source has changed since the function was made");
             d.code = "NL1005";
             return Err(d);

@@ -344,6 +344,7 @@ impl FnLower<'_, '_> {
             Kind::Max => self.extremum(CmpOp::Gt, args, ty),
             Kind::Pow => self.binary(BinOp::Pow, &args[0], &args[1]),
             Kind::Divmod => {
+                self.divmod_check(args)?;
                 let q = self.binary(BinOp::FloorDiv, &args[0], &args[1])?;
                 let r = self.binary(BinOp::Mod, &args[0], &args[1])?;
                 let mut vals = q.1;
@@ -382,6 +383,19 @@ impl FnLower<'_, '_> {
             Kind::RandomInt => self.random_int(args),
             _ => Err(format!("{path} is not lowered")),
         }
+    }
+
+    /// `divmod` of Python numbers has its own text for a zero divisor.
+    fn divmod_check(&mut self, args: &[Typed]) -> R<()> {
+        if let (Type::Scalar(a), Type::Scalar(b)) = (&args[0].0, &args[1].0)
+            && a.is_python()
+            && b.is_python()
+        {
+            let ok = arith::truth(&mut self.e, (*b, &args[1].1));
+            let operands = [(*a, &args[0].1), (*b, &args[1].1)];
+            self.e.replay_unless(ok, "divmod(a, b)", &operands);
+        }
+        Ok(())
     }
 
     /// `min` and `max`: the first of the smallest (largest), as Python compares them.

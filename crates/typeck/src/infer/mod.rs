@@ -3,6 +3,7 @@
 mod call;
 mod expr;
 mod index;
+mod library;
 mod stmt;
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use numlift_types::{CodeRef, Type};
 use crate::env::Env;
 use crate::tables::{Bound, Instance, InstanceId, Program, Tables, VarTy};
 
-pub use call::boxed_result;
+pub use library::boxed_result;
 
 pub(crate) type R<T> = Result<T, Box<Diagnostic>>;
 
