@@ -58,6 +58,7 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
 
     __wrapped__: Callable[P, T]
     __name__: str
+    __qualname__: str
     _options: dict[str, Any]
 
     def __new__(
@@ -68,7 +69,7 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
         overflow: str = "raise",
         fastmath: bool = False,
     ) -> "Dispatcher[P, T]":
-        self = super().__new__(cls, function, strict, overflow == "wrap", fastmath, _DEBUG)
+        self: Dispatcher[P, T] = super().__new__(cls, function, strict, overflow == "wrap", fastmath, _DEBUG)
         self._options = {"strict": strict, "overflow": overflow, "fastmath": fastmath}
         functools.update_wrapper(self, function)
         return self
@@ -128,7 +129,10 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
     def __reduce__(self) -> tuple[Any, ...]:
         function = self.py_func
         try:
-            if _by_name(function.__module__, function.__qualname__) is self and function.__module__ != "__main__":
+            if (
+                _by_name(function.__module__, function.__qualname__) is self
+                and function.__module__ != "__main__"
+            ):
                 return (_by_name, (function.__module__, function.__qualname__))
         except (ImportError, AttributeError, KeyError, ValueError):
             pass
@@ -138,7 +142,17 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
 def _check(overflow: str, options: dict[str, Any]) -> None:
     if overflow not in _OVERFLOW:
         raise ValueError(f"overflow must be 'raise' or 'wrap', not {overflow!r}")
-    known = {"parallel", "cache", "nogil", "boundscheck", "errstate", "nopython", "forceobj", "inline", "error_model"}
+    known = {
+        "parallel",
+        "cache",
+        "nogil",
+        "boundscheck",
+        "errstate",
+        "nopython",
+        "forceobj",
+        "inline",
+        "error_model",
+    }
     unknown = sorted(set(options) - known)
     if unknown:
         raise TypeError(f"jit() got an unexpected keyword argument {unknown[0]!r}")
@@ -215,5 +229,3 @@ def njit(target: Any = None, /, **options: Any) -> Any:
     if isinstance(target, types.FunctionType):
         return jit(**options)(target)
     return jit(target, **options)
-
-

@@ -25,7 +25,9 @@ class CompileError(NumliftError):
     code: the diagnostic's code; message; filename; lineno.
     """
 
-    def __init__(self, text: str, code: str = "", message: str = "", filename: str = "", lineno: int = 0) -> None:
+    def __init__(
+        self, text: str, code: str = "", message: str = "", filename: str = "", lineno: int = 0
+    ) -> None:
         super().__init__(text)
         self.code, self.message, self.filename, self.lineno = code, message, filename, lineno
 
@@ -59,7 +61,7 @@ def _compiled(expr: str) -> types.CodeType:
 
 def replay(expr: str, operands: tuple[Any, ...]) -> BaseException:
     """The exception that the interpreter raises for an operation on these operands."""
-    names = dict(zip("abcdefghijklmnop", operands))
+    names = dict(zip("abcdefghijklmnop", operands, strict=False))
     try:
         with np.errstate(all="ignore"):
             eval(_compiled(expr), {**_NAMESPACE, **names})

@@ -28,7 +28,8 @@ _VARIES = {
     for name in ("CACHE", "EXTENDED_ARG", "LOAD_ATTR", "LOAD_METHOD", "NOP", "PRECALL", "PUSH_NULL")
 }
 _ARGUMENTS = {
-    opcode.opmap.get(name, -1) for name in ("BINARY_OP", "COMPARE_OP", "LOAD_CONST", "LOAD_FAST", "STORE_FAST")
+    opcode.opmap.get(name, -1)
+    for name in ("BINARY_OP", "COMPARE_OP", "LOAD_CONST", "LOAD_FAST", "STORE_FAST")
 }
 
 

@@ -4,10 +4,8 @@
 //! Checks are instructions. See [`ir`] for the data, [`ops`] for the table of operations.
 
 pub mod builder;
-pub mod interp;
 pub mod ir;
 pub mod ops;
-pub mod reader;
 pub mod verifier;
 pub mod writer;
 

@@ -1,5 +1,7 @@
-//! writer
-use crate::ir::*;
+//! The text form of a module, for people; reading it back comes with the filetests.
+
+use crate::ir::Module;
+
 impl std::fmt::Display for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (id, func) in self.funcs.iter() {

@@ -29,7 +29,7 @@ pub fn set_internal_errors_fatal(on: bool) {
 }
 
 enum Tier {
-    Native(Specialization),
+    Native(Box<Specialization>),
     Interpreter {
         diagnostic: Box<Diagnostic>,
         guards: Vec<Guard>,
@@ -58,6 +58,11 @@ pub struct Dispatcher {
     entries: Mutex<Vec<Arc<Entry>>>,
     warned: AtomicBool,
 }
+
+/// Argument types, result type, tier, diagnostic, exits.
+type Row = (Vec<String>, Option<String>, &'static str, Option<String>, u64);
+/// Argument types, microseconds by stage.
+type Times = (Vec<String>, Vec<(&'static str, f64)>);
 
 /// What a call runs.
 enum Found<'py> {
@@ -163,7 +168,7 @@ impl Dispatcher {
                 Ok(s) => {
                     return Ok(Entry {
                         args: types.to_vec(),
-                        tier: Tier::Native(s),
+                        tier: Tier::Native(Box::new(s)),
                     });
                 }
                 Err(e) => return Err(e),
@@ -382,7 +387,7 @@ impl Dispatcher {
     }
 
     /// (argument types, result type, tier, diagnostic or None, exits) of each specialisation.
-    fn specialization_rows(&self) -> Vec<(Vec<String>, Option<String>, &'static str, Option<String>, u64)> {
+    fn specialization_rows(&self) -> Vec<Row> {
         self.entries()
             .iter()
             .map(|e| {
@@ -434,7 +439,7 @@ impl Dispatcher {
     }
 
     /// Microseconds per stage of each native specialisation.
-    fn stage_times(&self) -> Vec<(Vec<String>, Vec<(&'static str, f64)>)> {
+    fn stage_times(&self) -> Vec<Times> {
         self.entries()
             .iter()
             .filter_map(|e| match &e.tier {

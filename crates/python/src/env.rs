@@ -179,7 +179,7 @@ impl<'py> PyEnv<'py> {
         let api = numpy::api();
         if let Some(d) = DType::ALL
             .into_iter()
-            .find(|d| api.scalar_types[*d as usize] as usize == t.as_ptr() as usize)
+            .find(|d| std::ptr::eq(api.scalar_types[*d as usize].cast(), t.as_ptr()))
         {
             return Resolved::Const(Type::DType(d));
         }
