@@ -238,14 +238,14 @@ impl FnLower<'_, '_> {
         let slot = self.e.b.create_slot(16 * dtypes.len() as u32, false);
         let base = self.e.b.slot_addr(slot);
         for (k, (v, d)) in args.iter().zip(dtypes).enumerate() {
-            let Type::Scalar(s) = v.0 else {
-                return Err("ufunc operand".into());
-            };
-            let vals = if s.dtype() == *d {
-                v.1.clone()
-            } else {
-                arith::store(&mut self.e, *d, (s, &v.1)).ok_or("ufunc operand")?
-            };
+            let d = *d;
+            let (_, vals) = self.number(v, |f, s, v| {
+                let vals = match s.dtype() == d {
+                    true => v,
+                    false => arith::store(&mut f.e, d, (s, &v)).ok_or("ufunc operand")?,
+                };
+                Ok((Type::np(d), vals))
+            })?;
             let size = d.component().size() as i32;
             for (i, &x) in vals.iter().enumerate() {
                 self.e
@@ -359,6 +359,14 @@ impl FnLower<'_, '_> {
             }
             Kind::Math => {
                 let name = path.rsplit('.').next().unwrap_or(path);
+                if let [v @ (Type::Union(_), _)] = args {
+                    let name = name.to_owned();
+                    return self.number(v, |f, s, v| {
+                        let t = operators::math(&name, &[s]).ok_or("math argument")?;
+                        let vals = arith::math_call(&mut f.e, &name, &[(s, &v)]).ok_or("math argument")?;
+                        Ok((Type::Scalar(t), vals))
+                    });
+                }
                 let mut parts = vec![];
                 for (t, v) in args {
                     let Type::Scalar(s) = t else {

@@ -225,7 +225,14 @@ impl FnInfer<'_, '_> {
             },
             Kind::Math => {
                 let name = path.rsplit('.').next()?;
-                operators::math(name, &scalars?).map(Type::Scalar)
+                match types {
+                    // every member of a union has its result
+                    [Type::Union(u)] => {
+                        let each = u.members().iter().map(|s| operators::math(name, &[*s]));
+                        Type::union(each.collect::<Option<Vec<_>>>()?)
+                    }
+                    _ => operators::math(name, &scalars?).map(Type::Scalar),
+                }
             }
             Kind::Range => (indices && (1..=3).contains(&types.len())).then_some(Type::Range),
             Kind::RandomDouble => types.is_empty().then_some(Type::FLOAT),
@@ -379,15 +386,10 @@ impl FnInfer<'_, '_> {
         args: &[Arg],
     ) -> R<Type> {
         let types = self.positional(id, args)?;
-        let mut scalars = Vec::new();
-        for t in &types {
-            match t {
-                Type::Scalar(s) => scalars.push(*s),
-                Type::Never => return Ok(Type::Never),
-                _ => return self.unsupported(id, path, &types),
-            }
+        if types.contains(&Type::Never) {
+            return Ok(Type::Never);
         }
-        let Some((found, dtypes)) = select_loop(loops, &scalars) else {
+        let Some((found, dtypes)) = select_common_loop(loops, &types) else {
             return self.unsupported(id, path, &types);
         };
         let result = dtypes[dtypes.len() - 1];
@@ -407,6 +409,24 @@ impl FnInfer<'_, '_> {
         );
         Ok(Type::np(result))
     }
+}
+
+/// The loop for operands of these types; members of a union must all select the same one.
+fn select_common_loop(loops: &[String], types: &[Type]) -> Option<(String, Vec<DType>)> {
+    let mut combinations: Vec<Vec<Scalar>> = vec![vec![]];
+    for t in types {
+        let extend = |c: &Vec<Scalar>| {
+            let c = c.clone();
+            t.scalars()
+                .iter()
+                .map(move |s| c.iter().copied().chain([*s]).collect())
+                .collect::<Vec<_>>()
+        };
+        combinations = combinations.iter().flat_map(extend).collect();
+    }
+    let mut found = combinations.iter().map(|c| select_loop(loops, c));
+    let first = found.next()??;
+    found.all(|f| f.as_ref() == Some(&first)).then_some(first)
 }
 
 /// The ufunc loop for the operand types and its dtypes, result last: the first whose operands hold
