@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from harness import check, define
 
 ARRAYS = [np.array([]), np.array([2.0, 2.25]), np.array([-0.0]), np.array([np.nan, 1.0]), np.array([-4.0])]
