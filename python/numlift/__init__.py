@@ -8,9 +8,36 @@
 3
 """
 
+from typing import TYPE_CHECKING
+
+from numlift import types
 from numlift._core import __version__
 from numlift._decorator import Dispatcher, Specialization, jit, njit, prange
 from numlift._errors import CompileError, NumliftError, NumliftFallbackWarning
+from numlift.types import (
+    bool_,
+    boolean,
+    complex64,
+    complex128,
+    double,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    int_,
+    intc,
+    intp,
+    none,
+    uint,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    uintp,
+    void,
+)
 
 __all__ = [
     "CompileError",
@@ -19,7 +46,38 @@ __all__ = [
     "NumliftFallbackWarning",
     "Specialization",
     "__version__",
+    "bool_",
+    "boolean",
+    "complex64",
+    "complex128",
+    "double",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "int_",
+    "intc",
+    "intp",
     "jit",
     "njit",
+    "none",
     "prange",
+    "types",
+    "uint",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uintp",
+    "void",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        from numlift._missing import absent
+
+        raise absent(name)

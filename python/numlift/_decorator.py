@@ -6,14 +6,31 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from numlift import _core
+from numlift._options import Options, resolve
+from numlift.types import Signature, Type
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 T = TypeVar("T")
+S = TypeVar("S")
 
-_OVERFLOW = ("raise", "wrap")
+#: One signature, as text or as types; a tuple of types has no result type.
+AnySignature: TypeAlias = str | Signature | tuple[Type, ...]
+
 _DEBUG = os.environ.get("NUMLIFT_DEBUG", "") not in ("", "0")
 if _DEBUG:
     _core.set_internal_errors_fatal(True)
@@ -79,9 +96,18 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
 
     if TYPE_CHECKING:
 
+        @property
+        def py_func(self) -> Callable[P, T]: ...
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
+        def tier(self, *args: P.args, **kwargs: P.kwargs) -> Literal["native", "mixed", "interpreter"]: ...
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> "Dispatcher[P, T]": ...
+    @overload
+    def __get__(
+        self: "Dispatcher[Concatenate[S, Q], T]", instance: S, owner: type | None = None
+    ) -> Callable[Q, T]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
 
     def __repr__(self) -> str:
@@ -139,93 +165,74 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
         return (_rebuild, (function, self._options))
 
 
-def _check(overflow: str, options: dict[str, Any]) -> None:
-    if overflow not in _OVERFLOW:
-        raise ValueError(f"overflow must be 'raise' or 'wrap', not {overflow!r}")
-    known = {
-        "parallel",
-        "cache",
-        "nogil",
-        "boundscheck",
-        "errstate",
-        "nopython",
-        "forceobj",
-        "inline",
-        "error_model",
-    }
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise TypeError(f"jit() got an unexpected keyword argument {unknown[0]!r}")
+def _signatures(target: Any) -> list[str]:
+    """Texts of the signatures that the decorator was given: none, one or a list of them."""
+    if target is None:
+        return []
+    many = target if isinstance(target, list) else [target]
+    if isinstance(target, tuple) and not all(isinstance(t, (Type, tuple)) for t in target):
+        many = list(target)
+    texts = []
+    for one in many:
+        if isinstance(one, tuple) and all(isinstance(t, (Type, tuple)) for t in one):
+            one = Signature(None, one)
+        if not isinstance(one, (str, Signature)):
+            raise TypeError(
+                "jit() takes a function, a signature such as 'float64(int64)' or float64(int64), "
+                f"or a list of signatures, not {one!r}"
+            )
+        texts.append(str(one))
+    return texts
+
+
+def _decorate(function: Any, signatures: list[str], chosen: dict[str, Any]) -> Any:
+    if isinstance(function, Dispatcher):
+        function = function.py_func
+    if not isinstance(function, types.FunctionType):
+        hint = "; put @jit below it" if isinstance(function, (staticmethod, classmethod, property)) else ""
+        raise TypeError(f"jit() decorates functions, not {type(function).__name__}{hint}")
+    made: Dispatcher[..., Any] = Dispatcher(function, **chosen)
+    for text in signatures:
+        made.compile_signature(text)
+    return made
+
+
+def _jit(target: Any, options: dict[str, Any]) -> Any:
+    chosen = resolve(options)
+    if isinstance(target, (Dispatcher, types.FunctionType, type, staticmethod, classmethod, property)):
+        return _decorate(target, [], chosen)
+    signatures = _signatures(target)
+    return lambda function: _decorate(function, signatures, chosen)
 
 
 @overload
-def jit(function: Callable[P, T], /) -> Dispatcher[P, T]: ...
+def jit(function: Callable[P, T], /, **options: Unpack[Options]) -> Dispatcher[P, T]: ...
 @overload
 def jit(
-    signatures: str | Sequence[str] | None = None,
-    /,
-    *,
-    strict: bool = False,
-    overflow: str = "raise",
-    fastmath: bool = False,
-    **options: Any,
+    signatures: AnySignature | Sequence[AnySignature] | None = None, /, **options: Unpack[Options]
 ) -> Callable[[Callable[P, T]], Dispatcher[P, T]]: ...
-def jit(
-    target: Any = None,
-    /,
-    *,
-    strict: bool = False,
-    overflow: str = "raise",
-    fastmath: bool = False,
-    **options: Any,
-) -> Any:
+def jit(function: Any = None, /, **options: Any) -> Any:
     """Compile a function for the argument types it is called with.
 
-    Use it bare (`@jit`) or with arguments: a signature string or a list of them compiles at once.
+    Use it bare (`@jit`) or with arguments: a signature or a list of them compiles at once. A signature is
+    text (`"float64(float64[:, ::1])"`) or made of the types of the package.
 
-    strict: raise CompileError instead of falling back to the interpreter. overflow: "raise" keeps
-    Python ints exact, "wrap" wraps them at 64 bits. parallel, cache, nogil, fastmath, boundscheck
-    are accepted and have no effect yet.
+    strict: raise CompileError instead of falling back to the interpreter; nopython is Numba's name of it.
+    overflow: "raise" keeps Python ints exact, "wrap" wraps them at 64 bits. parallel, cache, nogil,
+    fastmath, boundscheck, error_model, inline, errstate, forceobj, looplift, locals and debug are accepted
+    and change nothing yet.
 
     Raises TypeError for an unknown option and ValueError for a wrong value or signature.
     """
-    _check(overflow, options)
-    chosen = {"strict": strict, "overflow": overflow, "fastmath": fastmath}
-    if isinstance(target, Dispatcher):
-        return Dispatcher(target.py_func, **chosen)
-    if isinstance(target, types.FunctionType):
-        return Dispatcher(target, **chosen)
-    signatures = [] if target is None else [target] if isinstance(target, str) else target
-    if not isinstance(signatures, (list, tuple)) or not all(isinstance(s, str) for s in signatures):
-        raise TypeError("jit() takes a function, a signature string or a list of signature strings")
-
-    def decorate(function: Any) -> Any:
-        if isinstance(function, Dispatcher):
-            function = function.py_func
-        if not isinstance(function, types.FunctionType):
-            raise TypeError(f"jit() decorates functions, not {type(function).__name__}")
-        made: Dispatcher[..., Any] = Dispatcher(function, **chosen)
-        for s in signatures:
-            made.compile_signature(s)
-        return made
-
-    return decorate
+    return _jit(function, options)
 
 
 @overload
-def njit(function: Callable[P, T], /) -> Dispatcher[P, T]: ...
+def njit(function: Callable[P, T], /, **options: Unpack[Options]) -> Dispatcher[P, T]: ...
 @overload
 def njit(
-    signatures: str | Sequence[str] | None = None,
-    /,
-    *,
-    overflow: str = "raise",
-    fastmath: bool = False,
-    **options: Any,
+    signatures: AnySignature | Sequence[AnySignature] | None = None, /, **options: Unpack[Options]
 ) -> Callable[[Callable[P, T]], Dispatcher[P, T]]: ...
-def njit(target: Any = None, /, **options: Any) -> Any:
+def njit(function: Any = None, /, **options: Any) -> Any:
     """`jit(strict=True)`: CompileError where something has no static type."""
-    options.setdefault("strict", True)
-    if isinstance(target, types.FunctionType):
-        return jit(**options)(target)
-    return jit(target, **options)
+    return _jit(function, {"strict": True, **options})
