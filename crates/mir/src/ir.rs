@@ -1,6 +1,7 @@
 //! Data structures of the IR.
 
-use cranelift_entity::{PrimaryMap, entity_impl};
+use cranelift_entity::packed_option::PackedOption;
+use cranelift_entity::{PrimaryMap, SecondaryMap, entity_impl};
 use numlift_runtime::{FrameInfo, HelperId, SiteData};
 use smallvec::SmallVec;
 
@@ -257,6 +258,62 @@ impl Function {
             Some(Imm::Jump(t)) => SmallVec::from_slice(&[t]),
             Some(Imm::Branch(t, e)) => SmallVec::from_slice(&[t, e]),
             _ => SmallVec::new(),
+        }
+    }
+
+    /// Every value an instruction reads, arguments of its branch targets included.
+    pub fn uses(&self, i: Inst) -> SmallVec<[Value; 8]> {
+        let data = &self.insts[i];
+        let mut out = SmallVec::from_slice(&data.args);
+        match &data.imm {
+            Imm::Jump(t) => out.extend_from_slice(&t.args),
+            Imm::Branch(t, e) => {
+                out.extend_from_slice(&t.args);
+                out.extend_from_slice(&e.args);
+            }
+            _ => {}
+        }
+        out
+    }
+
+    /// Applies `f` to every value an instruction reads.
+    pub fn map_uses(&mut self, i: Inst, mut f: impl FnMut(Value) -> Value) {
+        let data = &mut self.insts[i];
+        let branches: &mut [&mut BlockCall] = match &mut data.imm {
+            Imm::Jump(t) => &mut [t],
+            Imm::Branch(t, e) => &mut [t, e],
+            _ => &mut [],
+        };
+        let passed = branches.iter_mut().flat_map(|t| t.args.iter_mut());
+        for v in data.args.iter_mut().chain(passed) {
+            *v = f(*v);
+        }
+    }
+
+    /// The block of each instruction in the layout.
+    pub fn inst_blocks(&self) -> SecondaryMap<Inst, PackedOption<Block>> {
+        let mut out = SecondaryMap::with_capacity(self.insts.len());
+        for &b in &self.layout {
+            for &i in &self.blocks[b].insts {
+                out[i] = b.into();
+            }
+        }
+        out
+    }
+
+    /// The instruction that defines a value; none for a block parameter.
+    pub fn def(&self, v: Value) -> Option<Inst> {
+        match self.values[v].def {
+            ValueDef::Result(i, _) => Some(i),
+            ValueDef::Param(..) => None,
+        }
+    }
+
+    /// The number of an `iconst`.
+    pub fn int_const(&self, v: Value) -> Option<i64> {
+        match self.insts[self.def(v)?].imm {
+            Imm::Int(n) if self.insts[self.def(v)?].op == Opcode::Iconst => Some(n),
+            _ => None,
         }
     }
 

@@ -4,11 +4,17 @@
 //! Checks are instructions. See [`ir`] for the data, [`ops`] for the table of operations.
 
 pub mod builder;
+pub mod cfg;
+pub mod dominators;
 pub mod ir;
+pub mod loops;
 pub mod ops;
 pub mod verifier;
 pub mod writer;
 
 pub use builder::Builder;
+pub use cfg::ControlFlowGraph;
+pub use dominators::DominatorTree;
 pub use ir::*;
+pub use loops::{Loop, LoopData, LoopForest};
 pub use ops::{Format, Opcode};

@@ -8,8 +8,13 @@
 //! - A value is used only where its definition is: in the same block before the use, or in a block
 //!   that dominates it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use cranelift_entity::SecondaryMap;
+use cranelift_entity::packed_option::PackedOption;
+
+use crate::cfg::ControlFlowGraph;
+use crate::dominators::DominatorTree;
 use crate::ir::{Block, BlockCall, Function, Imm, Inst, Module, Ty, Value, ValueDef};
 use crate::ops::Opcode;
 
@@ -19,7 +24,8 @@ use crate::ops::Opcode;
 /// Function, block and rule as text.
 pub fn verify(module: &Module) -> Result<(), String> {
     for (id, f) in module.funcs.iter() {
-        Checker { module, f }
+        let blocks = f.inst_blocks();
+        Checker { module, f, blocks }
             .function()
             .map_err(|e| format!("{id:?} `{}`: {e}", f.name))?;
     }
@@ -29,15 +35,17 @@ pub fn verify(module: &Module) -> Result<(), String> {
 struct Checker<'m> {
     module: &'m Module,
     f: &'m Function,
+    blocks: SecondaryMap<Inst, PackedOption<Block>>,
 }
 
 impl Checker<'_> {
     fn function(&self) -> Result<(), String> {
         let entry = self.f.layout.first().ok_or("no blocks")?;
         self.types("entry parameters", &self.f.blocks[*entry].params, &self.f.params)?;
-        let dominators = self.dominators(*entry);
+        let cfg = ControlFlowGraph::compute(self.f);
+        let dominators = DominatorTree::compute(&cfg);
         for &b in &self.f.layout {
-            if !dominators.contains_key(&b) {
+            if !cfg.is_reachable(b) {
                 continue;
             }
             let insts = &self.f.blocks[b].insts;
@@ -49,10 +57,10 @@ impl Checker<'_> {
                 }
                 self.inst(i)
                     .map_err(|e| format!("{b:?} {}: {e}", data.op.name()))?;
-                for v in self.operands(i) {
+                for v in self.f.uses(i) {
                     let home = self.home(v);
                     let ok =
-                        defined.contains(&v) || home.is_some_and(|h| h != b && dominators[&b].contains(&h));
+                        defined.contains(&v) || home.is_some_and(|h| h != b && dominators.dominates(h, b));
                     if !ok {
                         return Err(format!("{b:?} {}: {v:?} is not defined here", data.op.name()));
                     }
@@ -66,26 +74,10 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn operands(&self, i: Inst) -> Vec<Value> {
-        let data = &self.f.insts[i];
-        let mut out = data.args.to_vec();
-        match &data.imm {
-            Imm::Jump(t) => out.extend(&t.args),
-            Imm::Branch(t, e) => out.extend(t.args.iter().chain(&e.args)),
-            _ => {}
-        }
-        out
-    }
-
     fn home(&self, v: Value) -> Option<Block> {
         match self.f.values[v].def {
             ValueDef::Param(b, _) => Some(b),
-            ValueDef::Result(i, _) => self
-                .f
-                .layout
-                .iter()
-                .copied()
-                .find(|b| self.f.blocks[*b].insts.contains(&i)),
+            ValueDef::Result(i, _) => self.blocks[i].expand(),
         }
     }
 
@@ -128,47 +120,6 @@ impl Checker<'_> {
             Ok(())
         } else {
             Err(format!("{what}: {have:?}, not {want:?}"))
-        }
-    }
-
-    /// The blocks that dominate each reachable block, itself included.
-    fn dominators(&self, entry: Block) -> HashMap<Block, HashSet<Block>> {
-        let mut order = vec![];
-        let mut preds: HashMap<Block, Vec<Block>> = HashMap::new();
-        let mut work = vec![entry];
-        let mut seen = HashSet::from([entry]);
-        while let Some(b) = work.pop() {
-            order.push(b);
-            for t in self.f.successors(b) {
-                preds.entry(t.block).or_default().push(b);
-                if seen.insert(t.block) {
-                    work.push(t.block);
-                }
-            }
-        }
-        let all: HashSet<Block> = order.iter().copied().collect();
-        let mut dom: HashMap<Block, HashSet<Block>> = order.iter().map(|&b| (b, all.clone())).collect();
-        dom.insert(entry, HashSet::from([entry]));
-        loop {
-            let mut changed = false;
-            for &b in order.iter().filter(|b| **b != entry) {
-                let mut new: Option<HashSet<Block>> = None;
-                for p in preds.get(&b).into_iter().flatten() {
-                    new = Some(match new {
-                        None => dom[p].clone(),
-                        Some(s) => s.intersection(&dom[p]).copied().collect(),
-                    });
-                }
-                let mut new = new.unwrap_or_default();
-                new.insert(b);
-                if new != dom[&b] {
-                    dom.insert(b, new);
-                    changed = true;
-                }
-            }
-            if !changed {
-                return dom;
-            }
         }
     }
 }

@@ -19,7 +19,7 @@
 
 use std::collections::HashSet;
 
-use numlift_mir::{Block, Function, Imm, Inst, Value, ValueDef};
+use numlift_mir::{Block, Function, Inst, ValueDef};
 
 use crate::Remark;
 
@@ -56,24 +56,13 @@ fn live_insts(f: &Function) -> HashSet<Inst> {
         if !live.insert(i) {
             continue;
         }
-        for v in operands(f, i) {
+        for v in f.uses(i) {
             if let ValueDef::Result(def, _) = f.values[v].def {
                 work.push(def);
             }
         }
     }
     live
-}
-
-fn operands(f: &Function, i: Inst) -> Vec<Value> {
-    let data = &f.insts[i];
-    let mut out = data.args.to_vec();
-    match &data.imm {
-        Imm::Jump(t) => out.extend(&t.args),
-        Imm::Branch(t, e) => out.extend(t.args.iter().chain(&e.args)),
-        _ => {}
-    }
-    out
 }
 
 #[cfg(test)]
