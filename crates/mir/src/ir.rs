@@ -66,6 +66,10 @@ impl Ty {
         }
     }
 
+    pub fn from_name(name: &str) -> Option<Ty> {
+        Ty::ALL.into_iter().find(|t| t.name() == name)
+    }
+
     pub const fn bytes(self) -> u32 {
         match self {
             Ty::I8 => 1,
@@ -84,33 +88,57 @@ impl Ty {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IntCC {
-    Eq,
-    Ne,
-    Slt,
-    Sle,
-    Sgt,
-    Sge,
-    Ult,
-    Ule,
-    Ugt,
-    Uge,
+/// An enum of bare names that the text form spells as given.
+macro_rules! named {
+    ($(#[$doc:meta])* $enum:ident { $($(#[$item_doc:meta])* $item:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $enum { $($(#[$item_doc])* $item,)* }
+
+        impl $enum {
+            pub const ALL: &'static [$enum] = &[$($enum::$item),*];
+
+            pub const fn name(self) -> &'static str {
+                match self { $($enum::$item => $text),* }
+            }
+
+            pub fn from_name(name: &str) -> Option<$enum> {
+                $enum::ALL.iter().copied().find(|c| c.name() == name)
+            }
+        }
+    };
 }
 
-/// Ordered comparisons are false on NaN; `Ne` is true on NaN (as in C and Python).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FloatCC {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    /// neither is NaN
-    Ord,
-    /// one is NaN
-    Uno,
+named! {
+    /// Integer comparison.
+    IntCC {
+        Eq = "eq",
+        Ne = "ne",
+        Slt = "slt",
+        Sle = "sle",
+        Sgt = "sgt",
+        Sge = "sge",
+        Ult = "ult",
+        Ule = "ule",
+        Ugt = "ugt",
+        Uge = "uge",
+    }
+}
+
+named! {
+    /// Ordered comparisons are false on NaN; `Ne` is true on NaN (as in C and Python).
+    FloatCC {
+        Eq = "eq",
+        Ne = "ne",
+        Lt = "lt",
+        Le = "le",
+        Gt = "gt",
+        Ge = "ge",
+        /// neither is NaN
+        Ord = "ord",
+        /// one is NaN
+        Uno = "uno",
+    }
 }
 
 /// A branch target with the arguments for its parameters.
@@ -129,6 +157,30 @@ pub enum Region {
     Stack,
     /// memory of an array allocated in this function, numbered
     Fresh(u32),
+}
+
+impl std::fmt::Display for Region {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Region::Any => f.write_str("any"),
+            Region::Stack => f.write_str("stack"),
+            Region::Fresh(n) => write!(f, "fresh{n}"),
+        }
+    }
+}
+
+impl Region {
+    /// Reads what `Display` writes.
+    pub fn from_name(name: &str) -> Option<Region> {
+        match name {
+            "any" => Some(Region::Any),
+            "stack" => Some(Region::Stack),
+            _ => name
+                .strip_prefix("fresh")
+                .and_then(|n| n.parse().ok())
+                .map(Region::Fresh),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +222,8 @@ pub struct InstData {
     pub line: u32,
 }
 
+/// Where a value comes from. A number that no definition uses (a pass deleted it) may be left in the
+/// arena; read from text, such a gap is a `Result` of the reserved instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueDef {
     Result(Inst, u16),
@@ -216,12 +270,35 @@ pub struct Function {
 }
 
 /// The functions of one specialisation. `entry` is called by the thunk.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Module {
     pub funcs: PrimaryMap<FuncId, Function>,
     pub entry: Option<FuncId>,
     pub sites: PrimaryMap<Site, SiteData>,
     pub frames: Vec<FrameInfo>,
+}
+
+/// Functions are equal if they are the same text: numbers of instructions, which nothing refers to,
+/// and values and blocks that are not in the layout do not count.
+impl PartialEq for Function {
+    fn eq(&self, other: &Function) -> bool {
+        let same_block = |b: &Block| {
+            let (x, y) = (&self.blocks[*b], &other.blocks[*b]);
+            let types =
+                |f: &Function, values: &[Value]| -> Vec<Ty> { values.iter().map(|v| f.ty(*v)).collect() };
+            let insts = |f: &Function, i: &Inst| (f.insts[*i].clone(), types(f, &f.insts[*i].results));
+            (x.cold, &x.params) == (y.cold, &y.params)
+                && types(self, &x.params) == types(other, &y.params)
+                && x.insts.len() == y.insts.len()
+                && (x.insts.iter().zip(&y.insts)).all(|(i, j)| insts(self, i) == insts(other, j))
+        };
+        self.name == other.name
+            && (&self.params, &self.results) == (&other.params, &other.results)
+            && (self.recursive, self.recursion_site) == (other.recursive, other.recursion_site)
+            && self.slots == other.slots
+            && self.layout == other.layout
+            && self.layout.iter().all(same_block)
+    }
 }
 
 impl Function {

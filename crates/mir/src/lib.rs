@@ -9,6 +9,8 @@ pub mod dominators;
 pub mod ir;
 pub mod loops;
 pub mod ops;
+pub mod reader;
+mod text_types;
 pub mod verifier;
 pub mod writer;
 
@@ -18,3 +20,4 @@ pub use dominators::DominatorTree;
 pub use ir::*;
 pub use loops::{Loop, LoopData, LoopForest};
 pub use ops::{Format, Opcode};
+pub use reader::{ParseError, parse};

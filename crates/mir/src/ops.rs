@@ -1,4 +1,9 @@
 //! The table of operations, from which the printer, the reader, the verifier and the docs derive.
+//!
+//! A row gives the mnemonic, the format of the immediate data, the class of the controlling type, the
+//! types of arguments and results, and the kind of effect.
+
+use crate::ir::Ty;
 
 /// Shape of an instruction's immediate data. Value arguments are always in `args`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,146 +34,295 @@ pub enum Format {
     Branch,
 }
 
+/// The controlling types an operation may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    I8,
+    I64,
+    F32,
+    F64,
+    /// i8, i16, i32, i64
+    Int,
+    /// i32, i64
+    Wide,
+    /// f32, f64
+    Float,
+    /// every type
+    Any,
+    /// the result of the helper, i64 if it has none
+    Helper,
+}
+
+impl Class {
+    /// The only member, which the text form leaves out.
+    pub const fn only(self) -> Option<Ty> {
+        match self {
+            Class::I8 => Some(Ty::I8),
+            Class::I64 => Some(Ty::I64),
+            Class::F32 => Some(Ty::F32),
+            Class::F64 => Some(Ty::F64),
+            Class::Int | Class::Wide | Class::Float | Class::Any | Class::Helper => None,
+        }
+    }
+
+    pub const fn contains(self, ty: Ty) -> bool {
+        match self {
+            Class::I8 => matches!(ty, Ty::I8),
+            Class::I64 => matches!(ty, Ty::I64),
+            Class::F32 => matches!(ty, Ty::F32),
+            Class::F64 => matches!(ty, Ty::F64),
+            Class::Int => !ty.is_float(),
+            Class::Wide => matches!(ty, Ty::I32 | Ty::I64),
+            Class::Float => ty.is_float(),
+            Class::Any | Class::Helper => true,
+        }
+    }
+}
+
+/// Type of one argument or result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// the controlling type
+    Ty,
+    I8,
+    I64,
+    F32,
+    F64,
+    /// i32, i64
+    Wide,
+    /// f32, f64
+    Float,
+    /// an integer of fewer bits than the controlling type
+    Narrower,
+    /// an integer of more bits than the controlling type
+    Wider,
+    /// another type of the size of the controlling type
+    SameSize,
+}
+
+impl Operand {
+    pub const fn accepts(self, ty: Ty, controlling: Ty) -> bool {
+        match self {
+            Operand::Ty => ty as u8 == controlling as u8,
+            Operand::I8 => matches!(ty, Ty::I8),
+            Operand::I64 => matches!(ty, Ty::I64),
+            Operand::F32 => matches!(ty, Ty::F32),
+            Operand::F64 => matches!(ty, Ty::F64),
+            Operand::Wide => matches!(ty, Ty::I32 | Ty::I64),
+            Operand::Float => ty.is_float(),
+            Operand::Narrower => !ty.is_float() && ty.bits() < controlling.bits(),
+            Operand::Wider => !ty.is_float() && ty.bits() > controlling.bits(),
+            Operand::SameSize => ty as u8 != controlling as u8 && ty.bits() == controlling.bits(),
+        }
+    }
+}
+
+/// What follows the fixed arguments or results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    None,
+    /// values of any type that the failure site records
+    Operands,
+    /// as the helper's signature says
+    Helper,
+    /// as the callee says; arguments end in the i8 effects flag
+    Callee,
+    /// the results of the function
+    Results,
+}
+
+/// What an operation does besides giving its results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Pure,
+    /// reads memory
+    Read,
+    /// writes memory
+    Write,
+    /// may leave the function by its site
+    Check,
+    /// anything
+    Call,
+    /// ends its block
+    Terminator,
+}
+
+macro_rules! rest {
+    () => {
+        Rest::None
+    };
+    ($rest:ident) => {
+        Rest::$rest
+    };
+}
+
 macro_rules! define_ops {
-    ($( $(#[$doc:meta])* $name:ident = $text:literal, $format:ident, args $args:expr, results $results:expr, term $term:literal, effect $effect:literal; )*) => {
+    ($( $(#[doc = $doc:literal])* $name:ident = $text:literal, $format:ident, $class:ident,
+        ($($arg:ident),* $(; $args:ident)?) -> ($($result:ident),* $(; $results:ident)?), $effect:ident; )*) => {
         /// An operation. `ty` below is the instruction's controlling type.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Opcode { $( $(#[$doc])* $name, )* }
+        pub enum Opcode { $( $(#[doc = $doc])* $name, )* }
 
         impl Opcode {
             pub const ALL: &'static [Opcode] = &[$(Opcode::$name),*];
             /// Mnemonic in the text form.
             pub const fn name(self) -> &'static str { match self { $(Opcode::$name => $text),* } }
             pub const fn format(self) -> Format { match self { $(Opcode::$name => Format::$format),* } }
-            /// Number of value arguments, -1 if it varies.
-            pub const fn arity(self) -> i32 { match self { $(Opcode::$name => $args),* } }
-            /// Number of results, -1 if it varies.
-            pub const fn results(self) -> i32 { match self { $(Opcode::$name => $results),* } }
-            pub const fn is_terminator(self) -> bool { match self { $(Opcode::$name => $term),* } }
-            /// Must not be deleted, duplicated or moved (memory writes, calls, failures).
-            pub const fn has_effect(self) -> bool { match self { $(Opcode::$name => $effect),* } }
+            pub const fn class(self) -> Class { match self { $(Opcode::$name => Class::$class),* } }
+            /// Types of the fixed arguments, then what follows them.
+            pub const fn args(self) -> (&'static [Operand], Rest) {
+                match self { $(Opcode::$name => (&[$(Operand::$arg),*], rest!($($args)?))),* }
+            }
+            /// Types of the fixed results, then what follows them.
+            pub const fn result_types(self) -> (&'static [Operand], Rest) {
+                match self { $(Opcode::$name => (&[$(Operand::$result),*], rest!($($results)?))),* }
+            }
+            /// The text above the row; empty for a row that continues the one before.
+            pub const fn doc(self) -> &'static str { match self { $(Opcode::$name => concat!($($doc),*)),* } }
+            pub const fn effect(self) -> Effect { match self { $(Opcode::$name => Effect::$effect),* } }
         }
     };
 }
 
 define_ops! {
     /// integer constant of `ty`
-    Iconst = "iconst", IntConst, args 0, results 1, term false, effect false;
+    Iconst = "iconst", IntConst, Int, () -> (Ty), Pure;
     /// float constant of `ty`
-    Fconst = "fconst", FloatConst, args 0, results 1, term false, effect false;
+    Fconst = "fconst", FloatConst, Float, () -> (Ty), Pure;
 
     /// wrapping integer arithmetic on `ty`
-    Iadd = "iadd", Plain, args 2, results 1, term false, effect false;
-    Isub = "isub", Plain, args 2, results 1, term false, effect false;
-    Imul = "imul", Plain, args 2, results 1, term false, effect false;
-    Ineg = "ineg", Plain, args 1, results 1, term false, effect false;
+    Iadd = "iadd", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Isub = "isub", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Imul = "imul", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Ineg = "ineg", Plain, Int, (Ty) -> (Ty), Pure;
     /// high 64 bits of the signed product (i64 only)
-    Smulhi = "smulhi", Plain, args 2, results 1, term false, effect false;
+    Smulhi = "smulhi", Plain, I64, (Ty, Ty) -> (Ty), Pure;
     /// C division and remainder (towards zero). The divisor is nonzero and the quotient fits: guarded before.
-    Sdiv = "sdiv", Plain, args 2, results 1, term false, effect false;
-    Srem = "srem", Plain, args 2, results 1, term false, effect false;
-    Udiv = "udiv", Plain, args 2, results 1, term false, effect false;
-    Urem = "urem", Plain, args 2, results 1, term false, effect false;
-    Band = "band", Plain, args 2, results 1, term false, effect false;
-    Bor = "bor", Plain, args 2, results 1, term false, effect false;
-    Bxor = "bxor", Plain, args 2, results 1, term false, effect false;
-    Bnot = "bnot", Plain, args 1, results 1, term false, effect false;
+    Sdiv = "sdiv", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Srem = "srem", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Udiv = "udiv", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Urem = "urem", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Band = "band", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Bor = "bor", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Bxor = "bxor", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Bnot = "bnot", Plain, Int, (Ty) -> (Ty), Pure;
     /// shifts by an amount of the same type, which is in 0..bits: guarded before
-    Ishl = "ishl", Plain, args 2, results 1, term false, effect false;
-    Sshr = "sshr", Plain, args 2, results 1, term false, effect false;
-    Ushr = "ushr", Plain, args 2, results 1, term false, effect false;
-    Smin = "smin", Plain, args 2, results 1, term false, effect false;
-    Smax = "smax", Plain, args 2, results 1, term false, effect false;
-    Clz = "clz", Plain, args 1, results 1, term false, effect false;
-    Ctz = "ctz", Plain, args 1, results 1, term false, effect false;
-    Popcnt = "popcnt", Plain, args 1, results 1, term false, effect false;
+    Ishl = "ishl", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Sshr = "sshr", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Ushr = "ushr", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Smin = "smin", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Smax = "smax", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Clz = "clz", Plain, Int, (Ty) -> (Ty), Pure;
+    Ctz = "ctz", Plain, Int, (Ty) -> (Ty), Pure;
+    Popcnt = "popcnt", Plain, Int, (Ty) -> (Ty), Pure;
 
     /// exact i64 arithmetic: overflow leaves by the site
-    IaddChk = "iadd_chk", Site, args -1, results 1, term false, effect true;
-    IsubChk = "isub_chk", Site, args -1, results 1, term false, effect true;
-    ImulChk = "imul_chk", Site, args -1, results 1, term false, effect true;
+    IaddChk = "iadd_chk", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
+    IsubChk = "isub_chk", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
+    ImulChk = "imul_chk", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
 
-    Fadd = "fadd", Plain, args 2, results 1, term false, effect false;
-    Fsub = "fsub", Plain, args 2, results 1, term false, effect false;
-    Fmul = "fmul", Plain, args 2, results 1, term false, effect false;
-    Fdiv = "fdiv", Plain, args 2, results 1, term false, effect false;
-    Fneg = "fneg", Plain, args 1, results 1, term false, effect false;
-    Fabs = "fabs", Plain, args 1, results 1, term false, effect false;
-    Fsqrt = "fsqrt", Plain, args 1, results 1, term false, effect false;
-    Ffloor = "ffloor", Plain, args 1, results 1, term false, effect false;
-    Fceil = "fceil", Plain, args 1, results 1, term false, effect false;
-    Ftrunc = "ftrunc", Plain, args 1, results 1, term false, effect false;
+    Fadd = "fadd", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    Fsub = "fsub", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    Fmul = "fmul", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    Fdiv = "fdiv", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    Fneg = "fneg", Plain, Float, (Ty) -> (Ty), Pure;
+    Fabs = "fabs", Plain, Float, (Ty) -> (Ty), Pure;
+    Fsqrt = "fsqrt", Plain, Float, (Ty) -> (Ty), Pure;
+    Ffloor = "ffloor", Plain, Float, (Ty) -> (Ty), Pure;
+    Fceil = "fceil", Plain, Float, (Ty) -> (Ty), Pure;
+    Ftrunc = "ftrunc", Plain, Float, (Ty) -> (Ty), Pure;
     /// round half to even
-    Fnearest = "fnearest", Plain, args 1, results 1, term false, effect false;
-    Fcopysign = "fcopysign", Plain, args 2, results 1, term false, effect false;
+    Fnearest = "fnearest", Plain, Float, (Ty) -> (Ty), Pure;
+    Fcopysign = "fcopysign", Plain, Float, (Ty, Ty) -> (Ty), Pure;
 
     /// comparisons give an i8, 0 or 1; `ty` is the operands' type
-    Icmp = "icmp", IntCmp, args 2, results 1, term false, effect false;
-    Fcmp = "fcmp", FloatCmp, args 2, results 1, term false, effect false;
+    Icmp = "icmp", IntCmp, Int, (Ty, Ty) -> (I8), Pure;
+    Fcmp = "fcmp", FloatCmp, Float, (Ty, Ty) -> (I8), Pure;
     /// `select cond(i8), then, else`
-    Select = "select", Plain, args 3, results 1, term false, effect false;
+    Select = "select", Plain, Any, (I8, Ty, Ty) -> (Ty), Pure;
 
     /// integer width changes to `ty`
-    Sext = "sext", Plain, args 1, results 1, term false, effect false;
-    Zext = "zext", Plain, args 1, results 1, term false, effect false;
-    Trunc = "trunc", Plain, args 1, results 1, term false, effect false;
+    Sext = "sext", Plain, Int, (Narrower) -> (Ty), Pure;
+    Zext = "zext", Plain, Int, (Narrower) -> (Ty), Pure;
+    Trunc = "trunc", Plain, Int, (Wider) -> (Ty), Pure;
     /// signed / unsigned integer (i32 or i64) to float `ty`
-    StoF = "s2f", Plain, args 1, results 1, term false, effect false;
-    UtoF = "u2f", Plain, args 1, results 1, term false, effect false;
+    StoF = "s2f", Plain, Float, (Wide) -> (Ty), Pure;
+    UtoF = "u2f", Plain, Float, (Wide) -> (Ty), Pure;
     /// float to integer `ty` (i32 or i64), saturating, NaN gives 0
-    FtoS = "f2s", Plain, args 1, results 1, term false, effect false;
-    FtoU = "f2u", Plain, args 1, results 1, term false, effect false;
-    Fpromote = "fpromote", Plain, args 1, results 1, term false, effect false;
-    Fdemote = "fdemote", Plain, args 1, results 1, term false, effect false;
+    FtoS = "f2s", Plain, Wide, (Float) -> (Ty), Pure;
+    FtoU = "f2u", Plain, Wide, (Float) -> (Ty), Pure;
+    Fpromote = "fpromote", Plain, F64, (F32) -> (Ty), Pure;
+    Fdemote = "fdemote", Plain, F32, (F64) -> (Ty), Pure;
     /// same bits as another type of the same size
-    Bitcast = "bitcast", Plain, args 1, results 1, term false, effect false;
+    Bitcast = "bitcast", Plain, Any, (SameSize) -> (Ty), Pure;
 
     /// `load.ty [addr + disp]`
-    Load = "load", Mem, args 1, results 1, term false, effect false;
+    Load = "load", Mem, Any, (I64) -> (Ty), Read;
     /// `store value, [addr + disp]`
-    Store = "store", Mem, args 2, results 0, term false, effect true;
+    Store = "store", Mem, Any, (Ty, I64) -> (), Write;
     /// address of a stack slot
-    SlotAddr = "slot_addr", Slot, args 0, results 1, term false, effect false;
+    SlotAddr = "slot_addr", Slot, I64, () -> (Ty), Pure;
 
     /// `bounds_check index, length, operands...`: negative indices count from the end; the result is in 0..length
-    BoundsCheck = "bounds_check", Site, args -1, results 1, term false, effect true;
+    BoundsCheck = "bounds_check", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
     /// `zero_check divisor, operands...` (integer): fails if zero
-    ZeroCheck = "zero_check", Site, args -1, results 0, term false, effect true;
+    ZeroCheck = "zero_check", Site, Int, (Ty; Operands) -> (), Check;
     /// `shape_check a, b, operands...`: fails unless equal
-    ShapeCheck = "shape_check", Site, args -1, results 0, term false, effect true;
+    ShapeCheck = "shape_check", Site, I64, (Ty, Ty; Operands) -> (), Check;
     /// `guard cond(i8), operands...`: fails if cond is 0
-    Guard = "guard", Site, args -1, results 0, term false, effect true;
+    Guard = "guard", Site, I8, (Ty; Operands) -> (), Check;
     /// polls for signals and other threads
-    Safepoint = "safepoint", Site, args 0, results 0, term false, effect true;
+    Safepoint = "safepoint", Site, I64, () -> (), Check;
 
     /// a row of the helper table; a nonzero status of a fallible one leaves by the site
-    CallHelper = "call_helper", Helper, args -1, results -1, term false, effect true;
+    CallHelper = "call_helper", Helper, Helper, (; Helper) -> (; Helper), Call;
     /// a function of the module; its failure is this function's, with the site as traceback entry
-    Call = "call", Call, args -1, results -1, term false, effect true;
+    Call = "call", Call, I64, (; Callee) -> (; Callee), Call;
     /// `ctx.objects[imm]`, or `ctx.hidden` if imm is -1
-    ObjectAddr = "object", IntConst, args 0, results 1, term false, effect false;
+    ObjectAddr = "object", IntConst, I64, () -> (Ty), Pure;
 
     /// `jump block(args)`
-    Jump = "jump", Jump, args 0, results 0, term true, effect true;
+    Jump = "jump", Jump, I64, () -> (), Terminator;
     /// `br cond(i8), block(args), block(args)`
-    Br = "br", Branch, args 1, results 0, term true, effect true;
-    Return = "return", Plain, args -1, results 0, term true, effect true;
+    Br = "br", Branch, I8, (Ty) -> (), Terminator;
+    Return = "return", Plain, I64, (; Results) -> (), Terminator;
     /// `fail operands...`: leaves by the site
-    Fail = "fail", Site, args -1, results 0, term true, effect true;
+    Fail = "fail", Site, I64, (; Operands) -> (), Terminator;
     /// never reached
-    Unreachable = "unreachable", Plain, args 0, results 0, term true, effect true;
+    Unreachable = "unreachable", Plain, I64, () -> (), Terminator;
+}
+
+const fn count(types: (&[Operand], Rest)) -> i32 {
+    match types {
+        (fixed, Rest::None) => fixed.len() as i32,
+        _ => -1,
+    }
 }
 
 impl Opcode {
+    /// Number of value arguments, -1 if it varies.
+    pub const fn arity(self) -> i32 {
+        count(self.args())
+    }
+
+    /// Number of results, -1 if it varies.
+    pub const fn results(self) -> i32 {
+        count(self.result_types())
+    }
+
+    pub const fn is_terminator(self) -> bool {
+        matches!(self.effect(), Effect::Terminator)
+    }
+
+    /// Must not be deleted, duplicated or moved (memory writes, calls, failures).
+    pub const fn has_effect(self) -> bool {
+        !matches!(self.effect(), Effect::Pure | Effect::Read)
+    }
+
     /// Number of leading value arguments that are the operation's own; the rest are the
-    /// operands recorded for the failure site.
+    /// operands recorded for the failure site, or as a signature says.
     pub const fn own_args(self) -> usize {
-        match self {
-            Opcode::IaddChk | Opcode::IsubChk | Opcode::ImulChk => 2,
-            Opcode::BoundsCheck | Opcode::ShapeCheck => 2,
-            Opcode::ZeroCheck | Opcode::Guard => 1,
-            _ => 0,
-        }
+        self.args().0.len()
     }
 
     pub fn from_name(name: &str) -> Option<Opcode> {

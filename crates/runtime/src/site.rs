@@ -22,6 +22,18 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
+    pub const ALL: [ExitReason; 5] = [
+        ExitReason::Overflow,
+        ExitReason::ValueType,
+        ExitReason::Tag,
+        ExitReason::Inexact,
+        ExitReason::Recheck,
+    ];
+
+    pub fn from_name(name: &str) -> Option<ExitReason> {
+        ExitReason::ALL.into_iter().find(|r| r.name() == name)
+    }
+
     pub const fn name(self) -> &'static str {
         match self {
             ExitReason::Overflow => "overflow",
