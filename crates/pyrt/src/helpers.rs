@@ -10,7 +10,7 @@ use numlift_types::{DType, Type};
 use pyo3::ffi::{self, PyObject};
 
 use crate::numpy::{ArrayObject, api};
-use crate::value;
+use crate::value::{self, Unboxed};
 
 /// Signature of a boxed call.
 #[derive(Clone, Debug)]
@@ -131,7 +131,14 @@ extern "C" fn array_new(
     0
 }
 
-extern "C" fn py_call(ctx: *mut Ctx, object: i64, sig: i64, args: *const u64, ret: *mut u64) -> i32 {
+extern "C" fn py_call(
+    ctx: *mut Ctx,
+    object: i64,
+    sig: i64,
+    args: *const u64,
+    ret: *mut u64,
+    effects: i64,
+) -> i32 {
     // SAFETY: indices are into the specialisation's tables; the GIL is held.
     unsafe {
         let host = &*(*ctx).host.cast::<Host<'_>>();
@@ -159,7 +166,14 @@ extern "C" fn py_call(ctx: *mut Ctx, object: i64, sig: i64, args: *const u64, re
         if result.is_null() {
             return 1;
         }
-        i32::from(!value::unbox(result, &sig.ret, ret))
+        match value::unbox(result, &sig.ret, ret) {
+            Unboxed::Done => 0,
+            Unboxed::Wide => {
+                (*ctx).effects |= effects as u32;
+                1
+            }
+            Unboxed::Failed => 1,
+        }
     }
 }
 

@@ -301,15 +301,28 @@ unsafe fn box_array(a: ArrayType, v: *const u64) -> *mut PyObject {
     }
 }
 
-/// Slots of an object that should have a declared type. Arrays: the reference goes into the owner
-/// slot. On a mismatch `SystemError` is set and false returned.
+/// What became of an object that should have a declared type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unboxed {
+    Done,
+    /// an int outside 64 bits: nothing was written, no exception is set
+    Wide,
+    /// an object of another type: `SystemError` is set
+    Failed,
+}
+
+/// Slots of an object that should have a declared type. Arrays: the reference goes into the owner slot.
 ///
 /// # Safety
 /// `o` is a new reference (consumed), `out` has room, the GIL is held.
-pub unsafe fn unbox(o: *mut PyObject, t: &Type, out: *mut u64) -> bool {
+pub unsafe fn unbox(o: *mut PyObject, t: &Type, out: *mut u64) -> Unboxed {
     // SAFETY: the type is checked before the object is read.
     unsafe {
         let found = type_of(o);
+        if found.is_none() && ffi::Py_TYPE(o) == &raw mut ffi::PyLong_Type {
+            ffi::Py_DECREF(o);
+            return Unboxed::Wide;
+        }
         let ok = match (&found, t) {
             (Some(Type::Array(x)), Type::Array(y)) => {
                 x.dtype == y.dtype && x.ndim == y.ndim && (y.layout == Layout::A || x.layout == y.layout)
@@ -325,12 +338,12 @@ pub unsafe fn unbox(o: *mut PyObject, t: &Type, out: *mut u64) -> bool {
             };
             ffi::PyErr_SetString(ffi::PyExc_SystemError, text.as_ptr().cast());
             ffi::Py_DECREF(o);
-            return false;
+            return Unboxed::Failed;
         }
         flatten(o, t, out);
         if !matches!(t, Type::Array(_)) {
             ffi::Py_DECREF(o);
         }
-        true
+        Unboxed::Done
     }
 }

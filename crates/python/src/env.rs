@@ -398,7 +398,11 @@ impl Env for PyEnv<'_> {
     fn object(&self, path: &str) -> Option<ObjectRef> {
         let (module, name) = path.rsplit_once('.')?;
         let o = self.py.import(module).ok()?.getattr(name).ok()?;
-        match self.classify(&o) {
+        let known = match self.classify(&o) {
+            Resolved::Const(Type::Known(r)) => return Some(r),
+            _ => self.known_object(&o, Known::Builtin(path.to_owned())),
+        };
+        match known {
             Resolved::Const(Type::Known(r)) => Some(r),
             _ => None,
         }

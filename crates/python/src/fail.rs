@@ -1,7 +1,7 @@
 //! What a failed native call becomes: the interpreter's exception, or a repeat.
 
 use numlift_pyrt::value;
-use numlift_runtime::{Ctx, SiteKind};
+use numlift_runtime::{Ctx, ExitReason, SiteKind};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -47,7 +47,12 @@ fn build(
     }
     let exc = match (&site.kind, pending) {
         (_, Some(e)) => e.into_value(py).into_any(),
-        (SiteKind::Exit(reason), None) => {
+        // a boxed call that gave an int outside 64 bits leaves no exception
+        (SiteKind::Exit(_) | SiteKind::Helper, None) => {
+            let reason = match site.kind {
+                SiteKind::Exit(reason) => reason,
+                _ => ExitReason::Overflow,
+            };
             if ctx.effects == 0 && ctx.operands[0] & 1 == 0 {
                 return Ok(None);
             }
@@ -84,7 +89,7 @@ fn build(
         ) => module
             .call_method1("make", (exc, args.clone(), *cause_none))?
             .unbind(),
-        (SiteKind::Call | SiteKind::Helper, None) => {
+        (SiteKind::Call, None) => {
             return Err(pyo3::exceptions::PySystemError::new_err(
                 "numlift: a helper failed without an exception",
             ));

@@ -77,11 +77,12 @@ pub const PYRT: &[HelperSig] = &[
         fallible: false,
         pure_fn: false,
     },
-    // py_call(ctx, object index, call signature index, args: *const u64, ret: *mut u64):
+    // py_call(ctx, object index, call signature index, args: *const u64, ret: *mut u64, effects):
     // boxes the arguments, calls ctx.objects[object], unboxes the result. The signature is
-    // entry [sig] of the specialisation's `calls` table. A result of another type than declared is
+    // entry [sig] of the specialisation's `calls` table. An int outside 64 bits is an exit: status
+    // without an exception, `effects` noted in the context. A result of another type than declared is
     // an internal error (SystemError). Array results are new references (owner slot).
-    py("py_call", &[I, I, I, I]),
+    py("py_call", &[I, I, I, I, I]),
     // array_new(ctx, dtype number (DType as u8), ndim, shape: *const i64, zeroed, ret: *mut u64 -> {data, owner}):
     // a new C-contiguous NumPy array; owner is a new reference. MemoryError / ValueError as NumPy.
     py("array_new", &[I, I, I, I, I]),

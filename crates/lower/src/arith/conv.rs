@@ -290,7 +290,7 @@ fn setitem(e: &mut Emit, d: DType, from: Operand, expr: &str) -> Vals {
 
 /// The call `to(from)`: `int(x)`, `float(x)`, `np.int32(x)`...; `None` if not supported.
 pub fn construct(e: &mut Emit, to: Scalar, from: Operand) -> Option<Vals> {
-    if !operators::construct(to, from.0) {
+    if !operators::store(to.dtype(), from.0) {
         return None;
     }
     Some(match to {

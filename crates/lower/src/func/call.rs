@@ -177,7 +177,7 @@ impl FnLower<'_, '_> {
     }
 
     /// A call through the interpreter: arguments and result go through a stack slot.
-    fn boxed(
+    pub(crate) fn boxed(
         &mut self,
         object: Option<ObjectRef>,
         method: String,
@@ -211,7 +211,8 @@ impl FnLower<'_, '_> {
         let out = self.e.b.op(Opcode::Iadd, &[base, skip]);
         let o = self.e.b.iconst(Ty::I64, i64::from(index));
         let s = self.e.b.iconst(Ty::I64, i64::from(sig));
-        self.e.helper_fallible("py_call", &[o, s, base, out]);
+        let effects = self.e.b.convert(Opcode::Zext, Ty::I64, self.e.effects);
+        self.e.helper_fallible("py_call", &[o, s, base, out, effects]);
         let vals: Vals = ret_tys
             .iter()
             .enumerate()
@@ -234,7 +235,13 @@ impl FnLower<'_, '_> {
     }
 
     /// One element through a NumPy inner loop.
-    fn ufunc(&mut self, object: ObjectRef, types: &str, dtypes: &[DType], args: &[Typed]) -> R<Typed> {
+    pub(crate) fn ufunc(
+        &mut self,
+        object: ObjectRef,
+        types: &str,
+        dtypes: &[DType],
+        args: &[Typed],
+    ) -> R<Typed> {
         let slot = self.e.b.create_slot(16 * dtypes.len() as u32, false);
         let base = self.e.b.slot_addr(slot);
         for (k, (v, d)) in args.iter().zip(dtypes).enumerate() {
@@ -273,6 +280,15 @@ impl FnLower<'_, '_> {
                 Ok((ty, vals))
             }
             [v] => self.number(v, |f, s, v| {
+                if !operators::store(to.dtype(), s) {
+                    // NumPy's complex to a real number: the value with a warning
+                    let path = match to {
+                        Scalar::Np(d) => format!("numpy.{d}"),
+                        python => format!("builtins.{python}"),
+                    };
+                    let object = f.library(&path)?;
+                    return f.boxed(Some(object), String::new(), vec![], &[(Type::Scalar(s), v)], &ty);
+                }
                 let vals = arith::construct(&mut f.e, to, (s, &v)).ok_or("a conversion")?;
                 Ok((Type::Scalar(to), vals))
             }),

@@ -209,10 +209,7 @@ impl FnLower<'_, '_> {
         }
         let b = b.clone();
         self.split(a, |f, s, v| {
-            f.split(&b, |f, t, w| {
-                let ty = operators::binary(op, s, t).ok_or("binary operator")?;
-                Ok((Type::Scalar(ty), arith::binary(&mut f.e, op, (s, &v), (t, &w))))
-            })
+            f.split(&b, |f, t, w| f.scalar_binary(op, (s, &v), (t, &w)))
         })
     }
 
@@ -376,8 +373,8 @@ impl FnLower<'_, '_> {
         let b = b.clone();
         let r = self.split(a, |f, s, v| {
             f.split(&b, |f, t, w| {
-                let c = arith::compare(&mut f.e, op, (s, &v), (t, &w));
-                Ok((Type::BOOL, Vals::from_slice(&[c])))
+                let (_, c) = f.scalar_compare(op, (s, &v), (t, &w))?;
+                Ok((Type::BOOL, c))
             })
         })?;
         r.1.first().copied().ok_or_else(|| "comparison".into())
@@ -422,11 +419,7 @@ impl FnLower<'_, '_> {
         }
         let b = b.clone();
         self.split(a, |f, s, v| {
-            f.split(&b, |f, t, w| {
-                let ty = operators::compare(op, s, t).ok_or("comparison")?;
-                let c = arith::compare(&mut f.e, op, (s, &v), (t, &w));
-                Ok((Type::Scalar(ty), Vals::from_slice(&[c])))
-            })
+            f.split(&b, |f, t, w| f.scalar_compare(op, (s, &v), (t, &w)))
         })
     }
 

@@ -4,6 +4,7 @@ mod array;
 mod call;
 mod expr;
 mod loops;
+mod operator;
 mod scan;
 mod stmt;
 

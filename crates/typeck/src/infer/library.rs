@@ -188,12 +188,8 @@ impl FnInfer<'_, '_> {
                     many if many.len() > 1 => many,
                     _ => return None,
                 };
-                for w in items {
-                    if w.scalars().is_empty()
-                        || w.scalars().iter().any(|s| s.dtype().kind() == DKind::Complex)
-                    {
-                        return None;
-                    }
+                if items.iter().any(|t| t.scalars().is_empty()) {
+                    return None;
                 }
                 Type::union(items.iter().flat_map(|t| t.scalars().to_vec()))
             }
