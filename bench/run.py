@@ -1,116 +1,100 @@
-"""Times numlift beside Numba in one process, interleaved; the minimum of many runs counts.
+"""Times numlift beside Numba: one process, one core, one thread, in alternation; the best batch counts.
 
-python bench/run.py [NAME ...] [--rounds N] [--output FILE.md]
+Each result is first compared with the interpreter's, bit for bit. The first call is CPU time of compiling and
+running, in a process that has compiled something else. A ratio above 1 means that Numba is faster.
 """
 
 import argparse
 import os
 import sys
-import time
-import types
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"
-
-import numba
-import numpy as np
-
-import kernels
-import numlift
-
-TARGET_SECONDS = 0.004
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def fresh(
-    function: Callable[..., Any], helpers: list[Callable[..., Any]], compiler: Callable[..., Any]
-) -> Any:
-    """The function compiled, with its own globals in which helpers and itself are the compiled ones."""
-    space = dict(vars(kernels))
-    for f in [*helpers, function]:
-        copy = types.FunctionType(f.__code__, space, f.__name__, f.__defaults__, f.__closure__)
-        space[f.__name__] = compiler(copy)
-    return space[function.__name__]
-
-
-def batch(function: Callable[..., Any], args: tuple[Any, ...], count: int) -> float:
-    """Seconds per call of `count` calls in a row."""
-    clock = time.perf_counter
-    repeat = range(count)
-    start = clock()
-    for _ in repeat:
-        function(*args)
-    return (clock() - start) / count
-
-
-def measure(kernel: kernels.Kernel, rounds: int) -> dict[str, Any]:
-    """First call and steady state of both compilers."""
-    plain = kernel.function
-    args = kernel.arguments(np.random.default_rng(1))
-    ours, theirs = fresh(plain, kernel.helpers, numlift.jit), fresh(plain, kernel.helpers, numba.njit)
-    first = {}
-    for name, f in (("numlift", ours), ("numba", theirs)):
-        start = time.perf_counter()
-        f(*args)
-        first[name] = time.perf_counter() - start
-    best = {"numlift": float("inf"), "numba": float("inf")}
-    counts = {
-        name: max(1, int(TARGET_SECONDS / max(batch(f, args, 3), 1e-8)))
-        for name, f in (("numlift", ours), ("numba", theirs))
-    }
-    for _ in range(rounds):
-        for name, f in (("numlift", ours), ("numba", theirs)):
-            best[name] = min(best[name], batch(f, args, counts[name]))
-    return {"best": best, "first": first, "tier": ours.tier(*args)}
-
-
-def shown(seconds: float) -> str:
-    """A time with a unit and three figures."""
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
-
-
-def main() -> None:
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="bench/run.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", help="kernels whose name contains one of these")
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.md"))
-    options = parser.parse_args()
+    parser.add_argument(
+        "--only", default="", metavar="NAME,...", help="kernels whose names contain one of these"
+    )
+    parser.add_argument("--list", action="store_true", help="print the names of the kernels and stop")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="what is printed")
+    parser.add_argument("--seconds", type=float, default=1.0, help="time per kernel (default %(default)s)")
+    parser.add_argument("--core", type=int, help="core to run on, -1 for any; the last one if not given")
+    parser.add_argument("--write", action="store_true", help=f"write the results into {PAGE.name}")
+    return parser.parse_args(arguments)
 
-    # Start-up costs of either compiler are not part of the first call of a kernel.
+
+def pin(core: int | None) -> None:
+    """Keeps the process on one core, where the system can do that."""
+    if core == -1 or not hasattr(os, "sched_setaffinity"):
+        return
+    available = sorted(os.sched_getaffinity(0))
+    chosen = available[-1] if core is None else core
+    if chosen not in available:
+        raise SystemExit(f"bench: core {chosen} is not one of {', '.join(map(str, available))}")
+    os.sched_setaffinity(0, {chosen})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parsed(arguments)
+    for variable in THREADS:
+        os.environ[variable] = "1"
+    pin(options.core)
+
+    from kernels import KERNELS
+
+    wanted = [part.strip().lower() for part in options.only.split(",") if part.strip()]
+    chosen = [k for k in KERNELS.values() if not wanted or any(part in k.name.lower() for part in wanted)]
+    if not chosen:
+        print(f"bench: no kernel is named {options.only!r}; --list shows their names", file=sys.stderr)
+        return 2
+    if options.list:
+        print("\n".join(kernel.name for kernel in chosen))
+        return 0
+    if options.write and wanted:
+        print("bench: --write needs all kernels, not --only", file=sys.stderr)
+        return 2
+    try:
+        import numba
+    except ImportError:
+        print("bench: Numba is not installed: pip install numba, or `make bench`", file=sys.stderr)
+        return 2
+
+    import report
+    from measure import compiled, measure
+
+    import numlift
+
+    # What a compiler does once per process is no part of the first call of a kernel.
     for compiler in (numlift.jit, numba.njit):
-        fresh(kernels.add, [], compiler)(1, 2)
-
-    rows = [
-        "| kernel | numlift | Numba | ratio | first call | Numba's | tier |",
-        "|---|--:|--:|--:|--:|--:|---|",
-    ]
-    print("\n".join(rows))
-    for name, kernel in kernels.KERNELS.items():
-        if options.names and not any(part in name for part in options.names):
+        kernel = KERNELS["sum of int64"]
+        compiled(kernel, compiler)(*kernel.arguments(kernel.small))
+    rows, wrong = [], []
+    for i, kernel in enumerate(chosen, start=1):
+        print(f"[{i:>2}/{len(chosen)}] {kernel.name:<28}", end="", file=sys.stderr, flush=True)
+        try:
+            row = measure(kernel, numlift.jit, numba.njit, options.seconds)
+        except AssertionError as error:
+            wrong.append(str(error))
+            print("WRONG RESULT", file=sys.stderr)
             continue
-        m = measure(kernel, options.rounds)
-        best, first = m["best"], m["first"]
-        row = (
-            f"| {name} | {shown(best['numlift'])} | {shown(best['numba'])} "
-            f"| {best['numlift'] / best['numba']:.2f} "
-            f"| {shown(first['numlift'])} | {shown(first['numba'])} | {m['tier']} |"
-        )
         rows.append(row)
-        print(row, flush=True)
-    if not options.names:
-        versions = f"numlift {numlift.__version__}, Numba {numba.__version__}, NumPy {np.__version__}"
-        versions += f", Python {sys.version.split()[0]}"
-        how = f"one thread, interleaved in one process, the best of {options.rounds} rounds"
-        text = f"# Results\n\n{versions}; {how}.\n\n"
-        options.output.write_text(text + "\n".join(rows) + "\n")
+        print(f"{report.shown(row.numlift):>10}{row.ratio:>8.2f} x Numba", file=sys.stderr)
+    if options.format == "json":
+        print(report.as_json(rows), end="")
+    else:
+        print(f"{report.table(rows)}\n{report.sentences(rows)}", end="")
+    for text in wrong:
+        print(f"bench: wrong result: {text}", file=sys.stderr)
+    if options.write and not wrong:
+        PAGE.write_text(report.with_results(PAGE.read_text(), rows))
+        print(f"wrote {PAGE}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

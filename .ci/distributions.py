@@ -1,0 +1,60 @@
+"""Checks wheels and source distributions: what must be in them, what must not, and their size."""
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+MOST_BYTES = 10_000_000
+IN_WHEEL = (
+    "numlift/__init__.py",
+    "numlift/_core.abi3.so",
+    "numlift/_core.pyi",
+    "numlift/py.typed",
+    "numlift/types.py",
+)
+IN_SOURCE = (
+    "pyproject.toml",
+    "README.md",
+    "Cargo.lock",
+    "crates/python/src/lib.rs",
+    "python/numlift/py.typed",
+)
+LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
+NOT_IN = ("tests/", "bench/", "examples/", "docs/", "__pycache__", ".venv", "target/")
+
+
+def names(path: Path) -> list[str]:
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    with tarfile.open(path) as archive:
+        return archive.getnames()
+
+
+def problems(path: Path) -> list[str]:
+    found = names(path)
+    wheel = path.suffix == ".whl"
+    required = (*(IN_WHEEL if wheel else IN_SOURCE), *LICENCES)
+    texts = [f"lacks {name}" for name in required if not any(n.endswith(name) for n in found)]
+    unwanted = NOT_IN if wheel else tuple(f"/{n}" for n in NOT_IN)
+    texts += [
+        f"has {n}" for n in found if any(part in n for part in unwanted) or (not wheel and n.endswith(".so"))
+    ]
+    if path.stat().st_size > MOST_BYTES:
+        texts.append(f"is {path.stat().st_size / 1e6:.1f} MB, at most {MOST_BYTES / 1e6:.0f}")
+    return [f"{path.name} {text}" for text in texts]
+
+
+def main(directory: str) -> int:
+    made = sorted([*Path(directory).glob("*.whl"), *Path(directory).glob("*.tar.gz")])
+    texts = [text for path in made for text in problems(path)]
+    for path in made:
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    for text in texts or ([] if made else [f"no distributions in {directory}"]):
+        print(text, file=sys.stderr)
+    return int(bool(texts) or not made)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
