@@ -86,6 +86,7 @@ pub fn compile(
     clock.lap("lower");
     let opt = numlift_opt::OptOptions {
         verify: options.verify,
+        ..Default::default()
     };
     let optimised = numlift_opt::run(&mut module, &opt);
     clock.lap("opt");

@@ -1,98 +1,11 @@
 //! Source text to running machine code, without Python: names come from a table.
 
-use std::cell::RefCell;
 use std::ffi::c_void;
-use std::sync::Arc;
 
-use numlift_diagnostics::Diagnostic;
 use numlift_driver::{Artifact, Options, compile};
+use numlift_filetests::env::TableEnv;
 use numlift_runtime::Ctx;
-use numlift_syntax::hir::Function;
-use numlift_syntax::{FunctionQuery, parse_function};
-use numlift_typeck::{Env, Known, Resolved};
-use numlift_types::{CodeRef, DType, Layout, ObjectRef, Type};
-
-/// Functions by index; builtins, `math` and nothing else.
-struct TableEnv {
-    functions: Vec<(String, Arc<Function>)>,
-    objects: RefCell<Vec<Known>>,
-}
-
-impl TableEnv {
-    fn new(sources: &[(&str, &str)]) -> TableEnv {
-        let functions = sources
-            .iter()
-            .map(|(name, source)| {
-                let query = FunctionQuery {
-                    name: (*name).to_owned(),
-                    line: 1,
-                    ..FunctionQuery::default()
-                };
-                let f = parse_function(source, "test.py", 1, &query).expect("parses");
-                ((*name).to_owned(), Arc::new(f))
-            })
-            .collect();
-        TableEnv {
-            functions,
-            objects: RefCell::default(),
-        }
-    }
-
-    fn known(&self, k: Known) -> Resolved {
-        let mut objects = self.objects.borrow_mut();
-        let at = objects.iter().position(|o| *o == k).unwrap_or_else(|| {
-            objects.push(k);
-            objects.len() - 1
-        });
-        Resolved::Const(Type::Known(ObjectRef(at as u32)))
-    }
-}
-
-impl Env for TableEnv {
-    fn hir(&self, code: CodeRef) -> Result<Arc<Function>, Diagnostic> {
-        Ok(self.functions[code.0 as usize].1.clone())
-    }
-    fn global(&self, _: CodeRef, name: &str) -> Resolved {
-        if let Some(i) = self.functions.iter().position(|(n, _)| n == name) {
-            return Resolved::Const(Type::Function(CodeRef(i as u32)));
-        }
-        if name == "math" {
-            return self.known(Known::Module("math".into()));
-        }
-        if name.ends_with("Error") {
-            return self.known(Known::Exception(name.into()));
-        }
-        self.known(Known::Builtin(format!("builtins.{name}")))
-    }
-    fn free(&self, _: CodeRef, _: &str) -> Resolved {
-        Resolved::Missing
-    }
-    fn attr(&self, object: ObjectRef, name: &str) -> Resolved {
-        let path = match &self.objects.borrow()[object.0 as usize] {
-            Known::Module(m) => format!("{m}.{name}"),
-            _ => return Resolved::Missing,
-        };
-        self.known(Known::Builtin(path))
-    }
-    fn module(&self, path: &str) -> Resolved {
-        self.known(Known::Module(path.into()))
-    }
-    fn known(&self, object: ObjectRef) -> Known {
-        self.objects.borrow()[object.0 as usize].clone()
-    }
-    fn default(&self, _: CodeRef, _: usize) -> Resolved {
-        Resolved::Missing
-    }
-    fn ufunc_types(&self, _: ObjectRef) -> Vec<String> {
-        vec![]
-    }
-    fn object(&self, _: &str) -> Option<ObjectRef> {
-        None
-    }
-    fn optimized(&self) -> bool {
-        false
-    }
-}
+use numlift_types::{DType, Layout, Type};
 
 struct Loaded {
     artifact: Artifact,
@@ -150,14 +63,20 @@ impl Loaded {
     }
 }
 
-fn build(sources: &[(&str, &str)], args: &[Type]) -> Loaded {
-    let env = TableEnv::new(sources);
+/// Compiles the first function of the source.
+fn build(source: &str, args: &[Type]) -> Loaded {
+    let root = source
+        .trim_start()
+        .strip_prefix("def ")
+        .and_then(|s| s.split('(').next());
+    let (env, root) =
+        TableEnv::of_module(source, root.expect("a function")).unwrap_or_else(|e| panic!("{e}"));
     let options = Options {
         keep_text: true,
         verify: true,
         ..Options::default()
     };
-    match compile(&env, CodeRef(0), args, &options) {
+    match compile(&env, root, args, &options) {
         Ok(a) => load(a),
         Err(d) => panic!("{d}"),
     }
@@ -186,7 +105,7 @@ fn array_slots(data: &[f64], rows: i64, cols: i64) -> [u64; 6] {
 
 #[test]
 fn sum2d_adds_every_element() {
-    let f = build(&[("sum2d", SUM2D)], &[Type::array(DType::F64, 2, Layout::C)]);
+    let f = build(SUM2D, &[Type::array(DType::F64, 2, Layout::C)]);
     assert_eq!(
         f.artifact.ret.as_ref().map(ToString::to_string).as_deref(),
         Some("float | np.float64")
@@ -207,13 +126,10 @@ def fib(n):
         return n
     return fib(n - 1) + fib(n - 2)
 ";
-    let f = build(&[("fib", fib)], &[Type::INT]);
+    let f = build(fib, &[Type::INT]);
     assert_eq!(f.call(&[20]).map(|r| r[0]), Ok(6765));
     assert!(f.call(&[1000]).is_err(), "the recursion limit is kept");
-    let g = build(
-        &[("g", "\ndef g(a, b):\n    return a * b + 1\n")],
-        &[Type::INT, Type::INT],
-    );
+    let g = build("\ndef g(a, b):\n    return a * b + 1\n", &[Type::INT, Type::INT]);
     assert_eq!(g.call(&[6, 7]).map(|r| r[0]), Ok(43));
     assert!(g.call(&[1 << 62, 4]).is_err());
 }
@@ -237,7 +153,7 @@ def f(n, x):
         total += 100
     return total, i
 ";
-    let f = build(&[("f", src)], &[Type::INT, Type::FLOAT]);
+    let f = build(src, &[Type::INT, Type::FLOAT]);
     let r = f.call(&[7, 1.0f64.to_bits()]).expect("succeeds");
     // 1 - 3 + 5 + 7, then 10 + 7 + 4 + 1, then 100
     assert_eq!((r[0], r[1]), (10 + 22 + 100, 9));
@@ -246,7 +162,7 @@ def f(n, x):
 #[test]
 fn bounds_are_checked_and_negative_indices_wrap() {
     let src = "\ndef f(a, i):\n    return a[i]\n";
-    let f = build(&[("f", src)], &[Type::array(DType::F64, 1, Layout::C), Type::INT]);
+    let f = build(src, &[Type::array(DType::F64, 1, Layout::C), Type::INT]);
     let data = [1.5, 2.5, 3.5];
     let call = |i: i64| {
         f.call(&[data.as_ptr() as u64, 3, 8, 0, i as u64])

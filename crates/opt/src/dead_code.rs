@@ -17,37 +17,32 @@
 //! ```
 //! Block parameters are kept: Cranelift removes the dead ones.
 
-use std::collections::HashSet;
+use cranelift_entity::EntitySet;
+use numlift_mir::{ControlFlowGraph, Function, Inst, ValueDef};
 
-use numlift_mir::{Block, Function, Inst, ValueDef};
-
-use crate::Remark;
+use crate::PassContext;
 
 pub const NAME: &str = "dead-code";
 
-pub fn run(f: &mut Function, _remarks: &mut Vec<Remark>) {
-    let reached = reachable(f);
-    f.layout.retain(|b| reached.contains(b));
+pub fn run(f: &mut Function, context: &mut PassContext) {
+    let cfg = ControlFlowGraph::compute(f);
+    if cfg.postorder().len() < f.layout.len() && context.rewrite() {
+        f.layout.retain(|b| cfg.is_reachable(*b));
+    }
     let live = live_insts(f);
-    for b in f.layout.clone() {
-        f.blocks[b].insts.retain(|i| live.contains(i));
+    // Uses go before what they use.
+    for &b in cfg.postorder() {
+        let mut kept = std::mem::take(&mut f.blocks[b].insts);
+        kept.reverse();
+        kept.retain(|i| live.contains(*i) || !context.rewrite());
+        kept.reverse();
+        f.blocks[b].insts = kept;
     }
-}
-
-fn reachable(f: &Function) -> HashSet<Block> {
-    let mut seen = HashSet::new();
-    let mut work: Vec<Block> = f.layout.first().copied().into_iter().collect();
-    while let Some(b) = work.pop() {
-        if seen.insert(b) {
-            work.extend(f.successors(b).iter().map(|t| t.block));
-        }
-    }
-    seen
 }
 
 /// Instructions with an effect, and those whose results they need.
-fn live_insts(f: &Function) -> HashSet<Inst> {
-    let mut live = HashSet::new();
+fn live_insts(f: &Function) -> EntitySet<Inst> {
+    let mut live = EntitySet::new();
     let mut work: Vec<Inst> = Vec::new();
     for &b in &f.layout {
         work.extend(f.blocks[b].insts.iter().filter(|i| f.insts[**i].op.has_effect()));
@@ -84,7 +79,7 @@ mod tests {
         b.switch_to(other);
         b.unreachable();
         let mut f = b.func;
-        run(&mut f, &mut vec![]);
+        run(&mut f, &mut PassContext::new(NAME));
         assert_eq!(f.layout, [entry]);
         assert_eq!(f.blocks[entry].insts.len(), 2);
     }

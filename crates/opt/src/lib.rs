@@ -1,8 +1,12 @@
 //! Analyses and transforms on MIR: the pass manager and its table of passes.
 //!
 //! A pass is one file with one `run`; it never prints, what it did or could not do is a [`Remark`].
+//! Before each rewrite it asks [`PassContext::rewrite`], so that a limit on their number (fuel)
+//! leads to the one that changes a program's meaning.
 
 mod dead_code;
+
+use std::time::{Duration, Instant};
 
 use numlift_mir::{Function, Module};
 
@@ -20,34 +24,145 @@ pub struct Remark {
 pub struct OptOptions {
     /// Check the module after every pass.
     pub verify: bool,
+    /// Stop after this many rewrites.
+    pub fuel: Option<u64>,
 }
 
 /// Product of [`run`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OptOutput {
     pub remarks: Vec<Remark>,
+    /// Time of each pass over all functions, in the order they ran.
+    pub timings: Vec<(&'static str, Duration)>,
+    /// Number of rewrites done: fuel below it does less.
+    pub rewrites: u64,
 }
 
-type Pass = fn(&mut Function, &mut Vec<Remark>);
+/// One row of the table of passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass {
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub doc: &'static str,
+    pub run: fn(&mut Function, &mut PassContext),
+}
 
 /// The passes in the order they run.
-pub const PASSES: &[(&str, Pass)] = &[(dead_code::NAME, dead_code::run)];
+pub const PASSES: &[Pass] = &[Pass {
+    name: dead_code::NAME,
+    doc: "Deletes blocks that are never reached and pure instructions whose results are not used.",
+    run: dead_code::run,
+}];
+
+/// The pass of that name.
+pub fn find(name: &str) -> Option<&'static Pass> {
+    PASSES.iter().find(|p| p.name == name)
+}
+
+/// What a pass reports to.
+#[derive(Debug)]
+pub struct PassContext {
+    pass: &'static str,
+    remarks: Vec<Remark>,
+    rewrites: u64,
+    fuel: u64,
+}
+
+impl PassContext {
+    /// Without a limit on rewrites, for a pass that is run alone.
+    pub fn new(pass: &'static str) -> PassContext {
+        PassContext {
+            pass,
+            remarks: Vec::new(),
+            rewrites: 0,
+            fuel: u64::MAX,
+        }
+    }
+
+    pub fn remark(&mut self, line: u32, message: impl Into<String>) {
+        self.remarks.push(Remark {
+            pass: self.pass,
+            line,
+            message: message.into(),
+        });
+    }
+
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
+    /// Whether one more rewrite may be done, which it counts. The function must be well-formed
+    /// between any two rewrites.
+    #[must_use]
+    pub fn rewrite(&mut self) -> bool {
+        let allowed = self.rewrites < self.fuel;
+        self.rewrites += u64::from(allowed);
+        allowed
+    }
+}
 
 /// Runs every pass on every function.
 ///
 /// # Panics
 /// With `verify`, if a pass breaks a rule of the IR: the caller's boundary reports it as an internal error.
 pub fn run(module: &mut Module, options: &OptOptions) -> OptOutput {
-    let mut out = OptOutput::default();
-    for (name, pass) in PASSES {
+    run_passes(module, PASSES, options)
+}
+
+/// Runs these passes, in this order.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_passes(module: &mut Module, passes: &[Pass], options: &OptOptions) -> OptOutput {
+    let mut context = PassContext::new("");
+    context.fuel = options.fuel.unwrap_or(u64::MAX);
+    let mut timings = Vec::with_capacity(passes.len());
+    for pass in passes {
+        let start = Instant::now();
+        context.pass = pass.name;
         for f in module.funcs.values_mut() {
-            pass(f, &mut out.remarks);
+            (pass.run)(f, &mut context);
         }
+        timings.push((pass.name, start.elapsed()));
         if options.verify
             && let Err(e) = numlift_mir::verifier::verify(module)
         {
-            panic!("pass {name} broke the module: {e}");
+            panic!("pass {} broke the module: {e}", pass.name);
         }
     }
-    out
+    OptOutput {
+        remarks: context.remarks,
+        timings,
+        rewrites: context.rewrites,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEAD: &str = "function fn0 \"f\"() {\nblock0:\n  v0 = iconst.i64 1\n  v1 = ineg.i64 v0\n  return\nblock1:\n  jump block2\nblock2:\n  jump block1\n}\n";
+
+    #[test]
+    fn names_are_unique_and_documented() {
+        for (i, p) in PASSES.iter().enumerate() {
+            assert!(PASSES[..i].iter().all(|q| q.name != p.name), "{}", p.name);
+            assert!(p.doc.ends_with('.'), "{}", p.name);
+        }
+    }
+
+    #[test]
+    fn fuel_stops_between_rewrites() {
+        let lines = |fuel| {
+            let mut m = numlift_mir::parse(DEAD).unwrap_or_else(|e| panic!("{e}"));
+            let options = OptOptions { verify: true, fuel };
+            let out = run_passes(&mut m, &[PASSES[0]], &options);
+            assert_eq!((out.timings.len(), out.timings[0].0), (1, "dead-code"));
+            (out.rewrites, m.to_string().lines().count())
+        };
+        assert_eq!(lines(Some(0)), (0, 9 + 1));
+        assert_eq!(lines(Some(1)), (1, 6));
+        assert_eq!(lines(Some(2)), (2, 5));
+        assert_eq!(lines(None), (3, 4));
+    }
 }

@@ -1,0 +1,18 @@
+//! One test per stage.
+
+use numlift_filetests::{run, stages};
+
+#[test]
+fn mir() {
+    run("mir", "mir", stages::mir);
+}
+
+#[test]
+fn opt() {
+    run("opt", "mir", stages::opt);
+}
+
+#[test]
+fn lower() {
+    run("lower", "py", stages::lower);
+}

@@ -1,0 +1,5 @@
+# lower: f(int)
+
+
+def f(n):
+    return {n: n}
