@@ -67,19 +67,39 @@ impl Clock {
     }
 }
 
+/// Why there is no machine code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The first place, or what is wrong with the function as a whole.
+    pub diagnostic: Diagnostic,
+    /// Every place without a static type, callees included.
+    pub places: Vec<Diagnostic>,
+}
+
+impl From<Box<Diagnostic>> for Refusal {
+    fn from(d: Box<Diagnostic>) -> Refusal {
+        Refusal {
+            places: vec![(*d).clone()],
+            diagnostic: *d,
+        }
+    }
+}
+
 /// Compiles `root` for the argument types.
 ///
 /// # Errors
-/// A diagnostic if something in it has no static type; `NL9001` for an inconsistency of the compiler.
-pub fn compile(
-    env: &dyn Env,
-    root: CodeRef,
-    args: &[Type],
-    options: &Options,
-) -> Result<Artifact, Box<Diagnostic>> {
+/// Diagnostics of what has no static type in it; `NL9001` for an inconsistency of the compiler.
+pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -> Result<Artifact, Refusal> {
     let mut clock = Clock::start();
     let program = numlift_typeck::infer(env, root, args)?;
     clock.lap("typeck");
+    let places = program.places();
+    if let Some(&first) = places.first() {
+        return Err(Refusal {
+            diagnostic: first.clone(),
+            places: places.into_iter().cloned().collect(),
+        });
+    }
     let lowered =
         numlift_lower::lower(&program, env, options.overflow_wrap).map_err(|m| internal(&program, m))?;
     let mut module = lowered.module;

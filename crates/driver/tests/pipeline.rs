@@ -78,7 +78,7 @@ fn build(source: &str, args: &[Type]) -> Loaded {
     };
     match compile(&env, root, args, &options) {
         Ok(a) => load(a),
-        Err(d) => panic!("{d}"),
+        Err(d) => panic!("{}", d.diagnostic),
     }
 }
 

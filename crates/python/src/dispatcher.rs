@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use numlift_diagnostics::{Diagnostic, render};
-use numlift_driver::{Artifact, Options, compile};
+use numlift_driver::{Artifact, Options, Refusal, compile};
 use numlift_pyrt::value;
 use numlift_types::Type;
 use pyo3::exceptions::PyKeyError;
@@ -31,7 +31,7 @@ pub fn set_internal_errors_fatal(on: bool) {
 enum Tier {
     Native(Box<Specialization>),
     Interpreter {
-        diagnostic: Box<Diagnostic>,
+        refusal: Box<Refusal>,
         guards: Vec<Guard>,
     },
 }
@@ -61,6 +61,8 @@ pub struct Dispatcher {
 
 /// Argument types, result type, tier, diagnostic, exits.
 type Row = (Vec<String>, Option<String>, &'static str, Option<String>, u64);
+/// Code, message, file, line, column, length, help of a dynamic place.
+type PlaceRow = (&'static str, String, String, u32, u32, u32, Option<String>);
 /// Argument types, microseconds by stage.
 type Times = (Vec<String>, Vec<(&'static str, f64)>);
 
@@ -163,7 +165,7 @@ impl Dispatcher {
         let root = env.code(self.function.bind(py));
         let result = catch_unwind(AssertUnwindSafe(|| compile(&env, root, types, &self.options)));
         let answers = env.answers.into_inner();
-        let mut diagnostic = match result {
+        let mut refusal = match result {
             Ok(Ok(artifact)) => match Specialization::load(py, artifact, answers) {
                 Ok(s) => {
                     return Ok(Entry {
@@ -180,22 +182,24 @@ impl Dispatcher {
                     .cloned()
                     .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
                     .unwrap_or_default();
-                Box::new(self.diagnostic(py, "NL9001", format!("internal error: {text}")))
+                let d = self.diagnostic(py, "NL9001", format!("internal error: {text}"));
+                Refusal::from(Box::new(d))
             }
         };
+        let diagnostic = &mut refusal.diagnostic;
         if diagnostic.file.is_empty() {
             let place = self.diagnostic(py, "", String::new());
             diagnostic.file = place.file;
             diagnostic.line = place.line;
         }
         if diagnostic.source_line.is_empty() {
-            diagnostic.source_line = source_line(py, &diagnostic);
+            diagnostic.source_line = source_line(py, diagnostic);
         }
-        self.report(py, &diagnostic)?;
+        self.report(py, diagnostic)?;
         Ok(Entry {
             args: types.to_vec(),
             tier: Tier::Interpreter {
-                diagnostic,
+                refusal: Box::new(refusal),
                 guards: answers.guards,
             },
         })
@@ -397,12 +401,39 @@ impl Dispatcher {
                         let ret = s.artifact.ret.as_ref().map(ToString::to_string);
                         (args, ret, "native", None, s.exits.load(Ordering::Relaxed))
                     }
-                    Tier::Interpreter { diagnostic, .. } => {
-                        (args, None, "interpreter", Some(diagnostic.to_string()), 0)
+                    Tier::Interpreter { refusal, .. } => {
+                        (args, None, "interpreter", Some(refusal.diagnostic.to_string()), 0)
                     }
                 }
             })
             .collect()
+    }
+
+    /// Every place without a static type in the code that these arguments would run, callees included.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn dynamic_places<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Vec<PlaceRow>> {
+        let types = self
+            .bind(py, args, kwargs)
+            .and_then(|bound| Self::types(&bound, self.function.bind(py)).ok());
+        let Some(types) = types else {
+            return Ok(vec![]);
+        };
+        self.select(py, &types)?;
+        let entries = self.entries();
+        let places = entries.iter().rev().find_map(|e| match &e.tier {
+            Tier::Interpreter { refusal, .. } if e.args == types => Some(refusal.places.as_slice()),
+            _ => None,
+        });
+        let row = |d: &Diagnostic| {
+            let (message, file, help) = (d.message.clone(), d.file.clone(), d.help.clone());
+            (d.code, message, file, d.line, d.column, d.length, help)
+        };
+        Ok(places.unwrap_or_default().iter().map(row).collect())
     }
 
     /// Text of a stage (`types`, `mir`, `clif`, `asm`) for each native specialisation: compiled again with texts kept.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::hir::{
-    BinOp, Block, BoolOp, CmpOp, Const, ExprId, ExprKind, Function, LocalId, Name, ParamKind, Pattern,
-    StmtId, StmtKind, Target, UnaryOp,
+    BinOp, Block, BoolOp, CmpOp, Const, ExprId, ExprKind, Function, LocalId, Name, Opaque, ParamKind,
+    Pattern, StmtId, StmtKind, Target, UnaryOp,
 };
 
 /// The dump of `f` and the functions nested in it.
@@ -181,10 +181,43 @@ impl Printer<'_> {
             StmtKind::Del(targets) => {
                 format!("del {}", join(targets.iter().map(|target| self.target(target))))
             }
+            StmtKind::With { items, body } => {
+                let items = join(items.iter().map(|(context, target)| match target {
+                    Some(target) => format!("{} as {}", self.expr(*context), self.target(target)),
+                    None => self.expr(*context),
+                }));
+                return self.nested_block(&format!("with {items}:"), body);
+            }
+            StmtKind::Try {
+                body,
+                handlers,
+                orelse,
+                finalbody,
+            } => {
+                self.nested_block("try:", body);
+                for handler in handlers {
+                    let name = handler.name.map(|name| format!(" as {}", self.local(name)));
+                    let header = self.keyword("except", &[("", handler.class)]) + &name.unwrap_or_default();
+                    self.nested_block(&format!("{header}:"), &handler.body);
+                }
+                self.nested_block("else:", orelse);
+                return self.nested_block("finally:", finalbody);
+            }
             StmtKind::Pass => "pass".to_owned(),
-            StmtKind::Dynamic(what) => format!("dynamic {what:?}"),
+            StmtKind::Dynamic(code) => format!("dynamic {}", self.opaque(code)),
         };
         self.line(&text);
+    }
+
+    /// `"class" reads a.0 binds C.1`
+    fn opaque(&self, code: &Opaque) -> String {
+        let mut text = format!("{:?}", code.what);
+        for (word, locals) in [("reads", &code.reads), ("binds", &code.binds)] {
+            if !locals.is_empty() {
+                text += &format!(" {word} {}", join(locals.iter().map(|&local| self.local(local))));
+            }
+        }
+        text
     }
 
     fn keyword(&self, word: &str, parts: &[(&str, Option<ExprId>)]) -> String {
@@ -267,7 +300,7 @@ impl Printer<'_> {
             ExprKind::Starred(value) => format!("*{}", self.expr(*value)),
             ExprKind::Walrus(local, value) => format!("({} := {})", self.local(*local), self.expr(*value)),
             ExprKind::Lambda(index) => format!("lambda #{index}"),
-            ExprKind::Dynamic(what) => format!("dynamic({what:?})"),
+            ExprKind::Dynamic(code) => format!("dynamic({})", self.opaque(code)),
         }
     }
 
@@ -300,7 +333,7 @@ impl Printer<'_> {
                 .join(" | "),
             Pattern::As(inner, local) => format!("({} as {})", self.pattern(inner), self.local(*local)),
             Pattern::Sequence(items) => format!("[{}]", join(items.iter().map(|p| self.pattern(p)))),
-            Pattern::Dynamic(what) => format!("dynamic({what:?})"),
+            Pattern::Dynamic(code) => format!("dynamic({})", self.opaque(code)),
         }
     }
 }
@@ -378,7 +411,10 @@ def f(a.0, *, k.1: global int = ...):
     else:
         pass
     g.3 = lambda #0
-    dynamic \"try\"
+    try:
+        pass
+    finally:
+        pass
     return (k.1,)
     def <lambda>():
         # free: k

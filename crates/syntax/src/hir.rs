@@ -56,6 +56,8 @@ pub struct Function {
     /// 1-based line in the file of the first line of the source text.
     pub first_line: u32,
     pub file: String,
+    /// The text that spans are offsets in; it begins at `first_line`.
+    pub source: Arc<str>,
     pub params: Vec<Param>,
     pub locals: PrimaryMap<LocalId, Local>,
     /// Names of variables of enclosing functions that this one uses (for nested ones: also listed as free).
@@ -201,8 +203,19 @@ pub enum ExprKind {
     Walrus(LocalId, ExprId),
     /// index into `Function::nested`
     Lambda(u32),
-    /// Anything else (comprehension, f-string, dict, set, yield, await...): its description for messages.
-    Dynamic(&'static str),
+    /// Anything else (comprehension, f-string, dict, set, yield, await...).
+    Dynamic(Opaque),
+}
+
+/// Code without nodes of its own, which only the interpreter runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opaque {
+    /// Its description for messages.
+    pub what: &'static str,
+    /// Variables of the function it may read, each once.
+    pub reads: Vec<LocalId>,
+    /// Variables of the function it may bind, each once.
+    pub binds: Vec<LocalId>,
 }
 
 /// Assignment target.
@@ -230,7 +243,16 @@ pub enum Pattern {
     As(Box<Pattern>, LocalId),
     Sequence(Vec<Pattern>),
     /// anything else
-    Dynamic(&'static str),
+    Dynamic(Opaque),
+}
+
+/// `except class as name: body`
+#[derive(Clone, Debug)]
+pub struct Handler {
+    pub class: Option<ExprId>,
+    /// Unbound again at the end of the body.
+    pub name: Option<LocalId>,
+    pub body: Block,
 }
 
 #[derive(Clone, Debug)]
@@ -309,7 +331,18 @@ pub enum StmtKind {
         nested: u32,
     },
     Del(Vec<Target>),
+    With {
+        items: Vec<(ExprId, Option<Target>)>,
+        body: Block,
+    },
+    /// `except*` is one too.
+    Try {
+        body: Block,
+        handlers: Vec<Handler>,
+        orelse: Block,
+        finalbody: Block,
+    },
     Pass,
-    /// `global` and `nonlocal` declarations carry no code; anything else (try, with, class…): its description.
-    Dynamic(&'static str),
+    /// `global` and `nonlocal` declarations carry no code; anything else (class, async for…).
+    Dynamic(Opaque),
 }

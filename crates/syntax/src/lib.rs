@@ -2,6 +2,7 @@
 
 mod build;
 mod display;
+pub mod facts;
 pub mod hir;
 mod parse;
 mod scan;

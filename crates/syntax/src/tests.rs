@@ -158,7 +158,7 @@ impl PartialEq<ExprKindName> for ExprKind {
 
 #[test]
 fn dynamic_code_captures_but_leaves_no_nodes() {
-    let f = def("def f(a, b):\n  try:\n    g = lambda: a\n  finally: pass\n  return [b for b in a]\n");
+    let f = def("def f(a, b):\n  class C:\n    g = lambda: a\n  return [(c := b) for b in a]\n");
     assert!(f.nested.is_empty());
     let captured: Vec<_> = f
         .locals
@@ -167,8 +167,24 @@ fn dynamic_code_captures_but_leaves_no_nodes() {
         .map(|l| l.name.as_str())
         .collect();
     assert_eq!(captured, ["a"]);
-    assert!(matches!(f.stmts[f.body[0]].kind, StmtKind::Dynamic("try")));
-    assert!(matches!(returned(&f), ExprKind::Dynamic("list comprehension")));
+    let names = |locals: &[crate::hir::LocalId]| {
+        let names = locals.iter().map(|&local| f.locals[local].name.as_str());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let StmtKind::Dynamic(class) = &f.stmts[f.body[0]].kind else {
+        panic!("class")
+    };
+    assert_eq!(
+        (class.what, names(&class.reads), names(&class.binds)),
+        ("class", "a".into(), "C".into())
+    );
+    let ExprKind::Dynamic(list) = returned(&f) else {
+        panic!("comprehension")
+    };
+    assert_eq!(
+        (list.what, names(&list.reads), names(&list.binds)),
+        ("list comprehension", "a".into(), "c".into())
+    );
     assert_eq!((f.exprs.len(), f.stmts.len()), (1, 2));
 }
 

@@ -91,6 +91,27 @@ pub fn walk_stmt<V: Visitor + ?Sized>(v: &mut V, f: &Function, stmt: StmtId) {
             exc.iter().chain(cause).for_each(|&expr| v.visit_expr(f, expr));
         }
         StmtKind::Del(targets) => targets.iter().for_each(|target| v.visit_target(f, target)),
+        StmtKind::With { items, body } => {
+            for (context, target) in items {
+                v.visit_expr(f, *context);
+                target.iter().for_each(|target| v.visit_target(f, target));
+            }
+            v.visit_block(f, body);
+        }
+        StmtKind::Try {
+            body,
+            handlers,
+            orelse,
+            finalbody,
+        } => {
+            v.visit_block(f, body);
+            for handler in handlers {
+                handler.class.iter().for_each(|&class| v.visit_expr(f, class));
+                v.visit_block(f, &handler.body);
+            }
+            v.visit_block(f, orelse);
+            v.visit_block(f, finalbody);
+        }
         StmtKind::Break
         | StmtKind::Continue
         | StmtKind::Import { .. }

@@ -1,11 +1,12 @@
 //! Results of inference: side tables keyed by expression and statement.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use numlift_builtins::Builtin;
+use numlift_diagnostics::Diagnostic;
 use numlift_syntax::hir::{ExprId, Function, StmtId};
-use numlift_types::{CodeRef, DType, ObjectRef, Scalar, Type};
+use numlift_types::{CodeRef, DType, ObjectRef, Reason, Scalar, Type};
 
 /// Index into [`Program::instances`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,10 +75,22 @@ pub enum Call {
     Nothing,
 }
 
+/// A place where static typing ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DynamicPlace {
+    /// The statement it is in; `None` for the function's result.
+    pub stmt: Option<StmtId>,
+    pub diagnostic: Diagnostic,
+}
+
 /// Side tables of one instance.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     pub exprs: HashMap<ExprId, Type>,
+    /// By [`Reason`], in the order of discovery.
+    pub reasons: Vec<DynamicPlace>,
+    /// Statements that use an object, each with the first reason in it.
+    pub dynamic: BTreeMap<StmtId, Reason>,
     /// Variables at the head of a loop.
     pub loops: HashMap<StmtId, Vec<VarTy>>,
     pub calls: HashMap<ExprId, Call>,
@@ -103,6 +116,17 @@ pub struct Instance {
     pub callees: Vec<InstanceId>,
     pub recursive: bool,
     pub uses_rng: bool,
+    /// What is wrong with the function as a whole.
+    pub whole: Option<Diagnostic>,
+}
+
+impl Instance {
+    /// Where it is dynamic, first what was found first; empty if it is wholly native.
+    pub fn places(&self) -> impl Iterator<Item = &Diagnostic> {
+        let dynamic = |p: &&DynamicPlace| p.stmt.is_none_or(|s| self.tables.dynamic.contains_key(&s));
+        let places = self.tables.reasons.iter().filter(dynamic);
+        self.whole.iter().chain(places.map(|p| &p.diagnostic))
+    }
 }
 
 /// Everything a specialisation compiles.
@@ -111,4 +135,18 @@ pub struct Program {
     pub instances: Vec<Instance>,
     /// The entry.
     pub root: Option<InstanceId>,
+}
+
+impl Program {
+    /// The dynamic places of the entry and of what it calls, each once; empty if all is native.
+    pub fn places(&self) -> Vec<&Diagnostic> {
+        let mut out: Vec<&Diagnostic> = vec![];
+        let root = self.root.map(|r| &self.instances[r.0]);
+        for d in root.into_iter().chain(&self.instances).flat_map(Instance::places) {
+            if !out.contains(&d) {
+                out.push(d);
+            }
+        }
+        out
+    }
 }

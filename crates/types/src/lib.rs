@@ -10,4 +10,4 @@ mod ty;
 
 pub use dtype::{DType, Kind};
 pub use promote::{common_dtype, weak_promote};
-pub use ty::{ArrayType, Carrier, CodeRef, Layout, ObjectRef, Scalar, Type, UnionType};
+pub use ty::{ArrayType, Carrier, CodeRef, Layout, ObjectRef, Reason, Scalar, Type, UnionType};

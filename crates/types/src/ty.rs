@@ -132,6 +132,15 @@ pub struct ObjectRef(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CodeRef(pub u32);
 
+/// Why a value has no static type: a handle into the reasons of the function instance it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reason(pub u32);
+
+impl Reason {
+    /// Types that nothing static holds meet at a join: the reason gets its place where the value is read.
+    pub const JOIN: Reason = Reason(u32::MAX);
+}
+
 /// Two or more scalar families that meet at a join, sorted, without repeats.
 /// The value is kept in [`UnionType::carrier`] with a tag: the index of the member.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,8 +202,8 @@ pub enum Type {
     Function(CodeRef),
     /// A nested function or lambda of the function being compiled: index into `hir::Function::nested`.
     Nested(u32),
-    /// No static type; the diagnostic code says why.
-    Object(&'static str),
+    /// No static type.
+    Object(Reason),
 }
 
 impl Type {
@@ -249,7 +258,7 @@ impl Type {
             (o @ Type::Object(_), _) | (_, o @ Type::Object(_)) => o.clone(),
             (Type::Scalar(_) | Type::Union(_), Type::Scalar(_) | Type::Union(_)) => {
                 let all = self.scalars().iter().chain(other.scalars()).copied();
-                Type::union(all).unwrap_or(Type::Object("NL2001"))
+                Type::union(all).unwrap_or(Type::Object(Reason::JOIN))
             }
             (Type::Array(a), Type::Array(b))
                 if a.dtype == b.dtype && a.ndim == b.ndim && a.readonly == b.readonly =>
@@ -266,7 +275,7 @@ impl Type {
                     None => Type::tuple(items),
                 }
             }
-            _ => Type::Object("NL2001"),
+            _ => Type::Object(Reason::JOIN),
         }
     }
 
@@ -302,7 +311,7 @@ impl fmt::Display for Type {
             Type::Known(o) => write!(f, "known{}", o.0),
             Type::Function(c) => write!(f, "function{}", c.0),
             Type::Nested(n) => write!(f, "nested{n}"),
-            Type::Object(code) => write!(f, "object ({code})"),
+            Type::Object(_) => f.write_str("object"),
         }
     }
 }

@@ -173,7 +173,7 @@ impl FnLower<'_, '_> {
         }
         let hir = self.hir.clone();
         let mut assigned = scan::assigned_in(&hir, body);
-        scan::add_target(target, &mut assigned);
+        numlift_syntax::facts::target_locals(target, &mut assigned);
         let head = self.head(id, &assigned)?;
         let one = self.e.b.iconst(Ty::I64, 1);
         // `i < stop` counting by one; other steps run to the last value, which cannot overflow.

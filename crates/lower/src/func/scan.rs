@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use numlift_builtins::Kind;
-use numlift_syntax::hir::{Block, ExprId, ExprKind, Function, LocalId, Name, Pattern, StmtKind, Target};
+use numlift_syntax::facts;
+use numlift_syntax::hir::{Block, ExprId, ExprKind, Function, LocalId, Name, StmtKind, Target};
 use numlift_typeck::{Call, Instance};
 
 /// Variables bound by `:=` anywhere in the function.
@@ -21,86 +22,11 @@ pub(crate) fn walrus_locals(hir: &Function) -> Vec<LocalId> {
     out
 }
 
-fn target(t: &Target, out: &mut HashSet<LocalId>) {
-    match t {
-        Target::Local(l) => {
-            out.insert(*l);
-        }
-        Target::Tuple { items, .. } => items.iter().for_each(|t| target(t, out)),
-        Target::Outer(_) | Target::Subscript(..) | Target::Attribute(..) => {}
-    }
-}
-
-fn pattern(p: &Pattern, out: &mut HashSet<LocalId>) {
-    match p {
-        Pattern::Capture(Some(l)) => {
-            out.insert(*l);
-        }
-        Pattern::As(inner, l) => {
-            out.insert(*l);
-            pattern(inner, out);
-        }
-        Pattern::Or(items) | Pattern::Sequence(items) => items.iter().for_each(|p| pattern(p, out)),
-        Pattern::Value(_) | Pattern::Capture(None) | Pattern::Dynamic(_) => {}
-    }
-}
-
-/// Adds the variables that a block assigns.
-pub(crate) fn assigned(hir: &Function, block: &Block, out: &mut HashSet<LocalId>) {
-    for &s in block {
-        match &hir.stmts[s].kind {
-            StmtKind::Assign { targets, .. } => targets.iter().for_each(|t| target(t, out)),
-            StmtKind::AnnAssign { target: t, .. } | StmtKind::AugAssign { target: t, .. } => target(t, out),
-            StmtKind::If { then, other, .. } => {
-                assigned(hir, then, out);
-                assigned(hir, other, out);
-            }
-            StmtKind::While { body, orelse, .. } => {
-                assigned(hir, body, out);
-                assigned(hir, orelse, out);
-            }
-            StmtKind::For {
-                target: t,
-                body,
-                orelse,
-                ..
-            } => {
-                target(t, out);
-                assigned(hir, body, out);
-                assigned(hir, orelse, out);
-            }
-            StmtKind::Match { cases, .. } => {
-                for c in cases {
-                    pattern(&c.pattern, out);
-                    assigned(hir, &c.body, out);
-                }
-            }
-            StmtKind::Import { local, .. }
-            | StmtKind::ImportFrom { local, .. }
-            | StmtKind::Def { local, .. } => {
-                out.insert(*local);
-            }
-            StmtKind::Del(targets) => targets.iter().for_each(|t| target(t, out)),
-            StmtKind::Expr(_)
-            | StmtKind::Break
-            | StmtKind::Continue
-            | StmtKind::Return(_)
-            | StmtKind::Assert { .. }
-            | StmtKind::Raise { .. }
-            | StmtKind::Pass
-            | StmtKind::Dynamic(_) => {}
-        }
-    }
-}
-
+/// Variables that a block assigns.
 pub(crate) fn assigned_in(hir: &Function, block: &Block) -> HashSet<LocalId> {
     let mut out = HashSet::new();
-    assigned(hir, block, &mut out);
+    facts::block_locals(hir, block, &mut out);
     out
-}
-
-pub(crate) fn add_target(t: &Target, out: &mut HashSet<LocalId>) {
-    target(t, out);
 }
 
 /// Variables that only ever hold arrays allocated in this call. Flow-insensitive: every
@@ -129,12 +55,14 @@ pub(crate) fn fresh_locals(inst: &Instance) -> HashSet<LocalId> {
                 }
                 StmtKind::For { target: t, .. } => {
                     let mut out = HashSet::new();
-                    target(t, &mut out);
+                    facts::target_locals(t, &mut out);
                     fresh.retain(|l| !out.contains(l));
                 }
                 StmtKind::Match { cases, .. } => {
                     let mut out = HashSet::new();
-                    cases.iter().for_each(|c| pattern(&c.pattern, &mut out));
+                    cases
+                        .iter()
+                        .for_each(|c| facts::pattern_locals(&c.pattern, &mut out));
                     fresh.retain(|l| !out.contains(l));
                 }
                 _ => {}
@@ -158,7 +86,7 @@ fn drop_unless_fresh(inst: &Instance, t: &Target, value: ExprId, fresh: &mut Has
         }
         (Target::Tuple { .. }, _) => {
             let mut out = HashSet::new();
-            target(t, &mut out);
+            facts::target_locals(t, &mut out);
             fresh.retain(|l| !out.contains(l));
         }
         _ => {}

@@ -151,7 +151,9 @@ impl FnLower<'_, '_> {
                 };
             }
             StmtKind::Pass => {}
-            StmtKind::Del(_) | StmtKind::Dynamic(_) => return Err("a dynamic statement".into()),
+            StmtKind::Del(_) | StmtKind::With { .. } | StmtKind::Try { .. } | StmtKind::Dynamic(_) => {
+                return Err("a dynamic statement".into());
+            }
         }
         Ok(())
     }

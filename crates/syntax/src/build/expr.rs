@@ -4,7 +4,7 @@ use rustpython_parser::ast::{self, Ranged};
 
 use super::names::Place;
 use super::{Body, Builder, Definition};
-use crate::hir::{Arg, BinOp, BoolOp, CmpOp, Const, ExprId, ExprKind, UnaryOp};
+use crate::hir::{Arg, BinOp, BoolOp, CmpOp, Const, ExprId, ExprKind, Opaque, UnaryOp};
 use crate::scope::{Bindings, children};
 
 impl Builder<'_> {
@@ -12,7 +12,7 @@ impl Builder<'_> {
         let span = self.span(expr.range());
         let kind = self
             .deeper(span, |this| this.expr_kind(expr))
-            .unwrap_or(ExprKind::Dynamic("expression"));
+            .unwrap_or(ExprKind::Dynamic(nothing("expression")));
         self.expr_node(kind, span)
     }
 
@@ -94,11 +94,11 @@ impl Builder<'_> {
     fn walrus(&mut self, x: &ast::ExprNamedExpr) -> ExprKind {
         let value = self.expr(&x.value);
         let ast::Expr::Name(name) = &*x.target else {
-            return ExprKind::Dynamic("assignment expression");
+            return ExprKind::Dynamic(nothing("assignment expression"));
         };
         match self.place(&name.id) {
             Place::Local(local) => ExprKind::Walrus(local, value),
-            Place::Outer => ExprKind::Dynamic("assignment expression to a global or nonlocal name"),
+            Place::Outer => ExprKind::Dynamic(nothing("assignment expression to a global or nonlocal name")),
         }
     }
 
@@ -133,26 +133,23 @@ impl Builder<'_> {
             body: Body::Expr(&x.body),
             is_async: false,
         };
-        if self.defaults(&x.args) {
-            self.discard(|this| {
-                this.function(&def);
-            });
-            return ExprKind::Dynamic("lambda with default values");
+        if has_defaults(&x.args) {
+            return ExprKind::Dynamic(self.opaque("lambda with default values", |this| {
+                this.defaults(&x.args);
+                let function = this.function(&def);
+                this.nest(function);
+            }));
         }
         let function = self.function(&def);
         ExprKind::Lambda(self.nest(function))
     }
 
-    /// Resolves the names in the default values, and says whether there are any.
-    pub(super) fn defaults(&mut self, args: &ast::Arguments) -> bool {
+    /// Resolves the names in the default values.
+    pub(super) fn defaults(&mut self, args: &ast::Arguments) {
         let all = args.posonlyargs.iter().chain(&args.args).chain(&args.kwonlyargs);
-        let defaults: Vec<&ast::Expr> = all.filter_map(|arg| arg.default.as_deref()).collect();
-        self.discard(|this| {
-            for default in &defaults {
-                this.expr(default);
-            }
-        });
-        !defaults.is_empty()
+        for default in all.filter_map(|arg| arg.default.as_deref()) {
+            self.expr(default);
+        }
     }
 
     fn call(&mut self, x: &ast::ExprCall) -> ExprKind {
@@ -194,12 +191,11 @@ impl Builder<'_> {
     }
 
     fn dynamic(&mut self, expr: &ast::Expr, what: &'static str) -> ExprKind {
-        self.discard(|this| {
+        ExprKind::Dynamic(self.opaque(what, |this| {
             children(expr, &mut |child| {
                 this.expr(child);
             });
-        });
-        ExprKind::Dynamic(what)
+        }))
     }
 
     fn comprehension(
@@ -210,7 +206,7 @@ impl Builder<'_> {
     ) -> ExprKind {
         let mut bound = Bindings::default();
         generators.iter().for_each(|clause| bound.target(&clause.target));
-        self.discard(|this| {
+        ExprKind::Dynamic(self.opaque(what, |this| {
             let mut clauses = generators.iter();
             if let Some(first) = generators.first() {
                 this.expr(&first.iter);
@@ -227,9 +223,22 @@ impl Builder<'_> {
                     this.expr(element);
                 }
             });
-        });
-        ExprKind::Dynamic(what)
+        }))
     }
+}
+
+/// Dynamic code that reads and binds nothing.
+pub(super) fn nothing(what: &'static str) -> Opaque {
+    Opaque {
+        what,
+        reads: Vec::new(),
+        binds: Vec::new(),
+    }
+}
+
+pub(super) fn has_defaults(args: &ast::Arguments) -> bool {
+    let mut all = args.posonlyargs.iter().chain(&args.args).chain(&args.kwonlyargs);
+    all.any(|arg| arg.default.is_some())
 }
 
 pub(super) fn bin_op(op: ast::Operator) -> BinOp {

@@ -13,8 +13,9 @@ use numlift_diagnostics::{SourceMap, Span};
 use rustpython_parser::ast;
 use rustpython_parser::text_size::TextRange;
 
+use crate::facts;
 use crate::hir::{
-    Expr, ExprId, ExprKind, Function, Local, LocalId, Param, ParamKind, Stmt, StmtId, StmtKind,
+    Expr, ExprId, ExprKind, Function, Local, LocalId, Opaque, Param, ParamKind, Stmt, StmtId, StmtKind,
 };
 use crate::scope::Bindings;
 
@@ -41,6 +42,7 @@ pub struct Builder<'s> {
     /// What to add to the parser's offsets to get offsets in the source text.
     shift: i64,
     first_line: u32,
+    source: Arc<str>,
     free_names: &'s [String],
     /// Innermost function last.
     scopes: Vec<Scope>,
@@ -73,6 +75,7 @@ impl<'s> Builder<'s> {
             map,
             shift,
             first_line,
+            source: map.text().into(),
             free_names,
             scopes,
             outside: false,
@@ -117,17 +120,21 @@ impl<'s> Builder<'s> {
         Some(result)
     }
 
-    /// Resolves the names in dynamic code (for `captured` and `free`) and drops the nodes made.
-    fn discard(&mut self, f: impl FnOnce(&mut Self)) {
+    /// Resolves the names in dynamic code and drops the nodes made.
+    fn opaque(&mut self, what: &'static str, f: impl FnOnce(&mut Self)) -> Opaque {
         let function = &mut self.scope().function;
         let exprs = std::mem::take(&mut function.exprs);
         let stmts = std::mem::take(&mut function.stmts);
         let nested = std::mem::take(&mut function.nested);
         f(self);
-        let function = &mut self.scope().function;
+        let scope = self.scope();
+        let function = &mut scope.function;
+        let names = &scope.names;
+        let code = facts::opaque(function, what, |name| names.get(name).copied());
         function.exprs = exprs;
         function.stmts = stmts;
         function.nested = nested;
+        code
     }
 
     /// Builds a function; it becomes nested in the one being built, if any.
@@ -141,6 +148,7 @@ impl<'s> Builder<'s> {
             span: def.span,
             first_line: self.first_line,
             file: self.map.file().to_owned(),
+            source: self.source.clone(),
             params: Vec::new(),
             locals: PrimaryMap::new(),
             free: Vec::new(),

@@ -3,10 +3,10 @@
 use numlift_diagnostics::Span;
 use rustpython_parser::ast::{self, Ranged};
 
-use super::expr::bin_op;
+use super::expr::{bin_op, has_defaults, nothing};
 use super::names::Place;
 use super::{Body, Builder, Definition};
-use crate::hir::{Block, Case, ExprKind, StmtKind, Target};
+use crate::hir::{Block, Case, ExprId, ExprKind, Handler, Opaque, StmtKind, Target};
 use crate::scope::Bindings;
 
 /// The parts `def` and `async def` share.
@@ -60,7 +60,14 @@ impl Builder<'_> {
                     value,
                 }
             }
-            ast::Stmt::TypeAlias(_) => StmtKind::Dynamic("type alias"),
+            ast::Stmt::TypeAlias(x) => {
+                let name = match &*x.name {
+                    ast::Expr::Name(name) => Some(name.id.to_string()),
+                    _ => None,
+                };
+                let code = self.opaque("type alias", |_| {});
+                StmtKind::Dynamic(self.binding(code, name.as_deref()))
+            }
             ast::Stmt::AugAssign(x) => {
                 let target = self.target(&x.target);
                 StmtKind::AugAssign {
@@ -127,16 +134,29 @@ impl Builder<'_> {
             ast::Stmt::Pass(_) => StmtKind::Pass,
             ast::Stmt::Break(_) => StmtKind::Break,
             ast::Stmt::Continue(_) => StmtKind::Continue,
-            ast::Stmt::AsyncFor(_)
-            | ast::Stmt::With(_)
-            | ast::Stmt::AsyncWith(_)
-            | ast::Stmt::Try(_)
-            | ast::Stmt::TryStar(_) => self.dynamic_stmt(stmt),
+            ast::Stmt::With(x) => StmtKind::With {
+                items: x.items.iter().map(|item| self.with_item(item)).collect(),
+                body: self.block(&x.body),
+            },
+            ast::Stmt::Try(x) => self.try_stmt(&x.body, &x.handlers, &x.orelse, &x.finalbody),
+            ast::Stmt::TryStar(x) => self.try_stmt(&x.body, &x.handlers, &x.orelse, &x.finalbody),
+            ast::Stmt::AsyncFor(x) => StmtKind::Dynamic(self.opaque("async for", |this| {
+                this.expr(&x.iter);
+                this.target(&x.target);
+                this.block(&x.body);
+                this.block(&x.orelse);
+            })),
+            ast::Stmt::AsyncWith(x) => StmtKind::Dynamic(self.opaque("async with", |this| {
+                for item in &x.items {
+                    this.with_item(item);
+                }
+                this.block(&x.body);
+            })),
         };
         block.push(self.stmt_node(kind, span));
     }
 
-    fn option(&mut self, expr: &Option<Box<ast::Expr>>) -> Option<crate::hir::ExprId> {
+    fn option(&mut self, expr: &Option<Box<ast::Expr>>) -> Option<ExprId> {
         expr.as_ref().map(|expr| self.expr(expr))
     }
 
@@ -170,7 +190,7 @@ impl Builder<'_> {
                     local,
                     top: alias.asname.is_none(),
                 },
-                Place::Outer => StmtKind::Dynamic("import to a global or nonlocal name"),
+                Place::Outer => StmtKind::Dynamic(nothing("import to a global or nonlocal name")),
             };
             let span = self.span(x.range);
             block.push(self.stmt_node(kind, span));
@@ -186,7 +206,7 @@ impl Builder<'_> {
                     local,
                     level: x.level.map_or(0, |level| level.to_u32()),
                 },
-                Place::Outer => StmtKind::Dynamic("import to a global or nonlocal name"),
+                Place::Outer => StmtKind::Dynamic(nothing("import to a global or nonlocal name")),
             };
             block.push(self.stmt_node(kind, span));
         }
@@ -202,7 +222,7 @@ impl Builder<'_> {
         };
         let what = if !def.decorators.is_empty() {
             Some("nested function with decorators")
-        } else if self.defaults(def.args) {
+        } else if has_defaults(def.args) {
             Some("nested function with default values")
         } else {
             None
@@ -215,17 +235,29 @@ impl Builder<'_> {
                 nested: self.nest(function),
             };
         }
-        self.discard(|this| {
+        let what = what.unwrap_or("definition of a global or nonlocal function");
+        let code = self.opaque(what, |this| {
             this.exprs(def.decorators);
             this.defaults(def.args);
-            this.function(&definition);
+            let function = this.function(&definition);
+            this.nest(function);
         });
-        StmtKind::Dynamic(what.unwrap_or("definition of a global or nonlocal function"))
+        StmtKind::Dynamic(self.binding(code, Some(def.name)))
+    }
+
+    /// Dynamic code that binds `name` besides.
+    fn binding(&mut self, mut code: Opaque, name: Option<&str>) -> Opaque {
+        if let Some(name) = name
+            && let Place::Local(local) = self.place(name)
+        {
+            code.binds.push(local);
+        }
+        code
     }
 
     fn class(&mut self, x: &ast::StmtClassDef) -> StmtKind {
         let bound = Bindings::of_body(&x.body).assigned;
-        self.discard(|this| {
+        let code = self.opaque("class", |this| {
             this.exprs(&x.decorator_list);
             this.exprs(&x.bases);
             x.keywords.iter().for_each(|keyword| {
@@ -235,61 +267,41 @@ impl Builder<'_> {
                 this.block(&x.body);
             });
         });
-        StmtKind::Dynamic("class")
+        StmtKind::Dynamic(self.binding(code, Some(&x.name)))
     }
 
-    /// `try`, `with`, `async for`.
-    fn dynamic_stmt(&mut self, stmt: &ast::Stmt) -> StmtKind {
-        let mut what = "statement";
-        self.discard(|this| match stmt {
-            ast::Stmt::AsyncFor(x) => {
-                what = "async for";
-                this.expr(&x.iter);
-                this.target(&x.target);
-                this.block(&x.body);
-                this.block(&x.orelse);
+    fn with_item(&mut self, item: &ast::WithItem) -> (ExprId, Option<Target>) {
+        let context = self.expr(&item.context_expr);
+        let target = item.optional_vars.as_ref().map(|target| self.target(target));
+        (context, target)
+    }
+
+    fn try_stmt(
+        &mut self,
+        body: &[ast::Stmt],
+        handlers: &[ast::ExceptHandler],
+        orelse: &[ast::Stmt],
+        finalbody: &[ast::Stmt],
+    ) -> StmtKind {
+        let body = self.block(body);
+        let handlers = handlers.iter().map(|ast::ExceptHandler::ExceptHandler(handler)| {
+            let class = self.option(&handler.type_);
+            let name = handler.name.as_ref().and_then(|name| match self.place(name) {
+                Place::Local(local) => Some(local),
+                Place::Outer => None,
+            });
+            Handler {
+                class,
+                name,
+                body: self.block(&handler.body),
             }
-            ast::Stmt::With(x) => {
-                what = "with";
-                this.with(&x.items, &x.body);
-            }
-            ast::Stmt::AsyncWith(x) => {
-                what = "async with";
-                this.with(&x.items, &x.body);
-            }
-            ast::Stmt::Try(x) => {
-                what = "try";
-                this.try_stmt(&x.handlers, [&x.body, &x.orelse, &x.finalbody]);
-            }
-            ast::Stmt::TryStar(x) => {
-                what = "try";
-                this.try_stmt(&x.handlers, [&x.body, &x.orelse, &x.finalbody]);
-            }
-            _ => {}
         });
-        StmtKind::Dynamic(what)
-    }
-
-    fn with(&mut self, items: &[ast::WithItem], body: &[ast::Stmt]) {
-        for item in items {
-            self.expr(&item.context_expr);
-            if let Some(target) = &item.optional_vars {
-                self.target(target);
-            }
-        }
-        self.block(body);
-    }
-
-    fn try_stmt(&mut self, handlers: &[ast::ExceptHandler], blocks: [&Vec<ast::Stmt>; 3]) {
-        for ast::ExceptHandler::ExceptHandler(handler) in handlers {
-            self.option(&handler.type_);
-            if let Some(name) = &handler.name {
-                self.place(name);
-            }
-            self.block(&handler.body);
-        }
-        for block in blocks {
-            self.block(block);
+        let handlers = handlers.collect();
+        StmtKind::Try {
+            body,
+            handlers,
+            orelse: self.block(orelse),
+            finalbody: self.block(finalbody),
         }
     }
 
@@ -315,7 +327,7 @@ impl Builder<'_> {
             }
         });
         built.unwrap_or_else(|| {
-            let value = self.expr_node(ExprKind::Dynamic("target"), span);
+            let value = self.expr_node(ExprKind::Dynamic(nothing("target")), span);
             Target::Attribute(value, String::new())
         })
     }

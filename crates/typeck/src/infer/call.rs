@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use numlift_builtins::Kind;
-use numlift_diagnostics::Span;
+use numlift_diagnostics::{Diagnostic, Span};
 use numlift_syntax::hir::{Arg, ExprId, ExprKind, Function, ParamKind};
 use numlift_types::{Scalar, Type};
 
+use super::dynamic::Stop;
 use super::{FnInfer, Key, R};
 use crate::env::{Known, Resolved};
 use crate::operators;
@@ -20,14 +21,15 @@ impl FnInfer<'_, '_> {
             return self.error(span, line, "NL2007", "a call with * or ** is dynamic");
         }
         if let ExprKind::Attribute(base, name) = &hir.exprs[func].kind {
-            let t = self.expr(*base)?;
+            let t = self.expr(*base);
             if let Type::Array(_) = t {
                 return self.array_method(id, *base, &t, name, args);
             }
         }
-        let callee = self.expr(func)?;
+        let callee = self.expr(func);
         match callee {
             Type::Never => Ok(Type::Never),
+            Type::Object(r) => Err(Stop::Flow(r)),
             Type::DType(d) => self.cast(id, Scalar::Np(d), args),
             Type::Known(o) => match self.cx.env.known(o) {
                 Known::Builtin(path) => self.builtin(id, o, &path, args),
@@ -116,7 +118,7 @@ impl FnInfer<'_, '_> {
         let mut slots: Vec<Option<(ArgSource, Type)>> = vec![None; n];
         let mut next = 0;
         for a in args {
-            let ty = self.expr(a.value)?;
+            let ty = self.expr(a.value);
             let slot = match &a.name {
                 None => {
                     next += 1;
@@ -157,11 +159,21 @@ impl FnInfer<'_, '_> {
             if ty == Type::Never {
                 return Ok(Type::Never);
             }
+            self.no_objects([&ty])?;
             key.args.push(ty);
             sources.push(source);
         }
         sources.extend(captured);
-        let target = self.cx.instance(key, callee)?;
+        self.no_objects(key.captures.iter().map(|(_, t)| t))?;
+        let target = match self.cx.instance(key, callee.clone()) {
+            Ok(id) => id,
+            Err(d) => return self.callee_error(id, &callee, &d),
+        };
+        let first = self.cx.program.instances[target.0].places().next().cloned();
+        if let Some(d) = first {
+            self.callees.push(target);
+            return self.callee_error(id, &callee, &d);
+        }
         self.callees.push(target);
         self.tables.calls.insert(
             id,
@@ -171,6 +183,18 @@ impl FnInfer<'_, '_> {
             },
         );
         Ok(self.cx.program.instances[target.0].ret.clone())
+    }
+
+    /// A call of a function that is not native.
+    fn callee_error(&mut self, id: ExprId, callee: &Function, d: &Diagnostic) -> R<Type> {
+        let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
+        let place = if d.line > 0 {
+            format!(" (line {})", d.line)
+        } else {
+            String::new()
+        };
+        let what = format!("`{}` is called: {}{place}", callee.name, d.message);
+        self.error(span, line, d.code, what)
     }
 
     pub(super) fn positional(&mut self, id: ExprId, args: &[Arg]) -> R<Vec<Type>> {
@@ -185,12 +209,13 @@ impl FnInfer<'_, '_> {
                     "a keyword argument of this function is not compiled",
                 );
             }
-            out.push(self.expr(a.value)?);
+            out.push(self.expr(a.value));
         }
         Ok(out)
     }
 
     pub(super) fn unsupported<T>(&mut self, id: ExprId, path: &str, types: &[Type]) -> R<T> {
+        self.no_objects(types)?;
         let (span, line): (Span, u32) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
         let names: Vec<String> = types.iter().map(ToString::to_string).collect();
         self.error(
@@ -223,7 +248,7 @@ impl FnInfer<'_, '_> {
         let hir = self.hir.clone();
         let e = &hir.exprs[id];
         if let ExprKind::Call { func, args } = &e.kind {
-            let callee = self.expr(*func)?;
+            let callee = self.expr(*func);
             if let Type::Known(o) = callee
                 && let Known::Builtin(path) = self.cx.env.known(o)
                 && let Some(row) = numlift_builtins::find(&path)
@@ -242,9 +267,10 @@ impl FnInfer<'_, '_> {
                     Kind::Enumerate if !plain.is_empty() => {
                         let item = self.iterable(plain[0])?;
                         let start = start.or(plain.get(1).copied());
-                        if let Some(s) = start
-                            && self.expr(s)? != Type::INT
+                        if let Some(t) = start.map(|s| self.expr(s))
+                            && t != Type::INT
                         {
+                            self.no_objects([&t])?;
                             return self.error(
                                 e.span,
                                 e.line,
@@ -273,7 +299,7 @@ impl FnInfer<'_, '_> {
                 }
             }
         }
-        match self.expr(id)? {
+        match self.expr(id) {
             Type::Range => Ok(Type::INT),
             Type::Array(a) if a.ndim > 0 => Ok(super::index::element(a)),
             Type::Tuple(items) => match items.first() {
@@ -287,7 +313,7 @@ impl FnInfer<'_, '_> {
                     "a tuple of different types is iterated over",
                 ),
             },
-            Type::Never => Ok(Type::Never),
+            t @ (Type::Never | Type::Object(_)) => Ok(t),
             t => self.error(
                 e.span,
                 e.line,

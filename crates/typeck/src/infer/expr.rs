@@ -2,29 +2,39 @@
 
 use numlift_diagnostics::Span;
 use numlift_syntax::hir::{BinOp, CmpOp, Const, ExprId, ExprKind, LocalId, Name, UnaryOp};
-use numlift_types::{DType, Scalar, Type};
+use numlift_types::{DType, Reason, Scalar, Type};
 
+use super::dynamic::{Node, solid};
 use super::stmt::has_truth;
-use super::{FnInfer, R, join_vars};
+use super::{FnInfer, R, index, join_vars};
 use crate::env::{Known, Resolved};
 use crate::operators;
 use crate::tables::Bound;
 
 impl FnInfer<'_, '_> {
-    /// Type of an expression, recorded in the table.
-    pub(super) fn expr(&mut self, id: ExprId) -> R<Type> {
-        let ty = self.expr_inner(id)?;
-        if let Type::Object(code) = ty {
-            let e = &self.hir.exprs[id];
-            return self.error(
-                e.span,
-                e.line,
-                code,
-                "values of different kinds meet here: no static type holds them",
-            );
+    /// Type of an expression, recorded in the table: an object if it has no static type.
+    pub(super) fn expr(&mut self, id: ExprId) -> Type {
+        let start = self.clock;
+        let ty = match self.expr_inner(id).map(solid) {
+            Ok(Type::Object(Reason::JOIN)) => {
+                let what = "values of different kinds meet here: no static type holds them";
+                let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
+                self.error(span, line, "NL2001", what)
+            }
+            other => other,
+        };
+        let ty = ty.unwrap_or_else(|stop| {
+            let r = self.reason(Node::Expr(id), stop);
+            self.rest_of_expr(id, start, r);
+            Type::Object(r)
+        });
+        if let Type::Object(r) = ty {
+            self.note(r);
         }
+        self.clock += 1;
+        self.stamps[index(id)] = self.clock;
         self.tables.exprs.insert(id, ty.clone());
-        Ok(ty)
+        ty
     }
 
     fn expr_inner(&mut self, id: ExprId) -> R<Type> {
@@ -34,16 +44,16 @@ impl FnInfer<'_, '_> {
             ExprKind::Const(c) => self.constant(c, e.span, e.line),
             ExprKind::Name(n) => self.name(id, n),
             ExprKind::Binary(op, a, b) => {
-                let ta = self.expr(*a)?;
-                let tb = self.expr(*b)?;
+                let ta = self.expr(*a);
+                let tb = self.expr(*b);
                 self.binary(*op, &ta, &tb, e.span, e.line)
             }
             ExprKind::Unary(UnaryOp::Not, a) => {
-                self.truth(*a)?;
+                self.truth(*a);
                 Ok(Type::BOOL)
             }
             ExprKind::Unary(op, a) => {
-                let t = self.expr(*a)?;
+                let t = self.expr(*a);
                 let parts: Option<Vec<Scalar>> =
                     t.scalars().iter().map(|s| operators::unary(*op, *s)).collect();
                 match parts.and_then(Type::union) {
@@ -55,8 +65,8 @@ impl FnInfer<'_, '_> {
                 let mut ty = Type::Never;
                 let mut vars = None;
                 for (i, &x) in items.iter().enumerate() {
-                    let t = self.expr(x)?;
-                    if i + 1 < items.len() && !has_truth(&t) {
+                    let t = self.expr(x);
+                    if i + 1 < items.len() && !has_truth(&t) && t != Type::Never {
                         return self.operand_error(e.span, e.line, "the truth of", &[&t]);
                     }
                     ty = ty.join(&t);
@@ -67,11 +77,11 @@ impl FnInfer<'_, '_> {
             }
             ExprKind::Compare(first, rest) => self.compare(*first, rest, e.span, e.line),
             ExprKind::If { test, then, other } => {
-                self.truth(*test)?;
+                self.truth(*test);
                 let entry = self.vars.clone();
-                let a = self.expr(*then)?;
+                let a = self.expr(*then);
                 let after = std::mem::replace(&mut self.vars, entry);
-                let b = self.expr(*other)?;
+                let b = self.expr(*other);
                 self.vars = join_vars(after, self.vars.take());
                 Ok(a.join(&b))
             }
@@ -82,7 +92,7 @@ impl FnInfer<'_, '_> {
                 let mut given = [false; 3];
                 for (g, part) in given.iter_mut().zip([start, stop, step]) {
                     if let Some(p) = part {
-                        let t = self.expr(*p)?;
+                        let t = self.expr(*p);
                         *g = t != Type::None;
                         if *g && !super::stmt::is_index(&t) {
                             return self.operand_error(e.span, e.line, "a slice of", &[&t]);
@@ -101,13 +111,14 @@ impl FnInfer<'_, '_> {
                     if matches!(hir.exprs[x].kind, ExprKind::Starred(_)) {
                         return self.error(e.span, e.line, "NL2007", "a starred item is dynamic");
                     }
-                    out.push(self.expr(x)?);
+                    out.push(self.expr(x));
                 }
                 Ok(Type::tuple(out))
             }
             ExprKind::Walrus(l, v) => {
-                let t = self.expr(*v)?;
+                let t = self.expr(*v);
                 if matches!(t, Type::Array(_) | Type::Tuple(_)) {
+                    self.set(*l, t);
                     return self.error(e.span, e.line, "NL2007", "`:=` of an array or tuple is dynamic");
                 }
                 self.set(*l, t.clone());
@@ -116,7 +127,9 @@ impl FnInfer<'_, '_> {
             ExprKind::Lambda(n) => Ok(Type::Nested(*n)),
             ExprKind::List(_) => self.error(e.span, e.line, "NL2007", "a list is dynamic"),
             ExprKind::Starred(_) => self.error(e.span, e.line, "NL2007", "a starred expression is dynamic"),
-            ExprKind::Dynamic(what) => self.error(e.span, e.line, "NL2007", format!("{what} is dynamic")),
+            ExprKind::Dynamic(code) => {
+                self.error(e.span, e.line, "NL2007", format!("{} is dynamic", code.what))
+            }
         }
     }
 
@@ -180,14 +193,10 @@ impl FnInfer<'_, '_> {
         let Some(v) = self.var(l).cloned() else {
             return Ok(Type::Never);
         };
-        if let Type::Object(code) = v.ty {
-            let name = self.hir.locals[l].name.clone();
-            return self.error(
-                span,
-                line,
-                code,
-                format!("`{name}` has values of different kinds here"),
-            );
+        if v.ty == Type::Object(Reason::JOIN) {
+            let name = &self.hir.locals[l].name;
+            let what = format!("`{name}` has values of different kinds here");
+            return self.error(span, line, "NL2001", what);
         }
         if v.bound == Bound::No {
             return Ok(Type::Never);
@@ -196,6 +205,7 @@ impl FnInfer<'_, '_> {
     }
 
     pub(super) fn operand_error<T>(&mut self, span: Span, line: u32, what: &str, types: &[&Type]) -> R<T> {
+        self.no_objects(types.iter().copied())?;
         let names: Vec<String> = types.iter().map(ToString::to_string).collect();
         let code = if types.iter().any(|t| matches!(t, Type::Array(_))) {
             "NL2015"
@@ -234,10 +244,10 @@ impl FnInfer<'_, '_> {
     }
 
     fn compare(&mut self, first: ExprId, rest: &[(CmpOp, ExprId)], span: Span, line: u32) -> R<Type> {
-        let mut left = self.expr(first)?;
+        let mut left = self.expr(first);
         let mut ty = Type::Never;
         for (op, e) in rest {
-            let right = self.expr(*e)?;
+            let right = self.expr(*e);
             let one = self.compare_one(*op, &left, &right, span, line)?;
             ty = ty.join(&one);
             left = right;
@@ -282,18 +292,20 @@ impl FnInfer<'_, '_> {
     }
 
     /// Types an expression used as a condition.
-    pub(super) fn truth(&mut self, id: ExprId) -> R<()> {
-        let t = self.expr(id)?;
+    pub(super) fn truth(&mut self, id: ExprId) {
+        let t = self.expr(id);
         if has_truth(&t) || t == Type::Never {
-            return Ok(());
+            return;
         }
         let e = &self.hir.exprs[id];
         let (span, line) = (e.span, e.line);
-        self.operand_error(span, line, "the truth of", &[&t])
+        if let Err(stop) = self.operand_error::<()>(span, line, "the truth of", &[&t]) {
+            self.reason(Node::Expr(id), stop);
+        }
     }
 
     fn attribute(&mut self, id: ExprId, base: ExprId, name: &str) -> R<Type> {
-        let t = self.expr(base)?;
+        let t = self.expr(base);
         let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
         let found = match &t {
             Type::Never => Some(Type::Never),
@@ -324,6 +336,7 @@ impl FnInfer<'_, '_> {
             },
             _ => None,
         };
+        self.no_objects([&t])?;
         match found {
             Some(t) => Ok(t),
             None => self.error(

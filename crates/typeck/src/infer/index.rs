@@ -68,17 +68,16 @@ impl FnInfer<'_, '_> {
         }
     }
 
-    fn index_parts(&mut self, index: ExprId) -> R<Vec<Type>> {
-        let t = self.expr(index)?;
-        Ok(match t {
+    fn index_parts(&mut self, index: ExprId) -> Vec<Type> {
+        match self.expr(index) {
             Type::Tuple(items) => items.to_vec(),
             t => vec![t],
-        })
+        }
     }
 
     pub(super) fn subscript(&mut self, base: ExprId, index: ExprId) -> R<Type> {
-        let t = self.expr(base)?;
-        let parts = self.index_parts(index)?;
+        let t = self.expr(base);
+        let parts = self.index_parts(index);
         if t == Type::Never || parts.contains(&Type::Never) {
             return Ok(Type::Never);
         }
@@ -114,6 +113,7 @@ impl FnInfer<'_, '_> {
     }
 
     fn subscript_error<T>(&mut self, base: &Type, parts: &[Type], index: ExprId) -> R<T> {
+        self.no_objects(parts.iter().chain([base]))?;
         let names: Vec<String> = parts.iter().map(ToString::to_string).collect();
         let (span, line) = (self.hir.exprs[index].span, self.hir.exprs[index].line);
         self.error(
@@ -126,12 +126,13 @@ impl FnInfer<'_, '_> {
 
     /// `base[index] = value of type ty`.
     pub(super) fn store(&mut self, base: ExprId, index: ExprId, ty: &Type) -> R<()> {
-        let t = self.expr(base)?;
-        let parts = self.index_parts(index)?;
+        let t = self.expr(base);
+        let parts = self.index_parts(index);
         if t == Type::Never || *ty == Type::Never || parts.contains(&Type::Never) {
             return Ok(());
         }
         self.effects = true;
+        self.no_objects(parts.iter().chain([&t, ty]))?;
         let (span, line) = (self.hir.exprs[index].span, self.hir.exprs[index].line);
         let Type::Array(a) = t else {
             return self.subscript_error(&t, &parts, index);

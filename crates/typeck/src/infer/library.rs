@@ -246,7 +246,7 @@ impl FnInfer<'_, '_> {
         let mut types = Vec::new();
         let mut dtype = None;
         for (i, a) in args.iter().enumerate() {
-            let t = self.expr(a.value)?;
+            let t = self.expr(a.value);
             match (&a.name, i) {
                 (None, 0) => types.push(t),
                 (Some(n), _) if n == "shape" && types.is_empty() => types.push(t),
@@ -309,7 +309,7 @@ impl FnInfer<'_, '_> {
         let mut keywords = vec![];
         let mut dtype = None;
         for a in args {
-            let t = self.expr(a.value)?;
+            let t = self.expr(a.value);
             if t == Type::Never {
                 return Ok(Type::Never);
             }

@@ -1,6 +1,7 @@
 //! Inference: instances of functions, recursion to a fixpoint.
 
 mod call;
+mod dynamic;
 mod expr;
 mod index;
 mod library;
@@ -9,16 +10,18 @@ mod stmt;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use numlift_diagnostics::{Diagnostic, Span};
-use numlift_syntax::hir::{Function, LocalId};
-use numlift_types::{CodeRef, Type};
+use numlift_diagnostics::Diagnostic;
+use numlift_syntax::hir::{Function, LocalId, ParamKind, StmtId};
+use numlift_types::{CodeRef, Reason, Type};
 
 use crate::env::Env;
 use crate::tables::{Bound, Instance, InstanceId, Program, Tables, VarTy};
 
+use dynamic::{Node, Stop, solid, whole};
 pub use library::boxed_result;
 
-pub(crate) type R<T> = Result<T, Box<Diagnostic>>;
+/// `Err` ends the typing of the node, not of the function.
+pub(crate) type R<T> = Result<T, Stop>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -31,8 +34,8 @@ struct Key {
 /// Infers `root` for the argument types, and everything it calls.
 ///
 /// # Errors
-/// A diagnostic at the first expression without a static type.
-pub fn infer(env: &dyn Env, root: CodeRef, args: &[Type]) -> R<Program> {
+/// A diagnostic about the whole function. What is dynamic in it is in the tables of the instances.
+pub fn infer(env: &dyn Env, root: CodeRef, args: &[Type]) -> Result<Program, Box<Diagnostic>> {
     let mut cx = Context {
         env,
         program: Program::default(),
@@ -67,7 +70,10 @@ const MAX_DEPTH: u32 = 60;
 
 impl Context<'_> {
     /// The instance for a key, inferred now if it is new. An open one answers with what is known so far.
-    fn instance(&mut self, key: Key, hir: Arc<Function>) -> R<InstanceId> {
+    ///
+    /// # Errors
+    /// What keeps the function from being inferred at all.
+    fn instance(&mut self, key: Key, hir: Arc<Function>) -> Result<InstanceId, Box<Diagnostic>> {
         if let Some(&id) = self.keys.get(&key) {
             if let Some(pos) = self.open.iter().position(|(o, _)| *o == id) {
                 self.open[pos].1 = true;
@@ -77,17 +83,8 @@ impl Context<'_> {
             }
             return Ok(id);
         }
-        if hir.is_generator {
-            let what = "generators and coroutines run in the interpreter";
-            return Err(whole(&hir, "NL1003", what.into(), None));
-        }
-        if self.depth >= MAX_DEPTH {
-            return Err(whole(
-                &hir,
-                "NL2004",
-                "calls nest too deep to compile".into(),
-                None,
-            ));
+        if let Some(d) = self.refusal(&hir) {
+            return Err(Box::new(d));
         }
         self.depth += 1;
         let id = InstanceId(self.program.instances.len());
@@ -105,37 +102,60 @@ impl Context<'_> {
             callees: vec![],
             recursive: false,
             uses_rng: false,
+            whole: None,
         });
         self.keys.insert(key, id);
-        let result = self.fixpoint(id, &hir);
+        self.fixpoint(id, &hir);
         self.depth -= 1;
-        result.map(|()| id)
+        Ok(id)
     }
 
-    /// Infers the body until the result type that recursive calls assumed is the one found.
-    fn fixpoint(&mut self, id: InstanceId, hir: &Arc<Function>) -> R<()> {
+    fn refusal(&self, hir: &Function) -> Option<Diagnostic> {
+        let variable = |k: ParamKind| matches!(k, ParamKind::VarArgs | ParamKind::VarKeywords);
+        if hir.is_generator {
+            let what = "generators and coroutines run in the interpreter";
+            return Some(whole(hir, "NL1003", what, None));
+        }
+        if hir.params.iter().any(|p| variable(p.kind)) {
+            let what = "functions with *args or **kwargs are not compiled";
+            return Some(whole(hir, "NL1004", what, None));
+        }
+        if let Some(n) = hir.writes_outer.first() {
+            let what = format!("`{n}` of an outer scope is assigned");
+            return Some(whole(hir, "NL2010", &what, Some("return the value instead")));
+        }
+        let deep = self.depth >= MAX_DEPTH;
+        deep.then(|| whole(hir, "NL2004", "calls nest too deep to compile", None))
+    }
+
+    /// Infers the body until what recursive calls assumed of it is what is found.
+    fn fixpoint(&mut self, id: InstanceId, hir: &Arc<Function>) {
         for _ in 0..12 {
             self.open.push((id, false));
             let before = self.program.instances[id.0].ret.clone();
+            let was_dynamic = self.program.instances[id.0].places().next().is_some();
             let count = self.program.instances.len();
-            let result = FnInfer::new(self, id, hir.clone()).run();
+            let ret = FnInfer::new(self, id, hir.clone()).run();
             let used = self.open.pop().is_some_and(|(_, used)| used);
-            let ret = result?.join(&before);
-            let stable = ret == before;
-            self.program.instances[id.0].ret = ret;
+            let ret = ret.join(&before);
+            let inst = &mut self.program.instances[id.0];
+            if ret == Type::Object(Reason::JOIN) {
+                let what = "the function's results have no common static type";
+                inst.whole = Some(whole(hir, "NL2001", what, None));
+            }
+            let is_dynamic = inst.places().next().is_some();
+            // calls of a dynamic function are objects, whatever it returns
+            let stable = was_dynamic == is_dynamic && (is_dynamic || ret == before);
+            inst.ret = ret;
             if !used || stable {
-                return Ok(());
+                return;
             }
             // Instances found on the way assumed the old result.
             self.keys.retain(|_, v| v.0 < count);
             self.program.instances.truncate(count);
         }
-        Err(whole(
-            hir,
-            "NL2001",
-            "the result type of this recursive function does not settle".into(),
-            None,
-        ))
+        let what = "the result type of this recursive function does not settle";
+        self.program.instances[id.0].whole = Some(whole(hir, "NL2001", what, None));
     }
 
     /// Effects and generator use reach callers.
@@ -163,37 +183,6 @@ impl Context<'_> {
     }
 }
 
-fn whole(hir: &Function, code: &'static str, message: String, help: Option<String>) -> Box<Diagnostic> {
-    Box::new(diagnostic(
-        hir,
-        code,
-        message,
-        help,
-        hir.first_line,
-        Span::default(),
-    ))
-}
-
-fn diagnostic(
-    hir: &Function,
-    code: &'static str,
-    message: String,
-    help: Option<String>,
-    line: u32,
-    span: Span,
-) -> Diagnostic {
-    Diagnostic {
-        code,
-        message,
-        help,
-        file: hir.file.clone(),
-        line,
-        column: 0,
-        length: span.end.saturating_sub(span.start),
-        source_line: String::new(),
-    }
-}
-
 /// Variables at a point, or `None` where control does not come.
 type Vars = Option<Vec<VarTy>>;
 
@@ -217,6 +206,8 @@ fn join_vars(a: Vars, b: Vars) -> Vars {
 struct LoopCx {
     breaks: Vars,
     continues: Vars,
+    /// How many islands it is in.
+    islands: usize,
 }
 
 /// Inference of one instance's body.
@@ -232,6 +223,18 @@ struct FnInfer<'c, 'e> {
     effects: bool,
     uses_rng: bool,
     callees: Vec<InstanceId>,
+    /// The statement being inferred, and the first object it uses.
+    stmt: Option<StmtId>,
+    noted: Option<Reason>,
+    /// Nodes with a reason of their own.
+    nodes: HashMap<Node, Reason>,
+    /// Counts typed expressions, and when each was typed last.
+    clock: u32,
+    stamps: Vec<u32>,
+    /// Variables that nested functions assign, once such a function is defined.
+    cells: HashMap<LocalId, Reason>,
+    /// Blocks that run in the interpreter and are being inferred: the variables they assign.
+    islands: Vec<(Vec<LocalId>, Reason)>,
 }
 
 impl<'c, 'e> FnInfer<'c, 'e> {
@@ -251,6 +254,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
                 bound: Bound::Yes,
             };
         }
+        let stamps = vec![0; hir.exprs.len()];
         FnInfer {
             cx,
             id,
@@ -266,59 +270,34 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             effects: false,
             uses_rng: false,
             callees: vec![],
+            stmt: None,
+            noted: None,
+            nodes: HashMap::new(),
+            clock: 0,
+            stamps,
+            cells: HashMap::new(),
+            islands: vec![],
         }
     }
 
-    fn run(mut self) -> R<Type> {
-        use numlift_syntax::hir::ParamKind;
-        if self
-            .hir
-            .params
-            .iter()
-            .any(|p| matches!(p.kind, ParamKind::VarArgs | ParamKind::VarKeywords))
-        {
-            let m = "functions with *args or **kwargs are not compiled";
-            return Err(whole(&self.hir, "NL1004", m.into(), None));
-        }
-        if let Some(n) = self.hir.writes_outer.first() {
-            let m = format!("`{n}` of an outer scope is assigned");
-            return Err(whole(
-                &self.hir,
-                "NL2010",
-                m,
-                Some("return the value instead".into()),
-            ));
-        }
+    fn run(mut self) -> Type {
         let body = self.hir.clone();
-        self.block(&body.body)?;
+        self.block(&body.body);
         if self.vars.is_some() {
             self.ret = self.ret.join(&Type::None);
         }
-        if let Type::Object(code) = self.ret {
-            return Err(whole(
-                &self.hir,
-                code,
-                "the function's results have no common static type".into(),
-                None,
-            ));
+        if self.ret == Type::Object(Reason::JOIN) {
+            let what = "the function's results have no common static type";
+            let d = whole(&self.hir, "NL2001", what, None);
+            let r = self.reason(Node::Result, Stop::Here(Box::new(d)));
+            self.ret = Type::Object(r);
         }
         let inst = &mut self.cx.program.instances[self.id.0];
         inst.tables = self.tables;
         inst.effects = self.effects;
         inst.uses_rng = self.uses_rng;
         inst.callees = self.callees;
-        Ok(self.ret)
-    }
-
-    fn error<T>(&self, span: Span, line: u32, code: &'static str, message: impl Into<String>) -> R<T> {
-        Err(Box::new(diagnostic(
-            &self.hir,
-            code,
-            message.into(),
-            None,
-            line,
-            span,
-        )))
+        self.ret
     }
 
     fn var(&self, l: LocalId) -> Option<&VarTy> {
@@ -326,6 +305,10 @@ impl<'c, 'e> FnInfer<'c, 'e> {
     }
 
     fn set(&mut self, l: LocalId, ty: Type) {
+        let ty = match self.cells.get(&l) {
+            Some(&r) => Type::Object(r),
+            None => solid(ty),
+        };
         if let Some(v) = &mut self.vars {
             v[index(l)] = VarTy {
                 ty,
@@ -335,7 +318,6 @@ impl<'c, 'e> FnInfer<'c, 'e> {
     }
 }
 
-fn index(l: LocalId) -> usize {
-    use cranelift_entity::EntityRef;
-    l.index()
+fn index(id: impl cranelift_entity::EntityRef) -> usize {
+    id.index()
 }

@@ -1,97 +1,114 @@
 //! Statements.
 
-use numlift_syntax::hir::{Block, Const, ExprId, ExprKind, Pattern, StmtId, StmtKind, Target};
-use numlift_types::{Scalar, Type};
+use numlift_syntax::facts;
+use numlift_syntax::hir::{
+    Block, Case, Const, ExprId, ExprKind, Handler, LocalId, Pattern, StmtId, StmtKind, Target,
+};
+use numlift_types::{Reason, Scalar, Type};
 
-use super::{FnInfer, LoopCx, R, join_vars};
+use super::dynamic::Node;
+use super::{FnInfer, LoopCx, R, Vars, join_vars};
 use crate::env::Resolved;
-use crate::tables::VarTy;
+use crate::tables::Bound;
 
 impl FnInfer<'_, '_> {
-    pub(super) fn block(&mut self, block: &Block) -> R<()> {
+    pub(super) fn block(&mut self, block: &Block) {
         for &s in block {
             if self.vars.is_none() {
                 break;
             }
-            self.stmt(s)?;
+            self.stmt(s);
         }
-        Ok(())
     }
 
-    fn stmt(&mut self, id: StmtId) -> R<()> {
+    /// A statement; where it has no static types it is dynamic, and inference goes on behind it.
+    fn stmt(&mut self, id: StmtId) {
+        let outer = (self.stmt.replace(id), self.noted.take());
+        let start = self.clock;
+        if let Err(stop) = self.stmt_inner(id) {
+            let r = self.reason(Node::Stmt(id), stop);
+            self.rest_of_stmt(id, start, r);
+        }
+        match self.noted {
+            Some(r) => self.tables.dynamic.insert(id, r),
+            None => self.tables.dynamic.remove(&id),
+        };
+        (self.stmt, self.noted) = outer;
+    }
+
+    fn stmt_inner(&mut self, id: StmtId) -> R<()> {
         let hir = self.hir.clone();
         let stmt = &hir.stmts[id];
         match &stmt.kind {
             StmtKind::Expr(e) => {
                 if !matches!(hir.exprs[*e].kind, ExprKind::Const(_)) {
-                    self.expr(*e)?;
+                    self.expr(*e);
                 }
             }
             StmtKind::Assign { targets, value } => {
-                let ty = self.expr(*value)?;
+                let ty = self.expr(*value);
                 for t in targets {
                     self.assign(t, &ty, *value)?;
                 }
             }
             StmtKind::AnnAssign { target, value, .. } => {
                 if let Some(v) = value {
-                    let ty = self.expr(*v)?;
+                    let ty = self.expr(*v);
                     self.assign(target, &ty, *v)?;
                 }
             }
             StmtKind::AugAssign { target, op, value } => self.aug_assign(target, *op, *value)?,
             StmtKind::If { test, then, other } => {
-                self.truth(*test)?;
+                self.truth(*test);
                 let entry = self.vars.clone();
-                self.block(then)?;
+                self.block(then);
                 let after = std::mem::replace(&mut self.vars, entry);
-                self.block(other)?;
+                self.block(other);
                 self.vars = join_vars(after, self.vars.take());
             }
-            StmtKind::While { test, body, orelse } => self.while_loop(id, *test, body, orelse)?,
+            StmtKind::While { test, body, orelse } => self.while_loop(id, *test, body, orelse),
             StmtKind::For {
                 target,
                 iter,
                 body,
                 orelse,
             } => {
-                let item = self.iterable(*iter)?;
-                self.for_loop(id, target, *iter, &item, body, orelse)?;
+                let start = self.clock;
+                let item = self.iterable(*iter).unwrap_or_else(|stop| {
+                    let r = self.reason(Node::Expr(*iter), stop);
+                    self.rest_of_iterable(*iter, start);
+                    Type::Object(r)
+                });
+                self.for_loop(id, target, *iter, &item, body, orelse);
             }
-            StmtKind::Match { subject, cases } => {
-                let ty = self.expr(*subject)?;
-                let mut after = None;
-                for case in cases {
-                    let total = self.pattern(&case.pattern, &ty, *subject)? && case.guard.is_none();
-                    if let Some(g) = case.guard {
-                        self.truth(g)?;
-                    }
-                    let entry = self.vars.clone();
-                    self.block(&case.body)?;
-                    after = join_vars(after, self.vars.take());
-                    self.vars = if total { None } else { entry };
-                }
-                self.vars = join_vars(after, self.vars.take());
-            }
+            StmtKind::Match { subject, cases } => self.match_stmt(*subject, cases),
+            StmtKind::With { items, body } => self.with(id, items, body),
+            StmtKind::Try {
+                body,
+                handlers,
+                orelse,
+                finalbody,
+            } => self.try_stmt(id, [body, orelse, finalbody], handlers),
             StmtKind::Break => {
-                let vars = self.vars.take();
+                let vars = self.leave_islands();
                 if let Some(l) = self.loops.last_mut() {
                     l.breaks = join_vars(l.breaks.take(), vars);
                 }
             }
             StmtKind::Continue => {
-                let vars = self.vars.take();
+                let vars = self.leave_islands();
                 if let Some(l) = self.loops.last_mut() {
                     l.continues = join_vars(l.continues.take(), vars);
                 }
             }
             StmtKind::Return(value) => {
                 let ty = match value {
-                    Some(v) => self.expr(*v)?,
+                    Some(v) => self.expr(*v),
                     None => Type::None,
                 };
                 if self.vars.is_some() {
                     if !storable(&ty) {
+                        self.no_objects([&ty])?;
                         return self.error(
                             stmt.span,
                             stmt.line,
@@ -99,21 +116,18 @@ impl FnInfer<'_, '_> {
                             format!("a result of type {ty} has no native form"),
                         );
                     }
-                    self.ret = self.ret.join(&ty);
-                    if let Type::Object(code) = self.ret {
-                        return self.error(
-                            stmt.span,
-                            stmt.line,
-                            code,
-                            "the function's results have no common static type",
-                        );
+                    let joined = self.ret.join(&ty);
+                    if joined == Type::Object(Reason::JOIN) {
+                        let what = "the function's results have no common static type";
+                        return self.error(stmt.span, stmt.line, "NL2001", what);
                     }
+                    self.ret = joined;
                 }
                 self.vars = None;
             }
             StmtKind::Assert { test, message } => {
                 if !self.cx.env.optimized() {
-                    self.truth(*test)?;
+                    self.truth(*test);
                     if let Some(m) = message
                         && !matches!(hir.exprs[*m].kind, ExprKind::Const(_))
                     {
@@ -179,14 +193,147 @@ impl FnInfer<'_, '_> {
                     );
                 }
                 self.set(*local, Type::Nested(*nested));
+                self.assigned_by(id, *nested)?;
             }
             StmtKind::Del(_) => return self.error(stmt.span, stmt.line, "NL2007", "`del` is dynamic"),
             StmtKind::Pass => {}
-            StmtKind::Dynamic(what) => {
-                return self.error(stmt.span, stmt.line, "NL2007", format!("{what} is dynamic"));
+            StmtKind::Dynamic(code) => {
+                return self.error(
+                    stmt.span,
+                    stmt.line,
+                    "NL2007",
+                    format!("{} is dynamic", code.what),
+                );
             }
         }
         Ok(())
+    }
+
+    /// A nested function that assigns variables of this one: they live in the interpreter from here on.
+    fn assigned_by(&mut self, id: StmtId, nested: u32) -> R<()> {
+        let hir = self.hir.clone();
+        let written = super::dynamic::assigned_by_nested(&hir, nested);
+        let Some(&first) = written.first() else {
+            return Ok(());
+        };
+        let stmt = &hir.stmts[id];
+        let what = format!("`{}` is assigned by a nested function", hir.locals[first].name);
+        let stop = self.error::<()>(stmt.span, stmt.line, "NL2010", what);
+        if let Err(stop) = stop {
+            let r = self.reason(Node::Stmt(id), stop);
+            for l in written {
+                self.cells.insert(l, r);
+                if self.var(l).is_some_and(|v| v.bound != Bound::No) {
+                    self.set_object(l, r);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn match_stmt(&mut self, subject: ExprId, cases: &[Case]) {
+        let ty = self.expr(subject);
+        let mut after = None;
+        for case in cases {
+            let total = match self.pattern(&case.pattern, &ty, subject) {
+                Ok(total) => total && case.guard.is_none(),
+                Err(stop) => {
+                    let r = self.reason(Node::Expr(subject), stop);
+                    let mut captured = vec![];
+                    facts::pattern_locals(&case.pattern, &mut captured);
+                    for l in captured {
+                        self.set_object(l, r);
+                    }
+                    false
+                }
+            };
+            if let Some(g) = case.guard {
+                self.truth(g);
+            }
+            let entry = self.vars.clone();
+            self.block(&case.body);
+            after = join_vars(after, self.vars.take());
+            self.vars = if total { None } else { entry };
+        }
+        self.vars = join_vars(after, self.vars.take());
+    }
+
+    /// The variables at a `break` or `continue`, out of the islands between it and its loop.
+    fn leave_islands(&mut self) -> Vars {
+        let depth = self.loops.last().map_or(0, |l| l.islands);
+        let mut vars = self.vars.take();
+        for (locals, r) in self.islands.iter().skip(depth) {
+            vars = Self::left(vars, locals, *r);
+        }
+        vars
+    }
+
+    /// Infers a block of code that runs in the interpreter as it would run natively.
+    fn island(&mut self, block: &Block, locals: &[LocalId], r: Reason) {
+        self.islands.push((locals.to_vec(), r));
+        self.block(block);
+        self.islands.pop();
+        self.vars = Self::left(self.vars.take(), locals, r);
+    }
+
+    /// `with`: what it assigns is object behind it, which is also reached by a suppressed exception.
+    fn with(&mut self, id: StmtId, items: &[(ExprId, Option<Target>)], body: &Block) {
+        let r = self.interpreted(id, "with");
+        for (context, target) in items {
+            self.expr(*context);
+            if let Some(t) = target {
+                self.bind(t, &Type::Object(r), *context);
+            }
+        }
+        let hir = self.hir.clone();
+        let mut locals = vec![];
+        facts::block_locals(&hir, body, &mut locals);
+        let suppressed = Self::clobbered(&self.vars, &locals, r);
+        self.island(body, &locals, r);
+        self.vars = join_vars(self.vars.take(), suppressed);
+    }
+
+    fn try_stmt(&mut self, id: StmtId, [body, orelse, last]: [&Block; 3], handlers: &[Handler]) {
+        let r = self.interpreted(id, "try");
+        let hir = self.hir.clone();
+        let mut locals = vec![];
+        facts::stmt_locals(&hir, id, &mut locals);
+        for b in facts::blocks(&hir.stmts[id].kind) {
+            facts::block_locals(&hir, b, &mut locals);
+        }
+        // a handler begins at any point of the body
+        let raised = Self::clobbered(&self.vars, &locals, r);
+        self.island(body, &locals, r);
+        self.island(orelse, &locals, r);
+        let mut out = self.vars.take();
+        for h in handlers {
+            self.vars = raised.clone();
+            if let Some(class) = h.class {
+                self.expr(class);
+            }
+            if let Some(l) = h.name {
+                self.set_object(l, r);
+            }
+            self.island(&h.body, &locals, r);
+            if let Some(l) = h.name {
+                self.unbind(l);
+            }
+            out = join_vars(out, self.vars.take());
+        }
+        self.vars = join_vars(out.clone(), raised);
+        self.island(last, &locals, r);
+        if out.is_none() || last.is_empty() {
+            self.vars = out;
+        }
+    }
+
+    fn interpreted(&mut self, id: StmtId, what: &str) -> Reason {
+        let (span, line) = (self.hir.stmts[id].span, self.hir.stmts[id].line);
+        let stop = self.error::<()>(span, line, "NL2007", format!("{what} is dynamic"));
+        match stop {
+            Err(stop) => self.reason(Node::Stmt(id), stop),
+            Ok(()) => Reason::JOIN,
+        }
     }
 
     fn imported(&mut self, id: StmtId, r: Resolved, module: &str) -> R<Type> {
@@ -217,7 +364,7 @@ impl FnInfer<'_, '_> {
                 ExprKind::Call { func, args } => (*func, args.as_slice()),
                 _ => (e, &[][..]),
             };
-            let ty = self.expr(class)?;
+            let ty = self.expr(class);
             let constant = |x: ExprId| matches!(hir.exprs[x].kind, ExprKind::Const(_));
             if self.exception_name(&ty).is_some()
                 && args
@@ -240,8 +387,9 @@ impl FnInfer<'_, '_> {
         let (span, line) = (self.hir.exprs[subject].span, self.hir.exprs[subject].line);
         match p {
             Pattern::Value(e) => {
-                let other = self.expr(*e)?;
+                let other = self.expr(*e);
                 let numbers = !ty.scalars().is_empty() && !other.scalars().is_empty();
+                self.no_objects([ty, &other])?;
                 if !numbers {
                     return self.error(span, line, "NL2007", "this `match` pattern is dynamic");
                 }
@@ -269,32 +417,31 @@ impl FnInfer<'_, '_> {
                 Ok(total)
             }
             Pattern::Sequence(_) | Pattern::Dynamic(_) => {
+                self.no_objects([ty])?;
                 self.error(span, line, "NL2007", "this `match` pattern is dynamic")
             }
         }
     }
 
-    fn while_loop(&mut self, id: StmtId, test: ExprId, body: &Block, orelse: &Block) -> R<()> {
+    fn while_loop(&mut self, id: StmtId, test: ExprId, body: &Block, orelse: &Block) {
         let mut head = self.vars.clone();
         loop {
             self.vars = head.clone();
-            self.truth(test)?;
+            self.truth(test);
             let exit = if self.is_true(test) {
                 None
             } else {
                 self.vars.clone()
             };
-            self.loops.push(LoopCx::default());
-            self.block(body)?;
-            let l = self.loops.pop().unwrap_or_default();
+            let l = self.loop_body(body);
             let back = join_vars(self.vars.take(), l.continues);
-            let next = self.check_join(id, join_vars(head.clone(), back))?;
+            let next = join_vars(head.clone(), back);
             if next == head {
                 self.tables.loops.insert(id, head.unwrap_or_default());
                 self.vars = exit;
-                self.block(orelse)?;
+                self.block(orelse);
                 self.vars = join_vars(self.vars.take(), l.breaks);
-                return Ok(());
+                return;
             }
             head = next;
         }
@@ -308,30 +455,32 @@ impl FnInfer<'_, '_> {
         item: &Type,
         body: &Block,
         orelse: &Block,
-    ) -> R<()> {
+    ) {
         let mut head = self.vars.clone();
         loop {
             self.vars = head.clone();
-            self.assign(target, item, iter)?;
-            self.loops.push(LoopCx::default());
-            self.block(body)?;
-            let l = self.loops.pop().unwrap_or_default();
+            self.bind(target, item, iter);
+            let l = self.loop_body(body);
             let back = join_vars(self.vars.take(), l.continues);
-            let next = self.check_join(id, join_vars(head.clone(), back))?;
+            let next = join_vars(head.clone(), back);
             if next == head {
                 self.tables.loops.insert(id, head.clone().unwrap_or_default());
                 self.vars = head;
-                self.block(orelse)?;
+                self.block(orelse);
                 self.vars = join_vars(self.vars.take(), l.breaks);
-                return Ok(());
+                return;
             }
             head = next;
         }
     }
 
-    /// Joins may give `object`: an error only where the variable is read, so it stays in the state.
-    fn check_join(&mut self, _id: StmtId, vars: Option<Vec<VarTy>>) -> R<Option<Vec<VarTy>>> {
-        Ok(vars)
+    fn loop_body(&mut self, body: &Block) -> LoopCx {
+        self.loops.push(LoopCx {
+            islands: self.islands.len(),
+            ..LoopCx::default()
+        });
+        self.block(body);
+        self.loops.pop().unwrap_or_default()
     }
 
     fn is_true(&self, e: ExprId) -> bool {
@@ -359,7 +508,9 @@ impl FnInfer<'_, '_> {
                 format!("`{n}` of an outer scope is assigned"),
             ),
             Target::Subscript(base, index) => self.store(*base, *index, ty),
-            Target::Attribute(..) => {
+            Target::Attribute(base, _) => {
+                self.expr(*base);
+                let (span, line) = (self.hir.exprs[*base].span, self.hir.exprs[*base].line);
                 self.error(span, line, "NL2005", "assignment to an attribute is dynamic")
             }
             Target::Tuple { items, star } => {
@@ -369,10 +520,15 @@ impl FnInfer<'_, '_> {
                         // `x, y = array`: the length is checked at run time
                         vec![super::index::element(*a); items.len()]
                     }
+                    Type::Object(r) => {
+                        self.note(*r);
+                        vec![ty.clone(); items.len()]
+                    }
+                    Type::Never => return Ok(()),
                     _ => return self.error(span, line, "NL2012", format!("{ty} is unpacked")),
                 };
                 match star {
-                    None if parts.len() == items.len() => {
+                    _ if parts.len() == items.len() && (star.is_none() || ty.is_object()) => {
                         for (t, ty) in items.iter().zip(&parts) {
                             self.assign(t, ty, at)?;
                         }
@@ -397,7 +553,7 @@ impl FnInfer<'_, '_> {
             Target::Subscript(base, index) => self.subscript(*base, *index)?,
             _ => return self.error(span, line, "NL2007", "this augmented assignment is dynamic"),
         };
-        let right = self.expr(value)?;
+        let right = self.expr(value);
         let ty = self.binary(op, &old, &right, span, line)?;
         match target {
             Target::Local(l) => {
