@@ -46,8 +46,10 @@ def show(
     *,
     seed: int | None = None,
     helpers: tuple[Any, ...] = (),
+    label: str = "",
 ) -> float:
     """Checks `function` against the interpreter, arguments included; prints both times and the ratio."""
+    label = label or function.__name__
     results = []
     first = 0.0
     for run in (lambda *a: interpreted(function, helpers, a), function):
@@ -58,12 +60,12 @@ def show(
         results.append((run(*args), args))
         first = time.perf_counter() - start
     if not equal(results[0], results[1]):
-        raise SystemExit(f"{function.__name__}: the compiled result differs from the interpreter's")
+        raise SystemExit(f"{label}: the compiled result differs from the interpreter's")
     slow = best_of(lambda *a: interpreted(function, helpers, a), make_args, 1)
     fast = best_of(function, make_args, 5)
     tier = function.tier(*make_args())
     print(
-        f"{function.__name__:<16}{slow * 1e3:>12.2f} ms{fast * 1e3:>12.3f} ms{slow / fast:>10.0f} x"
+        f"{label:<16}{slow * 1e3:>12.2f} ms{fast * 1e3:>12.3f} ms{slow / fast:>10.0f} x"
         f"{first * 1e3:>12.2f} ms   {tier}"
     )
     return slow / fast

@@ -34,6 +34,10 @@ def main(n: int = 100_000) -> None:
     rng = np.random.default_rng(0)
     market = rng.uniform(5, 30, n), rng.uniform(1, 100, n), rng.uniform(0.25, 10, n)
     show(black_scholes, lambda: (*market, 0.02, 0.3))
+    print("\n   spot  strike   years      call       put")
+    call, put = black_scholes(*market, 0.02, 0.3)
+    for row in list(zip(*market, call, put, strict=True))[:5]:
+        print("{:7.2f} {:7.2f} {:7.2f} {:9.4f} {:9.4f}".format(*row))
 
 
 if __name__ == "__main__":

@@ -24,11 +24,15 @@ def letters(word: str) -> np.ndarray:
 
 
 def main(n: int = 400) -> None:
-    assert levenshtein(letters("kitten"), letters("sitting")) == 3
     header()
     rng = np.random.default_rng(0)
     a, b = (rng.integers(97, 123, n).astype(np.uint32) for _ in range(2))
     show(levenshtein, lambda: (a, b))
+    print("\nWords of a list nearest to what was typed:")
+    words = ["compile", "compiler", "interpreter", "python", "numeric", "array"]
+    for typed in ("comiler", "pyhton", "arry", "numerics"):
+        distance, word = min((int(levenshtein(letters(typed), letters(w))), w) for w in words)
+        print(f"  {typed:<10} {word:<12} {distance} changes")
 
 
 if __name__ == "__main__":

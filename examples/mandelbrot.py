@@ -1,7 +1,5 @@
 """The Mandelbrot set: a plain helper function is compiled along with its caller."""
 
-import sys
-
 import numpy as np
 
 from _support import header, show
@@ -31,9 +29,9 @@ def mandelbrot(width, height, limit):
 def main(width: int = 400, height: int = 300, limit: int = 100) -> None:
     header()
     show(mandelbrot, lambda: (width, height, limit))
-    if "--draw" in sys.argv:
-        for row in mandelbrot(78, 28, limit):
-            print("".join(" .:-=+*#%@"[min(int(v), 99) // 10] for v in row))
+    print()
+    for row in mandelbrot(78, 28, limit):
+        print("".join(" .:-=+*#%@"[int(9 * (v / limit) ** 0.4)] for v in row).rstrip())
 
 
 if __name__ == "__main__":

@@ -43,6 +43,12 @@ def main(attempts: int = 100_000, nstates: int = 24) -> None:
 
     # The draws come from NumPy's own generator: the same seed gives the same swaps.
     show(mix_replicas, arguments, seed=1)
+    np.random.seed(1)
+    args = arguments()
+    mix_replicas(*args)
+    proposed, accepted = args[-2].sum() // 2, args[-1].sum() // 2
+    print(f"\n{accepted} of {proposed} proposed swaps were accepted; the replicas are in the states")
+    print(*args[2])
 
 
 if __name__ == "__main__":

@@ -51,6 +51,12 @@ def main(n: int = 50, steps: int = 10) -> None:
     position, velocity, mass = rng.normal(size=(n, 3)), rng.normal(size=(n, 3)), rng.random(n)
     show(advance, lambda: (position.copy(), velocity.copy(), mass, 1e-3, steps))
     show(energy, lambda: (position, velocity, mass))
+    before = energy(position, velocity, mass)
+    advance(position, velocity, mass, 1e-3, 100)
+    after = energy(position, velocity, mass)
+    print(
+        f"\nEnergy of {n} bodies: {before:.6f}, after 100 steps {after:.6f}, drift {after / before - 1:.1e}."
+    )
 
 
 if __name__ == "__main__":

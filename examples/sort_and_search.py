@@ -60,6 +60,8 @@ def main(n: int = 50_000) -> None:
     assert np.array_equal(check, ordered)
     show(quicksort, lambda: (data.copy(), 0, n - 1), helpers=(quicksort,))
     show(count_found, lambda: (ordered, wanted), helpers=(find,))
+    print(f"\nSorted: {' '.join(map(str, check[:5]))} ... {' '.join(map(str, check[-3:]))}")
+    print(f"{count_found(check, wanted)} of {n} values were found among {n}.")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from harness import FAKE, NumliftFallbackWarning
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# A block, and what it prints if that is shown.
+FENCE = re.compile(r"^```python([^\n]*)\n(.*?)^```$(?:\s*^```output\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 
 pytestmark = pytest.mark.skipif(FAKE, reason="needs the compiler")
 
@@ -23,16 +24,20 @@ def blocks() -> list:
         for match in FENCE.finditer(text):
             line = text[: match.start()].count("\n") + 2
             name = f"{page.relative_to(ROOT)}:{line}"
-            found.append(pytest.param(match[1].strip(), match[2], name, id=name))
+            found.append(pytest.param(match[1].strip(), match[2], match[3], name, id=name))
     return found
 
 
-@pytest.mark.parametrize(("info", "source", "name"), blocks())
-def test_block(info: str, source: str, name: str) -> None:
+@pytest.mark.parametrize(("info", "source", "output", "name"), blocks())
+def test_block(
+    info: str, source: str, output: str | None, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         exec(compile(source, name, "exec"), {"__name__": "page"})
+    if output is not None:
+        assert capsys.readouterr().out == output
     fallbacks = [str(w.message) for w in seen if issubclass(w.category, NumliftFallbackWarning)]
     if info.startswith("error="):
         code = info.removeprefix("error=")
