@@ -12,6 +12,7 @@ use numlift_runtime::{HelperId, HelperSig, abi::offset, helpers};
 use crate::CodegenError;
 use crate::checks::ColdBlock;
 use crate::lower::{Lower, NONE, cl_type, signature};
+use crate::thunk;
 
 impl Lower<'_> {
     /// `call_helper`: a fallible helper that reports an exception leaves by the site.
@@ -184,13 +185,33 @@ impl Lower<'_> {
         self.cold.push((slow, ColdBlock::Safepoint { site, resume }));
     }
 
-    /// The body of a safepoint's cold block.
+    /// The body of a safepoint's cold block: calls the trampoline, which leaves the status in `ctx.site`.
     pub fn slow_safepoint(&mut self, site: mir::Site, resume: Block) -> Result<(), CodegenError> {
-        let call = self.named_helper("safepoint", &[])?;
-        let status = self.pos.func.dfg.inst_results(call)[0];
+        let target = self.safepoint_trampoline();
+        self.pos.ins().call(target, &[self.ctx]);
+        let flags = self.ctx_flags();
+        let status = self.pos.ins().load(types::I32, flags, self.ctx, offset::SITE);
         let fail = self.helper_fail_block(site);
         let failed = self.pos.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
         self.pos.ins().brif(failed, fail, NONE, resume, NONE);
         Ok(())
+    }
+
+    fn safepoint_trampoline(&mut self) -> FuncRef {
+        if let Some(known) = self.trampoline {
+            return known;
+        }
+        let func = &mut *self.pos.func;
+        let signature = func.import_signature(thunk::trampoline_signature());
+        let index = thunk::trampoline_index(self.module);
+        let name = func.declare_imported_user_function(UserExternalName::new(0, index));
+        let made = func.import_function(ExtFuncData {
+            name: ExternalName::user(name),
+            signature,
+            colocated: true,
+            patchable: false,
+        });
+        self.trampoline = Some(made);
+        made
     }
 }

@@ -12,7 +12,7 @@
 //! | `ops` | one MIR instruction to CLIF |
 //! | `checks` | the instructions that can fail |
 //! | `calls` | helpers, functions of the module, safepoints |
-//! | `thunk` | the entry thunk and the 64-bit slot form |
+//! | `thunk` | the entry thunk, the safepoint trampoline, the 64-bit slot form |
 //! | `link` | loop header placement, concatenation, call patching |
 //!
 //! # Function ABI
@@ -141,6 +141,16 @@ pub fn compile(module: &mir::Module, opts: &Options, want: Want) -> Result<Outpu
         thunk::build(module, entry, f);
         Ok(())
     })?);
+
+    if thunk::has_safepoints(module) {
+        let index = thunk::trampoline_index(module);
+        codes.push(session.function("safepoint", index, |f| {
+            thunk::build_trampoline(f).ok_or_else(|| CodegenError::Invalid {
+                func: "safepoint".into(),
+                message: "no helper `safepoint`".into(),
+            })
+        })?);
+    }
 
     let start = Instant::now();
     let (code, offsets) = link::link(&codes, isa)?;

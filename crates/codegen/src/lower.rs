@@ -76,6 +76,7 @@ pub(crate) struct Lower<'a> {
     pub helper_fails: HashMap<u32, Block>,
     pub helper_sigs: HashMap<HelperId, ir::SigRef>,
     pub callees: HashMap<mir::FuncId, ir::FuncRef>,
+    pub trampoline: Option<ir::FuncRef>,
     ctx_region: AliasRegion,
     stack_region: AliasRegion,
 }
@@ -126,6 +127,7 @@ pub(crate) fn lower(
         helper_fails: HashMap::new(),
         helper_sigs: HashMap::new(),
         callees: HashMap::new(),
+        trampoline: None,
         ctx_region,
         stack_region,
     };

@@ -1,4 +1,4 @@
-//! The entry thunk `extern "C" fn(ctx, args, ret) -> status`, and the 64-bit slot form.
+//! The entry thunk `extern "C" fn(ctx, args, ret) -> status`, the safepoint trampoline, and the 64-bit slot form.
 
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{
@@ -6,7 +6,8 @@ use cranelift_codegen::ir::{
     UserExternalName, Value, condcodes::IntCC, types,
 };
 use cranelift_codegen::isa::CallConv;
-use numlift_mir::{FuncId, Module, Ty};
+use numlift_mir::{FuncId, Module, Opcode, Ty};
+use numlift_runtime::{abi::offset, helpers};
 
 use crate::lower::{cl_type, signature};
 
@@ -71,4 +72,48 @@ pub(crate) fn build(module: &Module, entry: FuncId, func: &mut Function) {
         pos.insert_block(done);
     }
     pos.ins().return_(&[status]);
+}
+
+/// Whether a function of the module polls for signals.
+pub(crate) fn has_safepoints(module: &Module) -> bool {
+    let polls = |f: &numlift_mir::Function| {
+        let mut insts = f.layout.iter().flat_map(|b| &f.blocks[*b].insts);
+        insts.any(|i| f.insts[*i].op == Opcode::Safepoint)
+    };
+    module.funcs.values().any(polls)
+}
+
+/// Number of the trampoline inside the blob: after the functions and the entry thunk.
+pub(crate) fn trampoline_index(module: &Module) -> u32 {
+    module.funcs.len() as u32 + 1
+}
+
+/// `preserve_all fn(ctx)`: such a call keeps every register, so that a loop's values stay in theirs.
+pub(crate) fn trampoline_signature() -> Signature {
+    let mut sig = Signature::new(CallConv::PreserveAll);
+    sig.params.push(AbiParam::new(types::I64));
+    sig
+}
+
+/// Builds the trampoline: calls the `safepoint` helper and stores its status in `ctx.site`
+/// (this calling convention has no results; a failure overwrites it with the site).
+pub(crate) fn build_trampoline(func: &mut Function) -> Option<()> {
+    let helper = helpers::find("safepoint")?;
+    func.signature = trampoline_signature();
+    let mut callee = Signature::new(CallConv::SystemV);
+    callee.params.push(AbiParam::new(types::I64));
+    callee.returns.push(AbiParam::new(types::I32));
+    let callee = func.import_signature(callee);
+    let flags = MemFlagsData::new().with_notrap();
+    let mut pos = FuncCursor::new(func);
+    let block = pos.func.dfg.make_block();
+    pos.insert_block(block);
+    let ctx = pos.func.dfg.append_block_param(block, types::I64);
+    let table = pos.ins().load(types::I64, flags, ctx, offset::HELPERS);
+    let address = pos.ins().load(types::I64, flags, table, i32::from(helper.0) * 8);
+    let call = pos.ins().call_indirect(callee, address, &[ctx]);
+    let status = pos.func.dfg.inst_results(call)[0];
+    pos.ins().store(flags, status, ctx, offset::SITE);
+    pos.ins().return_(&[]);
+    Some(())
 }
