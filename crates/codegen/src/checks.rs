@@ -48,6 +48,7 @@ impl Lower<'_> {
             Opcode::IsubChk => self.isub_checked(data, args[0], args[1], fail),
             Opcode::ImulChk => self.imul_checked(data, args[0], args[1], fail),
             Opcode::BoundsCheck => self.bounds_check(data, args[0], args[1], fail),
+            Opcode::IndexCheck => self.index_check(args[0], args[1], fail),
             Opcode::ZeroCheck | Opcode::Guard => {
                 self.branch_away_unless(args[0], fail);
                 return Ok(());
@@ -151,6 +152,10 @@ impl Lower<'_> {
             let negative = self.pos.ins().icmp_imm_s(IntCC::SignedLessThan, index, 0);
             self.pos.ins().select(negative, wrapped, index)
         };
+        self.index_check(index, len, fail)
+    }
+
+    fn index_check(&mut self, index: Value, len: Value, fail: Block) -> Value {
         let inside = self.pos.ins().icmp(IntCC::UnsignedLessThan, index, len);
         self.branch_away_unless(inside, fail);
         index

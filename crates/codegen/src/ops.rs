@@ -95,6 +95,9 @@ impl Lower<'_> {
 
     fn unary(&mut self, data: &mir::InstData, a: Value) -> Result<Value, CodegenError> {
         let ty = cl_type(data.ty);
+        if data.op == Opcode::Extent {
+            return Ok(a);
+        }
         if !self.isa.native_round
             && matches!(
                 data.op,
@@ -250,6 +253,7 @@ impl Lower<'_> {
         // Cranelift takes accesses with different regions for disjoint. `Any` may overlap `Fresh`.
         let flags = match region {
             Region::Stack => self.stack_flags(),
+            Region::Constant => self.constant_flags(),
             Region::Any | Region::Fresh(_) => self.mem_flags(),
         };
         let args = self.values(&data.args)?;

@@ -155,6 +155,8 @@ pub enum Region {
     Any,
     /// a stack slot
     Stack,
+    /// written before the call and never during it
+    Constant,
     /// memory of an array allocated in this function, numbered
     Fresh(u32),
 }
@@ -164,6 +166,7 @@ impl std::fmt::Display for Region {
         match self {
             Region::Any => f.write_str("any"),
             Region::Stack => f.write_str("stack"),
+            Region::Constant => f.write_str("constant"),
             Region::Fresh(n) => write!(f, "fresh{n}"),
         }
     }
@@ -173,8 +176,8 @@ impl Region {
     /// Reads what `Display` writes.
     pub fn from_name(name: &str) -> Option<Region> {
         match name {
-            "any" => Some(Region::Any),
             "stack" => Some(Region::Stack),
+            "constant" => Some(Region::Constant),
             _ => name
                 .strip_prefix("fresh")
                 .and_then(|n| n.parse().ok())
@@ -367,6 +370,16 @@ impl Function {
         }
     }
 
+    /// Whether an instruction must not be deleted, merged or moved: writes, failures, calls but of pure helpers.
+    pub fn has_effect(&self, i: Inst) -> bool {
+        let d = &self.insts[i];
+        let pure_call = match d.imm {
+            Imm::Helper { helper, .. } => numlift_runtime::helpers::sig(helper).pure_fn,
+            _ => false,
+        };
+        d.op.has_effect() && !pure_call
+    }
+
     /// The block of each instruction in the layout.
     pub fn inst_blocks(&self) -> SecondaryMap<Inst, PackedOption<Block>> {
         let mut out = SecondaryMap::with_capacity(self.insts.len());
@@ -391,6 +404,15 @@ impl Function {
         match self.insts[self.def(v)?].imm {
             Imm::Int(n) if self.insts[self.def(v)?].op == Opcode::Iconst => Some(n),
             _ => None,
+        }
+    }
+
+    /// Takes parameter `k` from a block; branches to it must drop the argument.
+    pub fn remove_param(&mut self, block: Block, k: usize) {
+        self.blocks[block].params.remove(k);
+        for n in k..self.blocks[block].params.len() {
+            let v = self.blocks[block].params[n];
+            self.values[v].def = ValueDef::Param(block, n as u16);
         }
     }
 

@@ -260,11 +260,15 @@ define_ops! {
     Load = "load", Mem, Any, (I64) -> (Ty), Read;
     /// `store value, [addr + disp]`
     Store = "store", Mem, Any, (Ty, I64) -> (), Write;
+    /// its operand, which is the extent of an array: in 0..2**48
+    Extent = "extent", Plain, I64, (Ty) -> (Ty), Pure;
     /// address of a stack slot
     SlotAddr = "slot_addr", Slot, I64, () -> (Ty), Pure;
 
     /// `bounds_check index, length, operands...`: negative indices count from the end; the result is in 0..length
     BoundsCheck = "bounds_check", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
+    /// `index_check index, length, operands...`: fails unless 0 <= index < length; the result is the index
+    IndexCheck = "index_check", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
     /// `zero_check divisor, operands...` (integer): fails if zero
     ZeroCheck = "zero_check", Site, Int, (Ty; Operands) -> (), Check;
     /// `shape_check a, b, operands...`: fails unless equal

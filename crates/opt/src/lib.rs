@@ -4,11 +4,12 @@
 //! Before each rewrite it asks [`PassContext::rewrite`], so that a limit on their number (fuel)
 //! leads to the one that changes a program's meaning.
 
-mod dead_code;
+pub mod transform;
 
 use std::time::{Duration, Instant};
 
 use numlift_mir::{Function, Module};
+use transform::{dead_code, gvn, simplify};
 
 /// What a pass did, or why it could not, at a source line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +48,17 @@ pub struct Pass {
     pub run: fn(&mut Function, &mut PassContext),
 }
 
+/// The passes there are.
+pub const PASSES: &[Pass] = &[dead_code::PASS, gvn::PASS, simplify::PASS];
+
 /// The passes in the order they run.
-pub const PASSES: &[Pass] = &[Pass {
-    name: dead_code::NAME,
-    doc: "Deletes blocks that are never reached and pure instructions whose results are not used.",
-    run: dead_code::run,
-}];
+pub const PIPELINE: &[Pass] = &[
+    dead_code::PASS,
+    simplify::PASS,
+    gvn::PASS,
+    simplify::PASS,
+    dead_code::PASS,
+];
 
 /// The pass of that name.
 pub fn find(name: &str) -> Option<&'static Pass> {
@@ -101,12 +107,12 @@ impl PassContext {
     }
 }
 
-/// Runs every pass on every function.
+/// Runs the pipeline on every function.
 ///
 /// # Panics
 /// With `verify`, if a pass breaks a rule of the IR: the caller's boundary reports it as an internal error.
 pub fn run(module: &mut Module, options: &OptOptions) -> OptOutput {
-    run_passes(module, PASSES, options)
+    run_passes(module, PIPELINE, options)
 }
 
 /// Runs these passes, in this order.

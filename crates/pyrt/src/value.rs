@@ -7,6 +7,9 @@ use pyo3::ffi::{self, PyObject};
 
 use crate::numpy::{ALIGNED, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, WRITEABLE, api};
 
+/// Extents from here on are only possible with stride 0 or no elements: native code assumes smaller ones.
+pub const MAX_EXTENT: isize = 1 << 48;
+
 /// Number of slots of a type.
 pub fn slots(t: &Type) -> usize {
     match t {
@@ -76,7 +79,8 @@ unsafe fn array_type(a: *mut ArrayObject) -> Option<Type> {
         let dtype = DType::from_type_num(descr.type_num)?;
         let native = descr.byteorder == b'=' as i8 || descr.byteorder == b'|' as i8;
         let ndim = u8::try_from(a.nd).ok()?;
-        if !native || a.flags & ALIGNED == 0 {
+        let huge = (0..usize::from(ndim)).any(|i| *a.dimensions.add(i) >= MAX_EXTENT);
+        if !native || a.flags & ALIGNED == 0 || huge {
             return None;
         }
         let layout = if a.flags & C_CONTIGUOUS != 0 {

@@ -417,15 +417,29 @@ impl FnLower<'_, '_> {
         let data = self.e.b.load(Ty::I64, out, 0, Region::Any);
         let owner = self.e.b.load(Ty::I64, out, 8, Region::Any);
         self.hold_new(owner);
+        let shape = self.new_extents(shape);
         let mut strides = vec![self.e.b.iconst(Ty::I64, i64::from(dtype.size())); n];
         for axis in (0..n.saturating_sub(1)).rev() {
             strides[axis] = self.e.b.op(Opcode::Imul, &[strides[axis + 1], shape[axis + 1]]);
         }
         let mut vals = Vals::from_slice(&[data]);
-        vals.extend_from_slice(shape);
+        vals.extend(shape);
         vals.extend(strides);
         vals.push(owner);
         (Type::array(dtype, n as u8, Layout::C), vals)
+    }
+
+    /// The extents of an array that could be allocated. Of one dimension they are bounded by memory; of
+    /// more a huge one may stand beside a zero, which native code leaves to the interpreter.
+    fn new_extents(&mut self, shape: &[Value]) -> Vec<Value> {
+        if shape.len() > 1 {
+            let limit = self.e.b.iconst(Ty::I64, 1 << 48);
+            for &n in shape {
+                let usual = self.e.b.icmp(IntCC::Slt, n, limit);
+                self.e.exit_unless(usual, numlift_runtime::ExitReason::Recheck);
+            }
+        }
+        shape.iter().map(|&n| self.e.b.op(Opcode::Extent, &[n])).collect()
     }
 
     /// Writes 1 to every element of a fresh C-contiguous array.

@@ -169,7 +169,8 @@ impl FnLower<'_, '_> {
         if inst.effects {
             self.effect();
         }
-        let v = (ret, vals);
+        let mut v = (ret, vals);
+        self.mark_extents(&mut v);
         for owner in Self::owners_of(&v) {
             self.hold_new(owner);
         }
@@ -218,7 +219,8 @@ impl FnLower<'_, '_> {
             .enumerate()
             .map(|(i, &t)| self.e.b.load(t, out, 8 * i as i32, Region::Any))
             .collect();
-        let v = (ret.clone(), vals);
+        let mut v = (ret.clone(), vals);
+        self.mark_extents(&mut v);
         for owner in Self::owners_of(&v) {
             self.hold_new(owner);
         }

@@ -140,12 +140,17 @@ impl FnLower<'_, '_> {
             .into_iter()
             .enumerate()
             .map(|(i, t)| {
-                self.e
-                    .b
-                    .load(t, base, 8 * (index as i32 + i as i32), numlift_mir::Region::Any)
+                self.e.b.load(
+                    t,
+                    base,
+                    8 * (index as i32 + i as i32),
+                    numlift_mir::Region::Constant,
+                )
             })
             .collect();
-        (ty.clone(), vals)
+        let mut v = (ty.clone(), vals);
+        self.mark_extents(&mut v);
+        v
     }
 
     fn hidden_or_const(&mut self, id: ExprId) -> R<Typed> {

@@ -153,15 +153,44 @@ impl FnLower<'_, '_> {
             (t.clone(), v)
         };
         let hir = self.hir.clone();
-        for (p, t) in hir.params.iter().zip(&self.inst.args) {
-            let (ty, vals) = take(t);
+        let args: Vec<Typed> = self.inst.args.iter().map(&mut take).collect();
+        self.captures = self.inst.tables.captures.iter().map(|(_, t)| take(t)).collect();
+        for mut c in std::mem::take(&mut self.captures) {
+            self.mark_extents(&mut c);
+            self.captures.push(c);
+        }
+        for (p, mut v) in hir.params.iter().zip(args) {
+            self.mark_extents(&mut v);
+            let (ty, vals) = v;
             self.vars[p.local.index()] = Var {
                 ty,
                 vals,
                 bound: IsBound::Yes,
             };
         }
-        self.captures = self.inst.tables.captures.iter().map(|(_, t)| take(t)).collect();
+    }
+
+    /// Says of the extents of arrays in a value from outside this function that they are extents.
+    pub(crate) fn mark_extents(&mut self, v: &mut Typed) {
+        fn walk(f: &mut FnLower<'_, '_>, t: &Type, vals: &mut [Value]) {
+            let mut at = 0;
+            match t {
+                Type::Array(a) => {
+                    for x in &mut vals[1..1 + usize::from(a.ndim)] {
+                        *x = f.e.b.op(Opcode::Extent, &[*x]);
+                    }
+                }
+                Type::Tuple(items) => {
+                    for t in items.iter() {
+                        let n = flat_tys(t).len();
+                        walk(f, t, &mut vals[at..at + n]);
+                        at += n;
+                    }
+                }
+                _ => {}
+            }
+        }
+        walk(self, &v.0, &mut v.1);
     }
 
     pub(crate) fn reachable(&self) -> bool {
