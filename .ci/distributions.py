@@ -21,7 +21,7 @@ IN_SOURCE = (
     "python/numlift/py.typed",
 )
 LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
-NOT_IN = ("tests/", "bench/", "examples/", "docs/", "__pycache__", ".venv", "target/")
+NOT_AT_TOP = ("tests", "bench", "examples", "docs", "site", "target", ".venv", ".ci")
 
 
 def names(path: Path) -> list[str]:
@@ -37,10 +37,12 @@ def problems(path: Path) -> list[str]:
     wheel = path.suffix == ".whl"
     required = (*(IN_WHEEL if wheel else IN_SOURCE), *LICENCES)
     texts = [f"lacks {name}" for name in required if not any(n.endswith(name) for n in found)]
-    unwanted = NOT_IN if wheel else tuple(f"/{n}" for n in NOT_IN)
-    texts += [
-        f"has {n}" for n in found if any(part in n for part in unwanted) or (not wheel and n.endswith(".so"))
-    ]
+    for name in found:
+        parts = name.split("/")[0 if wheel else 1 :]
+        if parts and (
+            parts[0] in NOT_AT_TOP or "__pycache__" in parts or (not wheel and name.endswith(".so"))
+        ):
+            texts.append(f"has {name}")
     if path.stat().st_size > MOST_BYTES:
         texts.append(f"is {path.stat().st_size / 1e6:.1f} MB, at most {MOST_BYTES / 1e6:.0f}")
     return [f"{path.name} {text}" for text in texts]
