@@ -5,17 +5,18 @@ import os
 import sys
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
     Generic,
     Literal,
+    NamedTuple,
     ParamSpec,
     TypeAlias,
     TypeVar,
     Unpack,
+    cast,
     overload,
 )
 
@@ -39,8 +40,7 @@ if _DEBUG:
 prange = range
 
 
-@dataclass(frozen=True)
-class Specialization:
+class Specialization(NamedTuple):
     """One compiled version of a function.
 
     args: types of the arguments as text; result: type of the result (None if interpreted);
@@ -67,16 +67,29 @@ def _by_name(module: str, qualname: str) -> Any:
     return found
 
 
-class Dispatcher(_core.Dispatcher, Generic[P, T]):
+@_core.callable_class
+class Dispatcher(Generic[P, T]):
     """A function that runs as machine code for the argument types it is called with.
 
     Call it as the function it was made from. What cannot be compiled runs in the interpreter.
     """
 
-    __wrapped__: Callable[P, T]
-    __name__: str
-    __qualname__: str
-    _options: dict[str, Any]
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        __wrapped__: Callable[P, T]
+        __name__: str
+        __qualname__: str
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> "Dispatcher[P, T]": ...
+        @overload
+        def __get__(
+            self: "Dispatcher[Concatenate[S, Q], T]", instance: S, owner: type | None = None
+        ) -> Callable[Q, T]: ...
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
     def __new__(
         cls,
@@ -85,46 +98,69 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
         strict: bool = False,
         overflow: str = "raise",
         fastmath: bool = False,
+        nogil: bool = False,
     ) -> "Dispatcher[P, T]":
-        self: Dispatcher[P, T] = super().__new__(cls, function, strict, overflow == "wrap", fastmath, _DEBUG)
-        self._options = {"strict": strict, "overflow": overflow, "fastmath": fastmath}
+        self: Dispatcher[P, T] = _core.create(
+            cls,
+            function,
+            strict=strict,
+            overflow_wrap=overflow == "wrap",
+            fastmath=fastmath,
+            nogil=nogil,
+            verify=_DEBUG,
+        )
         functools.update_wrapper(self, function)
+        self.__dict__["_options"] = {
+            "strict": strict,
+            "overflow": overflow,
+            "fastmath": fastmath,
+            "nogil": nogil,
+        }
         return self
-
-    def __init__(self, function: Callable[P, T], **options: Any) -> None:
-        pass
-
-    if TYPE_CHECKING:
-
-        @property
-        def py_func(self) -> Callable[P, T]: ...
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
-        def tier(self, *args: P.args, **kwargs: P.kwargs) -> Literal["native", "mixed", "interpreter"]: ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> "Dispatcher[P, T]": ...
-    @overload
-    def __get__(
-        self: "Dispatcher[Concatenate[S, Q], T]", instance: S, owner: type | None = None
-    ) -> Callable[Q, T]: ...
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
 
     def __repr__(self) -> str:
         return f"<numlift.jit {self.__module__}.{self.__qualname__}>"
 
     @property
+    def py_func(self) -> Callable[P, T]:
+        """The decorated function."""
+        return cast("Callable[P, T]", _core.py_func(self))
+
+    def tier(self, *args: P.args, **kwargs: P.kwargs) -> Literal["native", "mixed", "interpreter"]:
+        """What a call with these arguments would run now: "native" or "interpreter".
+
+        Compiles if the argument types are new, and does not call the function.
+        """
+        return _core.tier(self, args, kwargs)
+
+    def dynamic_places(
+        self, *args: P.args, **kwargs: P.kwargs
+    ) -> list[tuple[str, str, str, int, int, int, str | None]]:
+        """Every place without a static type in the code that these arguments would run, callees included.
+
+        Each is code, message, file, line, column, length and help.
+        """
+        return _core.dynamic_places(self, args, kwargs)
+
+    def compile(self, signature: str) -> None:
+        """Compile for the argument types of a signature such as `"float64(float64[:, :], int64)"`.
+
+        Raises ValueError if the signature is not understood or has another number of arguments.
+        """
+        _core.compile_signature(self, signature)
+
+    @property
     def signatures(self) -> list[tuple[str, ...]]:
         """Argument types of the native specialisations."""
-        return [tuple(row[0]) for row in self.specialization_rows() if row[2] == "native"]
+        return [s.args for s in self.specializations if s.tier == "native"]
 
     @property
     def specializations(self) -> list[Specialization]:
         """Every argument type combination seen, compiled or not."""
-        return [Specialization(tuple(a), r, t, d, n) for a, r, t, d, n in self.specialization_rows()]
+        return [Specialization(tuple(a), r, t, d, n) for a, r, t, d, n in _core.specialization_rows(self)]
 
     def _inspect(self, stage: str) -> dict[tuple[str, ...], str]:
-        return {tuple(a): text for a, text in self.stage_text(stage)}
+        return {tuple(a): text for a, text in _core.stage_text(self, stage)}
 
     def inspect_types(self) -> dict[tuple[str, ...], str]:
         """Types of the variables, by argument types."""
@@ -144,7 +180,7 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
 
     def timings(self) -> dict[tuple[str, ...], dict[str, float]]:
         """Microseconds per stage of the compilation, by argument types."""
-        return {tuple(a): dict(t) for a, t in self.stage_times()}
+        return {tuple(a): dict(t) for a, t in _core.stage_times(self)}
 
     def __copy__(self) -> "Dispatcher[P, T]":
         return self
@@ -154,15 +190,13 @@ class Dispatcher(_core.Dispatcher, Generic[P, T]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         function = self.py_func
+        module, name = function.__module__, function.__qualname__
         try:
-            if (
-                _by_name(function.__module__, function.__qualname__) is self
-                and function.__module__ != "__main__"
-            ):
-                return (_by_name, (function.__module__, function.__qualname__))
+            if _by_name(module, name) is self and module != "__main__":
+                return (_by_name, (module, name))
         except (ImportError, AttributeError, KeyError, ValueError):
             pass
-        return (_rebuild, (function, self._options))
+        return (_rebuild, (function, self.__dict__["_options"]))
 
 
 def _signatures(target: Any) -> list[str]:
@@ -193,7 +227,7 @@ def _decorate(function: Any, signatures: list[str], chosen: dict[str, Any]) -> A
         raise TypeError(f"jit() decorates functions, not {type(function).__name__}{hint}")
     made: Dispatcher[..., Any] = Dispatcher(function, **chosen)
     for text in signatures:
-        made.compile_signature(text)
+        made.compile(text)
     return made
 
 
@@ -218,9 +252,10 @@ def jit(function: Any = None, /, **options: Any) -> Any:
     text (`"float64(float64[:, ::1])"`) or made of the types of the package.
 
     strict: raise CompileError instead of falling back to the interpreter; nopython is Numba's name of it.
-    overflow: "raise" keeps Python ints exact, "wrap" wraps them at 64 bits. parallel, cache, nogil,
-    fastmath, boundscheck, error_model, inline, errstate, forceobj, looplift, locals and debug are accepted
-    and change nothing yet.
+    overflow: "raise" keeps Python ints exact, "wrap" wraps them at 64 bits. nogil: other threads run
+    meanwhile, where the machine code touches no Python object. parallel, cache, fastmath,
+    boundscheck, error_model, inline, errstate, forceobj, looplift, locals and debug are accepted and change
+    nothing yet.
 
     Raises TypeError for an unknown option and ValueError for a wrong value or signature.
     """

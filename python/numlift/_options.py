@@ -77,5 +77,6 @@ def resolve(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "strict": options.get("strict", False) or options.get("nopython", False),
         "overflow": options.get("overflow", "raise"),
+        "nogil": options.get("nogil", False),
         "fastmath": fastmath if isinstance(fastmath, bool) else bool({"fast", "reassoc"} & set(fastmath)),
     }

@@ -35,6 +35,10 @@ pub struct Artifact {
     pub objects: Vec<ObjectEntry>,
     /// Draws from NumPy's global generator: its lock is held during the call.
     pub uses_global_rng: bool,
+    /// A function recurses: the call needs to know how deep it may go.
+    pub recursive: bool,
+    /// Touches Python objects: the GIL is held during the call.
+    pub uses_python: bool,
     /// Types of variables and expressions, one line each.
     pub types_text: String,
     pub mir_text: String,
@@ -130,6 +134,8 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
         } else {
             String::new()
         },
+        recursive: module.funcs.values().any(|f| f.recursive),
+        uses_python: module.funcs.values().any(uses_python),
         sites: module.sites.values().cloned().collect(),
         frames: module.frames,
         calls: lowered.calls,
@@ -149,6 +155,18 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
             .map(|r| (r.pass.to_owned(), r.line, r.message))
             .collect(),
     })
+}
+
+/// Whether a function counts references or calls a helper that needs the GIL; the safepoint takes it itself.
+fn uses_python(f: &numlift_mir::Function) -> bool {
+    let needs_gil = |imm: &numlift_mir::Imm| match imm {
+        numlift_mir::Imm::Helper { helper, .. } => {
+            let name = numlift_runtime::helpers::sig(*helper).name;
+            name != "safepoint" && numlift_runtime::helpers::PYRT.iter().any(|h| h.name == name)
+        }
+        _ => false,
+    };
+    f.slots.values().any(|s| s.owner) || f.insts.values().any(|i| needs_gil(&i.imm))
 }
 
 fn internal(program: &Program, message: String) -> Box<Diagnostic> {

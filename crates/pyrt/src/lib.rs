@@ -1,7 +1,36 @@
-//! What compiled code needs of Python at run time: code memory, types of objects, marshalling,
-//! the helpers that call Python. No compiler inside.
+//! What compiled code needs of Python at run time: the class of jitted functions, keys and marshalling
+//! of arguments, guards, code memory, the helpers that call Python. No compiler inside.
 
+pub mod bind;
+pub mod call;
 pub mod code;
+pub mod cpython;
+pub mod fail;
 pub mod helpers;
+pub mod key;
 pub mod numpy;
+pub mod object;
+pub mod plan;
+pub mod reference;
+pub mod select;
+mod slots;
+pub mod source;
+pub mod spec;
+pub mod stack;
+pub mod table;
+pub mod ticker;
 pub mod value;
+
+use pyo3::prelude::*;
+
+/// Prepares what calls need: NumPy's API, the recursion limit, the state after `fork`.
+///
+/// # Errors
+/// If NumPy cannot be imported or is too old.
+pub fn init(py: Python<'_>) -> PyResult<()> {
+    numpy::init(py)?;
+    // SAFETY: `py` says that the GIL is held.
+    unsafe { stack::init() };
+    ticker::init();
+    Ok(())
+}

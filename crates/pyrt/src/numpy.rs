@@ -44,6 +44,10 @@ pub struct Api {
     /// Scalar classes by `DType as usize`.
     pub scalar_types: [*mut PyTypeObject; 13],
     descrs: [*mut PyObject; 13],
+    /// Classes whose instances are compile-time constants, known by their identity.
+    constant_types: Vec<*mut PyTypeObject>,
+    /// Class of the classes of dtype objects.
+    dtype_meta: *mut PyTypeObject,
 }
 
 // SAFETY: the addresses are of immortal objects and functions; they are only used with the GIL held.
@@ -97,6 +101,17 @@ pub fn init(py: Python<'_>) -> PyResult<&'static Api> {
             f(d.type_num())
         };
     }
+    let class = |o: Bound<'_, PyAny>| o.get_type().into_ptr().cast::<PyTypeObject>();
+    let types = py.import("types")?;
+    let mut constant_types: Vec<*mut PyTypeObject> = vec![];
+    for name in ["FunctionType", "BuiltinFunctionType", "ModuleType"] {
+        constant_types.push(types.getattr(name)?.into_ptr().cast());
+    }
+    // a ufunc, a function with `__array_function__`, a class
+    for name in ["add", "sum", "ndarray"] {
+        constant_types.push(class(np.getattr(name)?));
+    }
+    let dtype_meta = class(class_of(&np.getattr("dtype")?.call1(("float64",))?));
     // SAFETY: entry 2 is the address of PyArray_Type.
     let array_type = unsafe { *table.add(2) } as *mut PyTypeObject;
     Ok(API.get_or_init(|| Api {
@@ -104,7 +119,13 @@ pub fn init(py: Python<'_>) -> PyResult<&'static Api> {
         array_type,
         scalar_types,
         descrs,
+        constant_types,
+        dtype_meta,
     }))
+}
+
+fn class_of<'py>(o: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
+    o.get_type().into_any()
 }
 
 /// The API; loaded when the module is.
@@ -114,6 +135,25 @@ pub fn api() -> &'static Api {
 }
 
 impl Api {
+    /// The dtype of a NumPy scalar class.
+    pub fn scalar_dtype(&self, class: *mut PyTypeObject) -> Option<DType> {
+        let at = self.scalar_types.iter().position(|t| *t == class)?;
+        DType::ALL.get(at).copied()
+    }
+
+    /// Whether an argument of this class is a constant to the compiler: functions, classes, builtins,
+    /// ufuncs, modules, dtypes, jitted functions.
+    ///
+    /// # Safety
+    /// `class` is the class of the live object `o`; the GIL is held.
+    pub unsafe fn is_constant(&self, o: *mut PyObject, class: *mut PyTypeObject) -> bool {
+        self.constant_types.contains(&class)
+            // SAFETY: as promised by the caller.
+            || unsafe { ffi::Py_TYPE(class.cast()) } == self.dtype_meta
+            // SAFETY: as promised by the caller.
+            || unsafe { crate::object::is_dispatcher(o) }
+    }
+
     fn descr(&self, d: DType) -> *mut PyObject {
         let p = self.descrs[d as usize];
         // SAFETY: descriptors are immortal for built-in types; callees steal a reference.

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use numlift_types::{ArrayType, Carrier, DType, Layout, Scalar, Type};
 use pyo3::ffi::{self, PyObject};
 
-use crate::numpy::{ALIGNED, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, WRITEABLE, api};
+use crate::numpy::{ArrayObject, api};
 
 /// Extents from here on are only possible with stride 0 or no elements: native code assumes smaller ones.
 pub const MAX_EXTENT: isize = 1 << 48;
@@ -43,7 +43,7 @@ pub unsafe fn type_of(o: *mut PyObject) -> Option<Type> {
         }
         let api = api();
         if t == api.array_type {
-            return array_type(o.cast());
+            return crate::key::array_type(o.cast()).map(Type::Array);
         }
         if t == &raw mut ffi::PyLong_Type {
             let mut overflow: c_int = 0;
@@ -68,34 +68,6 @@ pub unsafe fn type_of(o: *mut PyObject) -> Option<Type> {
             .into_iter()
             .find(|d| api.scalar_types[*d as usize] == t)
             .map(Type::np)
-    }
-}
-
-unsafe fn array_type(a: *mut ArrayObject) -> Option<Type> {
-    // SAFETY: the caller checked that this is an ndarray.
-    unsafe {
-        let a = &*a;
-        let descr = &*a.descr;
-        let dtype = DType::from_type_num(descr.type_num)?;
-        let native = descr.byteorder == b'=' as i8 || descr.byteorder == b'|' as i8;
-        let ndim = u8::try_from(a.nd).ok()?;
-        let huge = (0..usize::from(ndim)).any(|i| *a.dimensions.add(i) >= MAX_EXTENT);
-        if !native || a.flags & ALIGNED == 0 || huge {
-            return None;
-        }
-        let layout = if a.flags & C_CONTIGUOUS != 0 {
-            Layout::C
-        } else if ndim > 1 && a.flags & F_CONTIGUOUS != 0 {
-            Layout::F
-        } else {
-            Layout::A
-        };
-        Some(Type::Array(ArrayType {
-            dtype,
-            ndim,
-            layout,
-            readonly: a.flags & WRITEABLE == 0,
-        }))
     }
 }
 
@@ -152,7 +124,7 @@ pub unsafe fn flatten(o: *mut PyObject, t: &Type, out: *mut u64) -> usize {
     }
 }
 
-unsafe fn flatten_scalar(o: *mut PyObject, s: Scalar, out: *mut u64) -> usize {
+pub(crate) unsafe fn flatten_scalar(o: *mut PyObject, s: Scalar, out: *mut u64) -> usize {
     // SAFETY: as for `flatten`; a NumPy scalar's value follows the object head.
     unsafe {
         match s {
@@ -238,6 +210,27 @@ pub unsafe fn boxed(t: &Type, v: *const u64) -> *mut PyObject {
                 ffi::Py_INCREF(ffi::Py_None());
                 ffi::Py_None()
             }
+        }
+    }
+}
+
+/// Drops the references that a result brought.
+///
+/// # Safety
+/// The slots hold a value of the type whose owners are references to give up; the GIL is held.
+pub(crate) unsafe fn release(t: &Type, v: *const u64) {
+    // SAFETY: the slots hold a value of the type.
+    unsafe {
+        match t {
+            Type::Array(a) => ffi::Py_DECREF(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
+            Type::Tuple(items) => {
+                let mut at = 0;
+                for t in items.iter() {
+                    release(t, v.add(at));
+                    at += slots(t);
+                }
+            }
+            _ => {}
         }
     }
 }

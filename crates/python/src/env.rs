@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
-use numlift_pyrt::{numpy, value};
+use numlift_pyrt::reference::Ref;
+use numlift_pyrt::source::{Guard, Source, module_dict};
+use numlift_pyrt::{numpy, object, value};
 use numlift_syntax::hir::{Function, ParamKind};
 use numlift_syntax::{FunctionQuery, parse_function};
 use numlift_typeck::{Env, Known, Resolved};
@@ -13,17 +15,16 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyModule, PyString, PyTuple, PyType};
 
-use crate::source::{Guard, Hidden, Source, module_dict};
-
 /// What one compilation asked for: kept by the specialisation.
 #[derive(Default)]
 pub struct Answers {
-    pub objects: Vec<Py<PyAny>>,
+    pub objects: Vec<Ref>,
     pub known: Vec<Known>,
-    pub codes: Vec<Py<PyAny>>,
+    pub codes: Vec<Ref>,
     pub hirs: Vec<Option<Arc<Function>>>,
     pub guards: Vec<Guard>,
-    pub hidden: Vec<Hidden>,
+    /// Values read at call time.
+    pub hidden: Vec<(Source, Type)>,
     pub hidden_slots: u32,
     keys: std::collections::HashMap<(usize, String), Resolved>,
 }
@@ -47,21 +48,17 @@ impl<'py> PyEnv<'py> {
         if let Some(i) = a.codes.iter().position(|c| c.as_ptr() == f.as_ptr()) {
             return CodeRef(i as u32);
         }
-        a.codes.push(f.clone().unbind());
+        a.codes.push(Ref::from(f));
         a.hirs.push(None);
-        let expected = f.getattr("__code__").ok().map(Bound::unbind);
         a.guards.push(Guard {
-            source: Source::Attribute {
-                object: f.clone().unbind(),
-                name: "__code__",
-            },
-            expected,
+            source: Source::Code(Ref::from(f)),
+            expected: f.getattr("__code__").ok().map(|c| Ref::from(&c)),
         });
         CodeRef(a.codes.len() as u32 - 1)
     }
 
     fn function(&self, code: CodeRef) -> Bound<'py, PyAny> {
-        self.answers.borrow().codes[code.0 as usize].bind(self.py).clone()
+        self.answers.borrow().codes[code.0 as usize].bind(self.py)
     }
 
     fn known_object(&self, o: &Bound<'py, PyAny>, k: Known) -> Resolved {
@@ -71,7 +68,7 @@ impl<'py> PyEnv<'py> {
             .iter()
             .position(|x| x.as_ptr() == o.as_ptr())
             .unwrap_or_else(|| {
-                a.objects.push(o.clone().unbind());
+                a.objects.push(Ref::from(o));
                 a.known.push(k);
                 a.objects.len() - 1
             });
@@ -103,18 +100,51 @@ impl<'py> PyEnv<'py> {
             let mut a = self.answers.borrow_mut();
             let index = a.hidden_slots;
             a.hidden_slots += value::slots(&ty) as u32;
-            a.hidden.push(Hidden {
-                source,
-                ty: ty.clone(),
-            });
+            a.hidden.push((source, ty.clone()));
             return Resolved::Hidden { index, ty };
         }
         let r = self.classify(&o);
         self.answers.borrow_mut().guards.push(Guard {
             source,
-            expected: Some(o.unbind()),
+            expected: Some(Ref::from(&o)),
         });
         r
+    }
+
+    /// The type of an argument: of its value, or the constant it is.
+    pub fn argument(&self, o: &Bound<'py, PyAny>) -> Option<Type> {
+        if let Ok(items) = o.cast_exact::<PyTuple>() {
+            let types: Option<Vec<Type>> = items.iter().map(|i| self.argument(&i)).collect();
+            return types.map(Type::tuple);
+        }
+        // SAFETY: a live object, and the GIL is held.
+        if let Some(t) = unsafe { value::type_of(o.as_ptr()) } {
+            return Some(t);
+        }
+        match self.classify(o) {
+            Resolved::Const(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// Whether a type means the same in another environment.
+    pub fn is_static(&self, t: &Type) -> bool {
+        match t {
+            Type::Known(_) | Type::Function(_) => false,
+            Type::Tuple(items) => items.iter().all(|t| self.is_static(t)),
+            _ => true,
+        }
+    }
+
+    /// An argument's type as the user sees it.
+    pub fn describe(&self, o: &Bound<'py, PyAny>, t: &Type) -> String {
+        match t {
+            Type::Function(_) => format!("function {}", text(o, "__qualname__")),
+            Type::Known(k) => match self.known(*k) {
+                Known::Builtin(path) | Known::Module(path) | Known::Exception(path) => path,
+            },
+            other => other.to_string(),
+        }
     }
 
     fn classify(&self, o: &Bound<'py, PyAny>) -> Resolved {
@@ -134,8 +164,8 @@ impl<'py> PyEnv<'py> {
         if let Ok(t) = o.cast::<PyType>() {
             return self.class(o, t);
         }
-        if let Ok(f) = o.getattr("__numlift_function__") {
-            return Resolved::Const(Type::Function(self.code(&f)));
+        if let Ok(jitted) = object::body(o) {
+            return Resolved::Const(Type::Function(self.code(&jitted.function.bind(self.py))));
         }
         let module = text(o, "__module__");
         let name = text(o, "__name__");
@@ -298,9 +328,9 @@ impl Env for PyEnv<'_> {
             return Resolved::Missing;
         };
         self.resolve(globals.as_ptr() as usize, name, || Source::Global {
-            globals: globals.clone().unbind(),
-            builtins: builtins.clone().unbind(),
-            name: PyString::intern(self.py, name).unbind(),
+            globals: Ref::from(&globals),
+            builtins: Ref::from(&builtins),
+            name: Ref::from(&PyString::intern(self.py, name)),
         })
     }
 
@@ -316,27 +346,23 @@ impl Env for PyEnv<'_> {
             ))
         };
         match find() {
-            Ok(Some(cell)) => {
-                self.resolve(cell.as_ptr() as usize, "", || Source::Cell(cell.clone().unbind()))
-            }
+            Ok(Some(cell)) => self.resolve(cell.as_ptr() as usize, "", || Source::Cell(Ref::from(&cell))),
             _ => Resolved::Missing,
         }
     }
 
     fn attr(&self, object: ObjectRef, name: &str) -> Resolved {
-        let o = self.answers.borrow().objects[object.0 as usize]
-            .bind(self.py)
-            .clone();
+        let o = self.answers.borrow().objects[object.0 as usize].bind(self.py);
         let Some(dict) = module_dict(&o) else {
             return Resolved::Opaque(format!("attribute {name}"));
         };
-        if dict.bind(self.py).get_item(name).ok().flatten().is_none() {
+        if !dict.bind(self.py).contains(name).unwrap_or(false) {
             // modules with lazy attributes: load it once, then it is in the dict
             let _ = o.getattr(name);
         }
         self.resolve(dict.as_ptr() as usize, name, || Source::Module {
-            dict: dict.clone_ref(self.py),
-            name: PyString::intern(self.py, name).unbind(),
+            dict: Ref::from(&dict.bind(self.py)),
+            name: Ref::from(&PyString::intern(self.py, name)),
         })
     }
 
@@ -367,8 +393,8 @@ impl Env for PyEnv<'_> {
         if p.kind == ParamKind::KeywordOnly {
             let name = hir.locals[p.local].name.clone();
             return self.resolve(f.as_ptr() as usize, &name, || Source::KeywordDefault {
-                function: f.clone().unbind(),
-                name: PyString::intern(self.py, &name).unbind(),
+                function: Ref::from(&f),
+                name: Ref::from(&PyString::intern(self.py, &name)),
             });
         }
         let positional = |k: ParamKind| matches!(k, ParamKind::Positional | ParamKind::PositionalOnly);
@@ -379,15 +405,13 @@ impl Env for PyEnv<'_> {
             return Resolved::Missing;
         };
         self.resolve(f.as_ptr() as usize, &format!("{index}"), || Source::Default {
-            function: f.clone().unbind(),
+            function: Ref::from(&f),
             index,
         })
     }
 
     fn ufunc_types(&self, object: ObjectRef) -> Vec<String> {
-        let o = self.answers.borrow().objects[object.0 as usize]
-            .bind(self.py)
-            .clone();
+        let o = self.answers.borrow().objects[object.0 as usize].bind(self.py);
         if o.get_type().name().is_ok_and(|n| n == "ufunc") {
             o.getattr("types").and_then(|t| t.extract()).unwrap_or_default()
         } else {

@@ -1,21 +1,19 @@
 //! The `numlift._core` extension module.
 
+mod compile;
 mod dispatcher;
 mod env;
-mod fail;
-mod run;
-mod source;
+mod load;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    numlift_pyrt::numpy::init(m.py())?;
-    m.add_class::<dispatcher::Dispatcher>()?;
+    numlift_pyrt::init(m.py())?;
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(list_builtins, m)?)?;
-    m.add_function(wrap_pyfunction!(dispatcher::set_internal_errors_fatal, m)?)?;
-    Ok(())
+    m.add_function(wrap_pyfunction!(compile::set_internal_errors_fatal, m)?)?;
+    dispatcher::add_to(m)
 }
 
 /// Canonical paths of the supported functions; methods of arrays start with `ndarray.`.

@@ -1,0 +1,214 @@
+//! What the boundary uses of CPython beyond the stable ABI of 3.11.
+//!
+//! The extension imports only symbols of the stable ABI. These few functions are exported by every
+//! CPython since 3.11 but entered the stable ABI later or never; they are looked up by name once,
+//! and each use has a slower way through the stable ABI for an interpreter that lacks them.
+
+use std::ffi::{CStr, c_int, c_ulong};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pyo3::ffi::{self, PyObject};
+
+/// Set in the argument count if the callee may overwrite `args[-1]` (PEP 590).
+pub const VECTORCALL_ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
+/// The type has a vectorcall function (PEP 590); in the headers of the stable ABI since 3.12.
+pub const TPFLAGS_HAVE_VECTORCALL: c_ulong = 1 << 11;
+/// `LOAD_METHOD` may pass `self` as the first argument instead of making a bound method (PEP 590).
+pub const TPFLAGS_METHOD_DESCRIPTOR: c_ulong = 1 << 17;
+
+type Vectorcall =
+    unsafe extern "C" fn(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
+type Getter = unsafe extern "C" fn(*mut PyObject) -> *mut PyObject;
+
+/// Addresses found by name; `None` where the interpreter has no such function.
+#[derive(Debug)]
+struct Optional {
+    vectorcall: Option<Vectorcall>,
+    function_code: Option<Getter>,
+    function_defaults: Option<Getter>,
+    function_kwdefaults: Option<Getter>,
+    cell_get: Option<Getter>,
+}
+
+static OPTIONAL: OnceLock<Optional> = OnceLock::new();
+
+fn optional() -> &'static Optional {
+    OPTIONAL.get_or_init(|| {
+        // SAFETY: the names belong to functions of these signatures in every CPython that has them.
+        unsafe {
+            Optional {
+                vectorcall: symbol(c"PyObject_Vectorcall")
+                    .map(|p| std::mem::transmute::<*mut libc::c_void, Vectorcall>(p)),
+                function_code: getter(c"PyFunction_GetCode"),
+                function_defaults: getter(c"PyFunction_GetDefaults"),
+                function_kwdefaults: getter(c"PyFunction_GetKwDefaults"),
+                cell_get: getter(c"PyCell_Get"),
+            }
+        }
+    })
+}
+
+fn symbol(name: &CStr) -> Option<*mut libc::c_void> {
+    // SAFETY: the name is terminated; the default scope holds the interpreter.
+    let p = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!p.is_null()).then_some(p)
+}
+
+unsafe fn getter(name: &CStr) -> Option<Getter> {
+    // SAFETY: the caller names functions of this signature.
+    symbol(name).map(|p| unsafe { std::mem::transmute::<*mut libc::c_void, Getter>(p) })
+}
+
+/// Calls with the arguments of a vectorcall.
+///
+/// # Safety
+/// The arguments are those of a valid vectorcall; the GIL is held.
+pub unsafe fn call(
+    callable: *mut PyObject,
+    args: *const *mut PyObject,
+    nargsf: usize,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: as promised by the caller; every reference taken is given back.
+    unsafe {
+        if let Some(f) = optional().vectorcall {
+            return f(callable, args, nargsf, kwnames);
+        }
+        let n = nargsf & !VECTORCALL_ARGUMENTS_OFFSET;
+        let tuple = ffi::PyTuple_New(n as isize);
+        if tuple.is_null() {
+            return tuple;
+        }
+        for i in 0..n {
+            ffi::Py_INCREF(*args.add(i));
+            ffi::PyTuple_SetItem(tuple, i as isize, *args.add(i));
+        }
+        let mut kwargs = std::ptr::null_mut();
+        if !kwnames.is_null() {
+            kwargs = ffi::PyDict_New();
+            for i in 0..ffi::PyTuple_Size(kwnames) {
+                let name = ffi::PyTuple_GetItem(kwnames, i);
+                ffi::PyDict_SetItem(kwargs, name, *args.add(n + i as usize));
+            }
+        }
+        let result = ffi::PyObject_Call(callable, tuple, kwargs);
+        ffi::Py_DECREF(tuple);
+        ffi::Py_XDECREF(kwargs);
+        result
+    }
+}
+
+/// What can be read of a Python function.
+#[derive(Clone, Copy, Debug)]
+pub enum Field {
+    Code,
+    Defaults,
+    KwDefaults,
+}
+
+/// A field of a function object: borrowed, NULL if it is None or cannot be read. No exception is set.
+///
+/// # Safety
+/// `f` is a function (`PyFunction_Type`) and the GIL is held.
+pub unsafe fn function_field(f: *mut PyObject, field: Field) -> *mut PyObject {
+    let o = optional();
+    let (get, name) = match field {
+        Field::Code => (o.function_code, c"__code__"),
+        Field::Defaults => (o.function_defaults, c"__defaults__"),
+        Field::KwDefaults => (o.function_kwdefaults, c"__kwdefaults__"),
+    };
+    // SAFETY: the function keeps the object alive that its getter returns.
+    unsafe {
+        if let Some(get) = get {
+            return get(f);
+        }
+        let found = ffi::PyObject_GetAttrString(f, name.as_ptr());
+        if found.is_null() {
+            ffi::PyErr_Clear();
+            return found;
+        }
+        ffi::Py_DECREF(found);
+        if found == ffi::Py_None() {
+            return std::ptr::null_mut();
+        }
+        found
+    }
+}
+
+/// The contents of a closure cell: a new reference, NULL if it is empty. No exception is set.
+///
+/// # Safety
+/// `cell` is a cell object and the GIL is held.
+pub unsafe fn cell_contents(cell: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        if let Some(get) = optional().cell_get {
+            return get(cell);
+        }
+        let found = ffi::PyObject_GetAttrString(cell, c"cell_contents".as_ptr());
+        if found.is_null() {
+            ffi::PyErr_Clear();
+        }
+        found
+    }
+}
+
+/// Item of a dict by an interned name: borrowed, NULL if it is not there. No exception is set.
+///
+/// # Safety
+/// `dict` is a dict, `name` a string, the GIL is held.
+#[inline]
+pub unsafe fn dict_item(dict: *mut PyObject, name: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let found = ffi::PyDict_GetItemWithError(dict, name);
+        if found.is_null() && !ffi::PyErr_Occurred().is_null() {
+            ffi::PyErr_Clear();
+        }
+        found
+    }
+}
+
+/// Whether two strings are equal; identity first.
+///
+/// # Safety
+/// Both are strings and the GIL is held.
+#[inline]
+pub unsafe fn same_text(a: *mut PyObject, b: *mut PyObject) -> bool {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        if a == b {
+            return true;
+        }
+        let order: c_int = ffi::PyUnicode_Compare(a, b);
+        if order == -1 && !ffi::PyErr_Occurred().is_null() {
+            ffi::PyErr_Clear();
+            return false;
+        }
+        order == 0
+    }
+}
+
+/// The class of bound methods: borrowed, NULL with an exception set if it cannot be had.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn method_type() -> *mut PyObject {
+    static METHOD: AtomicPtr<PyObject> = AtomicPtr::new(std::ptr::null_mut());
+    let known = METHOD.load(Ordering::Acquire);
+    if !known.is_null() {
+        return known;
+    }
+    // SAFETY: new references; the class is kept for ever.
+    unsafe {
+        let module = ffi::PyImport_ImportModule(c"types".as_ptr());
+        if module.is_null() {
+            return module;
+        }
+        let class = ffi::PyObject_GetAttrString(module, c"MethodType".as_ptr());
+        ffi::Py_DECREF(module);
+        METHOD.store(class, Ordering::Release);
+        class
+    }
+}

@@ -1,0 +1,110 @@
+//! What a failed native call becomes: the interpreter's exception, or a repeat.
+
+use numlift_runtime::{Ctx, ExitReason, SiteKind};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::spec::Specialization;
+use crate::value;
+
+/// Outcome of a failed call.
+#[derive(Debug)]
+pub enum Failure {
+    /// No effect was done: the interpreter repeats the call.
+    Repeat,
+    /// An exception is set.
+    Raised,
+}
+
+/// Reads what the call left in its context.
+///
+/// # Safety
+/// Generated code of `spec` has returned `status` with this context; the GIL is held.
+pub unsafe fn failure(spec: &Specialization, ctx: *const Ctx, status: i32) -> Failure {
+    // SAFETY: the GIL is held.
+    unsafe {
+        Python::attach_unchecked(|py| {
+            let pending = if status == 2 { PyErr::take(py) } else { None };
+            let error = match build(py, spec, ctx, pending) {
+                Ok(None) => return Failure::Repeat,
+                Ok(Some(e)) | Err(e) => e,
+            };
+            error.restore(py);
+            Failure::Raised
+        })
+    }
+}
+
+unsafe fn build(
+    py: Python<'_>,
+    spec: &Specialization,
+    ctx: *const Ctx,
+    pending: Option<PyErr>,
+) -> PyResult<Option<PyErr>> {
+    let wrong = |text: &'static str| Err(pyo3::exceptions::PySystemError::new_err(text));
+    // SAFETY: a failure sets the site; `trace_len` entries of the trace are written.
+    let (site_id, trace) = unsafe {
+        let trace: &[u32] = std::slice::from_raw_parts((*ctx).trace, (*ctx).trace_len as usize);
+        ((*ctx).site, trace)
+    };
+    let Some(site) = spec.sites().get(site_id as usize) else {
+        return wrong("numlift: a failure without a site");
+    };
+    let module = py.import("numlift._errors")?;
+    let frames = PyList::empty(py);
+    for s in std::iter::once(&site_id).chain(trace) {
+        if let Some(s) = spec.sites().get(*s as usize)
+            && let Some(f) = spec.frames().get(s.frame as usize)
+        {
+            frames.append((&f.file, &f.name, f.first_line, s.line))?;
+        }
+    }
+    let exc = match (&site.kind, pending) {
+        (_, Some(e)) => e.into_value(py).into_any(),
+        // a boxed call that gave an int outside 64 bits leaves no exception
+        (SiteKind::Exit(_) | SiteKind::Helper, None) => {
+            let reason = match site.kind {
+                SiteKind::Exit(reason) => reason,
+                _ => ExitReason::Overflow,
+            };
+            // SAFETY: the boundary has set the effects and the first operand before the call.
+            if unsafe { (*ctx).effects == 0 && (*ctx).operands[0] & 1 == 0 } {
+                return Ok(None);
+            }
+            let file = spec.frames().get(site.frame as usize).map(|f| f.file.clone());
+            let args = (reason.name(), file, site.line);
+            module.call_method1("exit_error", args)?.unbind()
+        }
+        (SiteKind::Replay { expr, operands }, None) => {
+            let mut values = vec![];
+            let mut at = 0;
+            for t in operands {
+                // SAFETY: the site recorded operands of these types; a new reference, or NULL with an
+                // exception set.
+                unsafe {
+                    let o = value::boxed(t, (&raw const (*ctx).operands).cast::<u64>().add(at));
+                    values.push(Bound::from_owned_ptr_or_err(py, o)?);
+                }
+                at += value::slots(t);
+            }
+            let args = (expr, PyTuple::new(py, values)?);
+            module.call_method1("replay", args)?.unbind()
+        }
+        (
+            SiteKind::Raise {
+                exc,
+                args,
+                cause_none,
+            },
+            None,
+        ) => {
+            let args = (exc, args.clone(), *cause_none);
+            module.call_method1("make", args)?.unbind()
+        }
+        (SiteKind::Call, None) => {
+            return wrong("numlift: a helper failed without an exception");
+        }
+    };
+    let exc = module.call_method1("with_traceback", (exc, frames))?;
+    Ok(Some(PyErr::from_value(exc)))
+}

@@ -1,0 +1,275 @@
+//! The packed type key of a call's arguments: a few 64-bit words, computed without allocating.
+//!
+//! | argument | words |
+//! |---|---|
+//! | scalar | tag, family |
+//! | None | tag |
+//! | array | tag, NumPy's type number, rank, contiguity and writeability |
+//! | tuple | tag, length; then the words of its items |
+//! | string | tag, hash; equality of the text is checked by the entry that is found |
+//! | function, class, builtin, ufunc, dtype | tag; then its address, which the entry keeps valid |
+
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+
+use numlift_types::{ArrayType, DType, Layout, Scalar, Type};
+use pyo3::ffi::{self, PyObject};
+
+use crate::numpy::{ALIGNED, Api, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, WRITEABLE, api};
+use crate::value::MAX_EXTENT;
+
+const SCALAR: u64 = 1;
+const NONE: u64 = 2;
+const ARRAY: u64 = 3;
+const TUPLE: u64 = 4;
+const TEXT: u64 = 5;
+const CONSTANT: u64 = 6;
+
+/// Words kept on the stack.
+const INLINE: usize = 24;
+/// Deeper nesting of tuples has no native type.
+const MAX_DEPTH: u32 = 16;
+
+/// A key under construction.
+pub struct Key {
+    len: usize,
+    inline: [MaybeUninit<u64>; INLINE],
+    /// all words, once there are more than fit
+    heap: Vec<u64>,
+}
+
+impl Default for Key {
+    #[inline]
+    fn default() -> Key {
+        Key {
+            len: 0,
+            inline: [const { MaybeUninit::uninit() }; INLINE],
+            heap: Vec::new(),
+        }
+    }
+}
+
+impl Key {
+    #[inline]
+    fn push(&mut self, word: u64) {
+        if self.len < INLINE && self.heap.is_empty() {
+            self.inline[self.len].write(word);
+        } else {
+            if self.heap.is_empty() {
+                let words = self.words().to_vec();
+                self.heap = words;
+            }
+            self.heap.push(word);
+        }
+        self.len += 1;
+    }
+
+    /// The words so far.
+    #[inline]
+    pub fn words(&self) -> &[u64] {
+        if self.heap.is_empty() {
+            // SAFETY: the first `len` words have been written.
+            unsafe { std::slice::from_raw_parts(self.inline.as_ptr().cast(), self.len) }
+        } else {
+            &self.heap
+        }
+    }
+
+    /// Adds an argument; `false` if native code cannot hold it.
+    ///
+    /// # Safety
+    /// `o` is a valid object and the GIL is held.
+    #[inline]
+    pub unsafe fn push_object(&mut self, o: *mut PyObject) -> bool {
+        // SAFETY: type objects are compared by address; the cast follows the check of the exact type.
+        unsafe {
+            let t = ffi::Py_TYPE(o);
+            if t == &raw mut ffi::PyFloat_Type {
+                self.push(scalar(Scalar::PyFloat));
+                return true;
+            }
+            let api = api();
+            if t == api.array_type {
+                return match array_word(o.cast()) {
+                    Some(word) => {
+                        self.push(word);
+                        true
+                    }
+                    None => false,
+                };
+            }
+            if t == &raw mut ffi::PyLong_Type {
+                self.push(scalar(Scalar::PyInt));
+                return true;
+            }
+            self.push_rare(o, api, 0)
+        }
+    }
+
+    unsafe fn push_rare(&mut self, o: *mut PyObject, api: &Api, depth: u32) -> bool {
+        // SAFETY: as for `push_object`.
+        unsafe {
+            let t = ffi::Py_TYPE(o);
+            if t == &raw mut ffi::PyTuple_Type {
+                let n = ffi::PyTuple_Size(o);
+                self.push(TUPLE | (n as u64) << 8);
+                return depth < MAX_DEPTH
+                    && (0..n).all(|i| {
+                        let item = ffi::PyTuple_GetItem(o, i);
+                        if ffi::Py_TYPE(item) == &raw mut ffi::PyTuple_Type {
+                            self.push_rare(item, api, depth + 1)
+                        } else {
+                            self.push_object(item)
+                        }
+                    });
+            }
+            let word = if t == &raw mut ffi::PyBool_Type {
+                scalar(Scalar::PyBool)
+            } else if t == &raw mut ffi::PyComplex_Type {
+                scalar(Scalar::PyComplex)
+            } else if o == ffi::Py_None() {
+                NONE
+            } else if let Some(d) = api.scalar_dtype(t) {
+                scalar(Scalar::Np(d))
+            } else if t == &raw mut ffi::PyUnicode_Type {
+                TEXT | (ffi::PyObject_Hash(o) as u64) << 8
+            } else if api.is_constant(o, t) {
+                self.push(CONSTANT);
+                o as u64
+            } else {
+                return false;
+            };
+            self.push(word);
+            true
+        }
+    }
+
+    /// Adds an argument given by its type; `false` if the type needs the object itself.
+    pub fn push_type(&mut self, t: &Type) -> bool {
+        let word = match t {
+            Type::Scalar(s) => scalar(*s),
+            Type::None => NONE,
+            Type::Array(a) => {
+                let flags = match a.layout {
+                    Layout::C => C_CONTIGUOUS,
+                    Layout::F => F_CONTIGUOUS,
+                    Layout::A => 0,
+                };
+                let writeable = if a.readonly { 0 } else { WRITEABLE };
+                pack_array(a.dtype.type_num(), c_int::from(a.ndim), flags | writeable)
+            }
+            Type::Tuple(items) => {
+                self.push(TUPLE | (items.len() as u64) << 8);
+                return items.iter().all(|t| self.push_type(t));
+            }
+            _ => return false,
+        };
+        self.push(word);
+        true
+    }
+}
+
+fn scalar(s: Scalar) -> u64 {
+    let family = match s {
+        Scalar::PyBool => 0,
+        Scalar::PyInt => 1,
+        Scalar::PyFloat => 2,
+        Scalar::PyComplex => 3,
+        Scalar::Np(d) => 4 + d as u64,
+    };
+    SCALAR | family << 8
+}
+
+const fn pack_array(type_num: c_int, nd: c_int, flags: c_int) -> u64 {
+    ARRAY | (type_num as u64) << 8 | (nd as u64) << 16 | (flags as u64) << 32
+}
+
+/// Bit set of NumPy's type numbers that native code can hold.
+const NATIVE_TYPES: u32 = {
+    let mut set = 0;
+    let mut i = 0;
+    while i < DType::ALL.len() {
+        set |= 1 << DType::ALL[i].type_num();
+        i += 1;
+    }
+    set
+};
+
+/// The word of an array; `None`: its dtype, byte order, alignment or extent has no native type.
+#[inline]
+unsafe fn array_word(a: *mut ArrayObject) -> Option<u64> {
+    // SAFETY: the caller checked that this is an ndarray.
+    unsafe {
+        let a = &*a;
+        let descr = &*a.descr;
+        let number = descr.type_num;
+        if number as u32 >= 32
+            || NATIVE_TYPES & 1 << number == 0
+            || a.flags & ALIGNED == 0
+            || descr.byteorder == b'>' as i8
+            || a.nd > 64
+            || (0..a.nd as usize).any(|i| *a.dimensions.add(i) >= MAX_EXTENT)
+        {
+            return None;
+        }
+        let mut flags = a.flags & (C_CONTIGUOUS | F_CONTIGUOUS | WRITEABLE);
+        if flags & C_CONTIGUOUS != 0 || a.nd < 2 {
+            flags &= !F_CONTIGUOUS;
+        }
+        Some(pack_array(number, a.nd, flags))
+    }
+}
+
+/// The type of an array; `None` as for its key.
+///
+/// # Safety
+/// `a` is an ndarray and the GIL is held.
+pub unsafe fn array_type(a: *mut ArrayObject) -> Option<ArrayType> {
+    // SAFETY: as promised by the caller.
+    let word = unsafe { array_word(a) }?;
+    let flags = (word >> 32) as c_int;
+    let layout = if flags & C_CONTIGUOUS != 0 {
+        Layout::C
+    } else if flags & F_CONTIGUOUS != 0 {
+        Layout::F
+    } else {
+        Layout::A
+    };
+    Some(ArrayType {
+        dtype: DType::from_type_num((word >> 8) as i32 & 0xff)?,
+        ndim: (word >> 16) as u8,
+        layout,
+        readonly: flags & WRITEABLE == 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_keys_move_to_the_heap() {
+        let mut key = Key::default();
+        let t = Type::tuple((0..40).map(|_| Type::FLOAT));
+        assert!(key.push_type(&t));
+        assert_eq!(key.words().len(), 41);
+        assert_eq!(key.words()[0], TUPLE | 40 << 8);
+        assert!(key.words()[1..].iter().all(|w| *w == scalar(Scalar::PyFloat)));
+    }
+
+    #[test]
+    fn types_differ_in_their_words() {
+        let array = |layout| Type::array(DType::F64, 2, layout);
+        let mut all = vec![Type::None, Type::INT, Type::FLOAT, Type::np(DType::F64)];
+        all.extend([array(Layout::C), array(Layout::F), array(Layout::A)]);
+        let words: std::collections::HashSet<Vec<u64>> = all
+            .iter()
+            .map(|t| {
+                let mut key = Key::default();
+                assert!(key.push_type(t));
+                key.words().to_vec()
+            })
+            .collect();
+        assert_eq!(words.len(), all.len());
+    }
+}

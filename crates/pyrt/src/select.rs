@@ -1,0 +1,243 @@
+//! Finding the specialisation for a call, compiling it once if there is none.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use numlift_types::Type;
+use pyo3::ffi::{self, PyObject};
+use pyo3::prelude::*;
+
+use crate::bind::Params;
+use crate::key::Key;
+use crate::reference::Ref;
+use crate::table::{Entry, Table, Tier, each_leaf};
+
+/// What to compile for.
+#[derive(Debug)]
+pub enum Request<'a, 'py> {
+    /// Arguments of a call.
+    Objects(&'a [Bound<'py, PyAny>]),
+    /// Types of a signature.
+    Types(&'a [Type]),
+}
+
+/// Why a call is not compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The function takes `*args` or `**kwargs`.
+    Variadic,
+    /// It has [`MAX_SPECIALIZATIONS`] already.
+    TooMany,
+    /// The argument of this number has no native type.
+    Argument(usize),
+}
+
+/// The compiler behind a function: what makes entries when there is none.
+pub trait Compiler: Send + Sync {
+    /// Compiles. What cannot be compiled is an entry of the interpreter tier.
+    ///
+    /// # Errors
+    /// If the user asked for an error instead.
+    fn compile(
+        &self,
+        function: &Bound<'_, PyAny>,
+        request: &Request<'_, '_>,
+    ) -> PyResult<(Tier, Box<dyn Any + Send + Sync>)>;
+
+    /// Tells the user that a call runs in the interpreter.
+    ///
+    /// # Errors
+    /// If the user asked for an error instead.
+    fn refuse(
+        &self,
+        function: &Bound<'_, PyAny>,
+        params: Option<&Params>,
+        args: &[Bound<'_, PyAny>],
+        why: Refusal,
+    ) -> PyResult<()>;
+
+    /// For the compiler's own use.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// More specialisations than this and new argument types run in the interpreter.
+pub const MAX_SPECIALIZATIONS: usize = 64;
+
+/// How long a waiting thread goes without looking for signals.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+type InProgress = Vec<(Vec<u64>, ThreadId)>;
+
+/// The specialisations of one function and how they are made.
+pub struct Selector {
+    pub table: Table,
+    /// The entry of the last call.
+    last: AtomicPtr<Entry>,
+    pub compiler: Box<dyn Compiler>,
+    /// Keys that are being compiled, and by which thread.
+    busy: Mutex<InProgress>,
+    done: Condvar,
+}
+
+thread_local! {
+    /// Compilations in progress in this thread.
+    static COMPILING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Takes a key off the list of those in progress, however the compilation ends.
+struct Progress<'a> {
+    selector: &'a Selector,
+    words: &'a [u64],
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        COMPILING.set(COMPILING.get() - 1);
+        let me = std::thread::current().id();
+        self.selector
+            .busy()
+            .retain(|(w, t)| !(w == self.words && *t == me));
+        self.selector.done.notify_all();
+    }
+}
+
+impl Selector {
+    /// With no specialisation yet.
+    pub fn new(compiler: Box<dyn Compiler>) -> Selector {
+        Selector {
+            table: Table::default(),
+            last: AtomicPtr::default(),
+            compiler,
+            busy: Mutex::default(),
+            done: Condvar::new(),
+        }
+    }
+
+    /// The entry of the last call if it is for these arguments; its assumptions are not checked.
+    ///
+    /// # Safety
+    /// The words are the key of the `n` live objects at `args`; the GIL is held.
+    #[inline]
+    pub(crate) unsafe fn last(&self, words: &[u64], args: *const *mut PyObject, n: usize) -> Option<&Entry> {
+        // SAFETY: entries live as long as the table.
+        unsafe {
+            let last = self.last.load(Ordering::Acquire).as_ref()?;
+            last.is_for(words, args, n).then_some(last)
+        }
+    }
+
+    /// The entry to be tried first by the next call.
+    pub(crate) fn set_last(&self, entry: &Entry) {
+        self.last.store((&raw const *entry).cast_mut(), Ordering::Release);
+    }
+
+    fn busy(&self) -> MutexGuard<'_, InProgress> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entry for the arguments, compiled if it is new; `None`: the interpreter makes this call.
+    ///
+    /// # Errors
+    /// What the compiler raises, or a signal handler while another thread compiles the same.
+    pub fn select(
+        &self,
+        function: &Bound<'_, PyAny>,
+        params: Option<&Params>,
+        key: &Key,
+        request: &Request<'_, '_>,
+    ) -> PyResult<Option<&Entry>> {
+        let py = function.py();
+        let args: Vec<*mut PyObject> = match request {
+            Request::Objects(all) => all.iter().map(Bound::as_ptr).collect(),
+            Request::Types(_) => vec![],
+        };
+        let me = std::thread::current().id();
+        loop {
+            if let Some(e) = self.find(key.words(), &args) {
+                return Ok(Some(e));
+            }
+            let mut busy = self.busy();
+            let Some((_, thread)) = busy.iter().find(|(w, _)| w == key.words()) else {
+                busy.push((key.words().to_vec(), me));
+                break;
+            };
+            // What the compiler runs may call this very function, and threads that wait for each
+            // other's functions would wait for ever: the interpreter makes such calls.
+            if *thread == me || COMPILING.get() > 0 {
+                return Ok(None);
+            }
+            drop(busy);
+            py.detach(|| self.wait(key.words()));
+            py.check_signals()?;
+        }
+        COMPILING.set(COMPILING.get() + 1);
+        let _progress = Progress {
+            selector: self,
+            words: key.words(),
+        };
+        if self.table.len() >= MAX_SPECIALIZATIONS {
+            let objects = match request {
+                Request::Objects(all) => all,
+                Request::Types(_) => &[][..],
+            };
+            self.compiler
+                .refuse(function, params, objects, Refusal::TooMany)?;
+            return Ok(None);
+        }
+        let (tier, info) = self.compiler.compile(function, request)?;
+        let (texts, constants) = constants(py, &args);
+        let entry = self.table.add(Entry {
+            words: key.words().to_vec(),
+            texts,
+            constants,
+            tier,
+            info,
+        });
+        self.set_last(entry);
+        Ok(Some(entry))
+    }
+
+    fn find(&self, words: &[u64], args: &[*mut PyObject]) -> Option<&Entry> {
+        // SAFETY: the GIL is held; the arguments are alive.
+        let found = unsafe {
+            let mut fitting = self.table.find(words, args.as_ptr(), args.len());
+            fitting.find(|e| e.is_current())
+        };
+        if let Some(e) = found {
+            self.set_last(e);
+        }
+        found
+    }
+
+    /// Waits a little for a compilation of another thread, without the GIL.
+    fn wait(&self, words: &[u64]) {
+        let busy = self.busy();
+        if busy.iter().any(|(w, _)| w == words) {
+            let waited = self.done.wait_timeout(busy, PATIENCE);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+/// The strings and the other constants among the arguments.
+fn constants(py: Python<'_>, args: &[*mut PyObject]) -> (Vec<Ref>, Vec<Ref>) {
+    let (mut texts, mut constants) = (vec![], vec![]);
+    let api = crate::numpy::api();
+    // SAFETY: the GIL is held; the arguments are alive.
+    unsafe {
+        each_leaf(args.as_ptr(), args.len(), &mut |o| {
+            let class = ffi::Py_TYPE(o);
+            let reference = || Ref::from(&Bound::from_borrowed_ptr(py, o));
+            if class == &raw mut ffi::PyUnicode_Type {
+                texts.push(reference());
+            } else if api.is_constant(o, class) {
+                constants.push(reference());
+            }
+        });
+    }
+    (texts, constants)
+}

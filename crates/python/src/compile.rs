@@ -1,0 +1,299 @@
+//! Compilation for the arguments of a call, and what the user is told when it is not possible.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use numlift_diagnostics::{Diagnostic, render};
+use numlift_driver::Refusal as Refused;
+use numlift_driver::{Artifact, Options};
+use numlift_pyrt::bind::Params;
+use numlift_pyrt::reference::Ref;
+use numlift_pyrt::select::{Compiler, MAX_SPECIALIZATIONS, Refusal, Request};
+use numlift_pyrt::spec::Specialization;
+use numlift_pyrt::table::Tier;
+use numlift_types::{CodeRef, Type};
+use pyo3::prelude::*;
+
+use crate::env::{Answers, PyEnv};
+use crate::load;
+
+static INTERNAL_FATAL: AtomicBool = AtomicBool::new(false);
+
+/// Internal errors of the compiler raise instead of falling back to the interpreter.
+#[pyfunction]
+pub fn set_internal_errors_fatal(on: bool) {
+    INTERNAL_FATAL.store(on, Ordering::Relaxed);
+}
+
+/// The compiler of one jitted function.
+pub struct JitCompiler {
+    pub options: Options,
+    strict: bool,
+    nogil: bool,
+    warned: AtomicBool,
+}
+
+/// What is kept with a specialisation for the inspectors.
+pub struct Info {
+    pub arg_names: Vec<String>,
+    pub ret: Option<String>,
+    /// Why there is no machine code.
+    pub refusal: Option<Box<Refused>>,
+    pub timings: Vec<(&'static str, Duration)>,
+    args: Vec<ArgSpec>,
+}
+
+/// An argument of a specialisation: its type, or the constant whose type depends on the environment.
+enum ArgSpec {
+    Type(Type),
+    Object(Ref),
+}
+
+impl Info {
+    /// Every place without a static type.
+    pub fn places(&self) -> &[Diagnostic] {
+        self.refusal.as_ref().map_or(&[], |r| &r.places)
+    }
+
+    /// The argument types in the terms of a new environment.
+    pub fn args_in(&self, env: &PyEnv<'_>) -> Option<Vec<Type>> {
+        let one = |a: &ArgSpec| match a {
+            ArgSpec::Type(t) => Some(t.clone()),
+            ArgSpec::Object(o) => env.argument(&o.bind(env.py)),
+        };
+        self.args.iter().map(one).collect()
+    }
+}
+
+impl JitCompiler {
+    pub fn new(options: Options, strict: bool, nogil: bool) -> JitCompiler {
+        JitCompiler {
+            options,
+            strict,
+            nogil,
+            warned: AtomicBool::new(false),
+        }
+    }
+
+    /// Compiles or says why not; a panic of the compiler is an internal error.
+    fn attempt(
+        &self,
+        env: &PyEnv<'_>,
+        root: CodeRef,
+        args: &[Type],
+        function: &Bound<'_, PyAny>,
+    ) -> Result<Artifact, Refused> {
+        let run = || numlift_driver::compile(env, root, args, &self.options);
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => result,
+            Err(panic) => {
+                let text = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied())
+                    .unwrap_or("unknown");
+                let d = diagnostic(function, "NL9001", format!("internal error: {text}"));
+                Err(Refused::from(Box::new(d)))
+            }
+        }
+    }
+
+    /// Warns once per function, or raises: `strict`, or an internal error while these are fatal.
+    fn report(&self, function: &Bound<'_, PyAny>, d: &Diagnostic) -> PyResult<()> {
+        let module = function.py().import("numlift._errors")?;
+        let text = render::text(d, false);
+        let fatal = d.code == "NL9001" && INTERNAL_FATAL.load(Ordering::Relaxed);
+        if self.strict || fatal {
+            let e = module.call_method1("compile_error", (text, d.code, &d.message, &d.file, d.line))?;
+            return Err(PyErr::from_value(e));
+        }
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            let name = function.getattr("__qualname__")?;
+            module.call_method1("warn_fallback", (name, text, d.code))?;
+        }
+        Ok(())
+    }
+
+    fn native(&self, py: Python<'_>, artifact: Artifact, answers: Answers, args: Args) -> PyResult<Compiled> {
+        let info = Info {
+            arg_names: args.names,
+            ret: artifact.ret.as_ref().map(ToString::to_string),
+            refusal: None,
+            timings: artifact.timings.clone(),
+            args: args.specs,
+        };
+        let parts = load::parts(py, artifact, answers, self.nogil)?;
+        let tier = Tier::Native(Box::new(Specialization::load(parts)?));
+        Ok((tier, Box::new(info)))
+    }
+}
+
+type Compiled = (Tier, Box<dyn Any + Send + Sync>);
+
+/// The arguments of a request.
+struct Args {
+    types: Vec<Type>,
+    names: Vec<String>,
+    specs: Vec<ArgSpec>,
+}
+
+impl Args {
+    /// `None` if an argument has no type after all.
+    fn of(env: &PyEnv<'_>, request: &Request<'_, '_>) -> Option<Args> {
+        Some(match request {
+            Request::Types(types) => Args {
+                types: types.to_vec(),
+                names: types.iter().map(ToString::to_string).collect(),
+                specs: types.iter().cloned().map(ArgSpec::Type).collect(),
+            },
+            Request::Objects(objects) => {
+                let types: Option<Vec<Type>> = objects.iter().map(|o| env.argument(o)).collect();
+                let types = types?;
+                let spec = |(o, t): (&Bound<'_, PyAny>, &Type)| match env.is_static(t) {
+                    true => ArgSpec::Type(t.clone()),
+                    false => ArgSpec::Object(Ref::from(o)),
+                };
+                Args {
+                    names: objects
+                        .iter()
+                        .zip(&types)
+                        .map(|(o, t)| env.describe(o, t))
+                        .collect(),
+                    specs: objects.iter().zip(&types).map(spec).collect(),
+                    types,
+                }
+            }
+        })
+    }
+}
+
+impl Compiler for JitCompiler {
+    fn compile(&self, function: &Bound<'_, PyAny>, request: &Request<'_, '_>) -> PyResult<Compiled> {
+        let py = function.py();
+        let env = PyEnv::new(py);
+        let root = env.code(function);
+        let (args, result) = match Args::of(&env, request) {
+            Some(args) => {
+                let result = self.attempt(&env, root, &args.types, function);
+                (args, result)
+            }
+            None => {
+                let d = diagnostic(function, "NL2002", "an argument has no native type".into());
+                let none = Args {
+                    types: vec![],
+                    names: vec![],
+                    specs: vec![],
+                };
+                (none, Err(Refused::from(Box::new(d))))
+            }
+        };
+        let answers = env.answers.into_inner();
+        let mut refused = match result {
+            Ok(artifact) => return self.native(py, artifact, answers, args),
+            Err(refused) => refused,
+        };
+        let d = &mut refused.diagnostic;
+        if d.file.is_empty() {
+            let place = diagnostic(function, "", String::new());
+            d.file = place.file;
+            d.line = place.line;
+        }
+        if d.source_line.is_empty() {
+            d.source_line = source_line(py, d);
+        }
+        self.report(function, d)?;
+        let info = Info {
+            arg_names: args.names,
+            ret: None,
+            refusal: Some(Box::new(refused)),
+            timings: vec![],
+            args: vec![],
+        };
+        Ok((Tier::Interpreter(answers.guards), Box::new(info)))
+    }
+
+    fn refuse(
+        &self,
+        function: &Bound<'_, PyAny>,
+        params: Option<&Params>,
+        args: &[Bound<'_, PyAny>],
+        why: Refusal,
+    ) -> PyResult<()> {
+        let (code, text) = match why {
+            Refusal::Variadic => (
+                "NL1004",
+                "functions with *args or **kwargs are not compiled".to_owned(),
+            ),
+            Refusal::TooMany => (
+                "NL2014",
+                format!(
+                    "more than {MAX_SPECIALIZATIONS} specialisations: other argument types run in the interpreter"
+                ),
+            ),
+            Refusal::Argument(i) => {
+                let name = params.map_or(String::new(), |p| p.name(function.py(), i));
+                let what = args.get(i).map_or(Ok(String::new()), what_it_is)?;
+                (
+                    "NL2002",
+                    format!("argument `{name}` is {what}: it has no native type"),
+                )
+            }
+        };
+        self.report(function, &diagnostic(function, code, text))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// An argument without a native type, in words.
+fn what_it_is(o: &Bound<'_, PyAny>) -> PyResult<String> {
+    let class = o.get_type().name()?.to_string();
+    if class == "int" {
+        return Ok("an int beyond 64 bits".into());
+    }
+    let article = if class.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    let Ok(dtype) = o.getattr("dtype") else {
+        return Ok(format!("{article} {class}"));
+    };
+    let aligned = o.getattr("flags").and_then(|f| f.getattr("aligned"));
+    if aligned.and_then(|a| a.is_truthy()).unwrap_or(true) {
+        Ok(format!("{article} {class} of dtype {dtype}"))
+    } else {
+        Ok(format!("a misaligned {class} of dtype {dtype}"))
+    }
+}
+
+fn diagnostic(function: &Bound<'_, PyAny>, code: &'static str, message: String) -> Diagnostic {
+    let co = function.getattr("__code__");
+    let get = |n: &str| co.as_ref().ok().and_then(|c| c.getattr(n).ok());
+    let mut d = Diagnostic {
+        code,
+        message,
+        help: None,
+        file: get("co_filename")
+            .and_then(|x| x.extract().ok())
+            .unwrap_or_default(),
+        line: get("co_firstlineno").and_then(|x| x.extract().ok()).unwrap_or(0),
+        column: 0,
+        length: 0,
+        source_line: String::new(),
+    };
+    d.source_line = source_line(function.py(), &d);
+    d
+}
+
+fn source_line(py: Python<'_>, d: &Diagnostic) -> String {
+    py.import("linecache")
+        .and_then(|m| m.call_method1("getline", (&d.file, d.line)))
+        .and_then(|l| l.extract::<String>())
+        .map(|l| l.trim_end().to_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,95 @@
+//! From the compiler's artifact to what the boundary loads: addresses of objects, signatures of calls.
+
+use std::ffi::c_void;
+
+use numlift_driver::Artifact;
+use numlift_pyrt::helpers::BoxedCall;
+use numlift_pyrt::reference::Ref;
+use numlift_pyrt::source::Hidden;
+use numlift_pyrt::spec::Parts;
+use numlift_typeck::ObjectEntry;
+use pyo3::exceptions::PySystemError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::env::{Answers, ufunc_loop};
+
+/// What a specialisation is made of.
+///
+/// # Errors
+/// If NumPy's random generator is not where it should be; a `SystemError` for an inconsistency.
+pub fn parts(py: Python<'_>, artifact: Artifact, answers: Answers, nogil: bool) -> PyResult<Parts> {
+    let objects = artifact
+        .objects
+        .iter()
+        .map(|entry| address(py, entry, &answers))
+        .collect::<PyResult<Vec<_>>>()?;
+    let calls = artifact
+        .calls
+        .iter()
+        .map(|c| BoxedCall::new(py, c.args.clone(), &c.keywords, &c.method, c.ret.clone()))
+        .collect::<PyResult<Vec<_>>>()?;
+    let lock = if artifact.uses_global_rng {
+        let lock = global_bitgen(py)?.getattr("lock")?;
+        let method = |name: &str| lock.getattr(name).map(|m| Ref::from(&m));
+        Some([method("acquire")?, method("release")?])
+    } else {
+        None
+    };
+    let hidden = answers
+        .hidden
+        .into_iter()
+        .map(|(source, ty)| Hidden::new(source, &ty).ok_or_else(|| missing("a key for a hidden argument")))
+        .collect::<PyResult<Vec<_>>>()?;
+    Ok(Parts {
+        nests: artifact.recursive || !calls.is_empty(),
+        nogil: nogil && !artifact.uses_python,
+        blob: artifact.blob,
+        args: artifact.args,
+        ret: artifact.ret,
+        sites: artifact.sites,
+        frames: artifact.frames,
+        calls,
+        objects,
+        keep: answers.objects,
+        guards: answers.guards,
+        hidden,
+        hidden_slots: answers.hidden_slots as usize,
+        lock,
+    })
+}
+
+fn missing(what: &str) -> PyErr {
+    PySystemError::new_err(format!("numlift: {what} is missing"))
+}
+
+fn address(py: Python<'_>, entry: &ObjectEntry, answers: &Answers) -> PyResult<*mut c_void> {
+    let object = |i: u32| {
+        let found = answers.objects.get(i as usize);
+        found.ok_or_else(|| missing("an object of the code"))
+    };
+    let ufunc = |i: u32, types: &str| {
+        let found = ufunc_loop(&object(i)?.bind(py), types);
+        found.ok_or_else(|| missing("a loop of a ufunc"))
+    };
+    Ok(match entry {
+        ObjectEntry::Object(o) => object(o.0)?.as_ptr().cast(),
+        ObjectEntry::UfuncLoop(o, types) => ufunc(o.0, types)?.0 as *mut c_void,
+        ObjectEntry::UfuncData(o, types) => ufunc(o.0, types)?.1 as *mut c_void,
+        ObjectEntry::GlobalBitgen => {
+            let capsule = global_bitgen(py)?.getattr("capsule")?;
+            // SAFETY: NumPy documents this capsule and its name.
+            let p = unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), c"BitGenerator".as_ptr()) };
+            if p.is_null() {
+                return Err(PyErr::fetch(py));
+            }
+            p
+        }
+    })
+}
+
+fn global_bitgen(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("numpy.random.mtrand")?
+        .getattr("_rand")?
+        .getattr("_bit_generator")
+}
