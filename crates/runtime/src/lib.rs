@@ -2,6 +2,7 @@
 //! and the native kernels that the helpers are. No Python, no Cranelift.
 
 pub mod abi;
+pub mod evaluate;
 pub mod helpers;
 pub mod hypot;
 pub mod kernels;
