@@ -19,7 +19,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cranelift-frontend", &["codegen"]),
     ("cranelift-native", &["codegen"]),
     ("pyo3", &["pyrt", "python"]),
-    ("memmap2", &["pyrt"]),
+    ("memmap2", &["pyrt", "filetests"]),
 ];
 
 /// Written in two parts so that this file does not contain them.

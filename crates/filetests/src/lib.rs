@@ -9,8 +9,11 @@
 //! | `mir/*.mir` | a module | `; error:` line of the reader or the verifier, or none |
 //! | `opt/<pass>/*.mir` | a module | the module after the pass, and its remarks |
 //! | `lower/*.py` | Python functions, `# lower: f(types)` | the module, in the `.mir` file beside it |
+//! | `run/*.mir` | a module, `; run: f(1, 2.5, [f64: 1.0 2.0])` | what each call gives: in the interpreter and as machine code, before and after the passes |
 
+pub mod calls;
 pub mod env;
+pub mod machine;
 mod report;
 pub mod stages;
 

@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use numlift_diagnostics::Diagnostic;
 use numlift_mir::Module;
 use numlift_mir::verifier::verify;
 use numlift_opt::{OptOptions, PASSES, Pass, run_passes};
 use numlift_types::CodeRef;
 
 use crate::Expected;
+use crate::calls::Call;
 use crate::env::TableEnv;
+use crate::machine::{Native, compare, interpret};
 
 fn one(path: &Path, text: String) -> Result<Vec<Expected>, String> {
     let path = path.to_path_buf();
@@ -120,9 +123,60 @@ pub fn lower(path: &Path, text: &str) -> Result<Vec<Expected>, String> {
 }
 
 fn lowered(env: &TableEnv, root: CodeRef, args: &[numlift_types::Type]) -> Result<Module, String> {
-    let program = numlift_typeck::infer(env, root, args)
-        .map_err(|d| format!("{}: {} (line {})", d.code, d.message, d.line))?;
+    let shown = |d: &Diagnostic| format!("{}: {} (line {})", d.code, d.message, d.line);
+    let program = numlift_typeck::infer(env, root, args).map_err(|d| shown(&d))?;
+    let places: Vec<String> = program.places().into_iter().map(shown).collect();
+    if !places.is_empty() {
+        return Err(places.join("\n; "));
+    }
     let lowered = numlift_lower::lower(&program, env, false)?;
     verify(&lowered.module)?;
     Ok(lowered.module)
+}
+
+/// Runs the calls of the lines `; run: name(arguments)` four ways, which must agree.
+pub fn run(path: &Path, text: &str) -> Result<Vec<Expected>, String> {
+    const RUN: &str = "; run: ";
+    let module = parse_verified(text)?;
+    let mut optimised = module.clone();
+    let options = OptOptions {
+        verify: true,
+        ..OptOptions::default()
+    };
+    numlift_opt::run(&mut optimised, &options);
+    let mut out = String::new();
+    for line in text.lines() {
+        let Some(call) = line.strip_prefix(RUN) else {
+            out += line;
+            out.push('\n');
+            continue;
+        };
+        let mut module = module.clone();
+        let call = Call::parse(call, &mut module)?;
+        optimised.entry = module.entry;
+        let result = observe(&module, &optimised, &call)?;
+        let _ = writeln!(out, "{RUN}{} {result}", call.text);
+    }
+    one(path, out)
+}
+
+fn observe(module: &Module, optimised: &Module, call: &Call) -> Result<String, String> {
+    const FUEL: u64 = 1_000_000;
+    let entry = module.entry.ok_or("no entry")?;
+    let observed = match interpret(module, &call.args, FUEL) {
+        Ok(observed) => observed,
+        Err(trap) => return Ok(format!("has no outcome: {trap}")),
+    };
+    let after = interpret(optimised, &call.args, FUEL).map_err(|e| format!("after the passes: {e}"))?;
+    if !after.agrees(&observed) {
+        return Err(format!(
+            "{}: the passes change {observed:?} into {after:?}",
+            call.text
+        ));
+    }
+    for m in [module, optimised] {
+        let native = Native::compile(m, &numlift_codegen::Options::default())?;
+        compare(&native, &call.args, &observed).map_err(|e| format!("{}: {e}", call.text))?;
+    }
+    Ok(call.describe(&module.funcs[entry], &observed))
 }

@@ -16,3 +16,8 @@ fn opt() {
 fn lower() {
     run("lower", "py", stages::lower);
 }
+
+#[test]
+fn interpreter_and_machine_code() {
+    run("run", "mir", stages::run);
+}

@@ -43,7 +43,7 @@ pub const LIBM1: &[HelperSig] = &libm1!(
     "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "erf", "erfc", "exp", "exp2",
     "expm1", "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"
 );
-pub const LIBM2: &[HelperSig] = &libm2!("atan2", "fmod", "hypot", "nextafter", "pow", "remainder", "ldexp");
+pub const LIBM2: &[HelperSig] = &libm2!("atan2", "fmod", "hypot", "nextafter", "pow", "remainder");
 
 const fn py(name: &'static str, params: &'static [HelperType]) -> HelperSig {
     HelperSig {

@@ -1,0 +1,220 @@
+//! Every operation, on every combination of types and edge values: the interpreter and machine code
+//! give the same bits (NaNs aside).
+
+use numlift_codegen::Options;
+use numlift_filetests::machine::{Arg, Native, compare, interpret};
+use numlift_mir::interp::{Trap, scalar};
+use numlift_mir::{
+    Builder, FloatCC, Format, Function, Imm, IntCC, Module, Opcode, Region, Site, Ty, Value,
+    ops::{Operand, Rest},
+};
+use numlift_runtime::{ExitReason, HelperType, SiteData, SiteKind, helpers};
+
+/// Numbers at which operations change their behaviour.
+fn edges(ty: Ty) -> Vec<u64> {
+    let bits: Vec<u64> = match ty {
+        Ty::F64 => FLOATS.iter().map(|x| x.to_bits()).collect(),
+        Ty::F32 => FLOATS.iter().map(|x| u64::from((*x as f32).to_bits())).collect(),
+        _ => {
+            let least = 1u64 << (ty.bits() - 1);
+            let plain = [0, 1, 2, 3, 7, 0x55, u64::MAX, u64::MAX - 1, 0xFFFF_FFF9];
+            plain.into_iter().chain([least, least - 1, least + 1]).collect()
+        }
+    };
+    bits.into_iter().map(|x| scalar::truncate(ty, x)).collect()
+}
+
+const FLOATS: [f64; 18] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.5,
+    2.5,
+    0.1,
+    3e9,
+    -3e9,
+    1e19,
+    -1e19,
+    4503599627370496.5,
+    8388607.5,
+    1e-310,
+    1e300,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+    -f64::NAN,
+];
+
+/// A module whose entry has the parameters and ends in what `build` returns.
+fn module(
+    params: &[Ty],
+    results: &[Ty],
+    build: impl FnOnce(&mut Builder, &[Value], Site) -> Vec<Value>,
+) -> Module {
+    let mut m = Module::default();
+    let site = m.sites.push(SiteData {
+        kind: SiteKind::Exit(ExitReason::Overflow),
+        frame: 0,
+        line: 0,
+    });
+    let mut f = Function::new("f");
+    f.params = params.to_vec();
+    f.results = results.to_vec();
+    let mut b = Builder::new(f);
+    let entry = b.create_block();
+    b.switch_to(entry);
+    let values: Vec<Value> = params.iter().map(|&t| b.func.append_param(entry, t)).collect();
+    let returned = build(&mut b, &values, site);
+    if !b.is_terminated() {
+        b.ret(&returned);
+    }
+    m.entry = Some(m.funcs.push(b.func));
+    m
+}
+
+/// Every combination of edge values, thinned out where there are too many.
+fn combinations(params: &[Ty]) -> Vec<Vec<u64>> {
+    let mut rows: Vec<Vec<u64>> = vec![vec![]];
+    for &ty in params {
+        let values = edges(ty);
+        rows = rows
+            .iter()
+            .flat_map(|row| values.iter().map(move |x| [&row[..], &[*x]].concat()))
+            .collect();
+    }
+    let step = rows.len().div_ceil(400);
+    rows.into_iter().step_by(step.max(1)).collect()
+}
+
+fn check(m: &Module, params: &[Ty], what: &str) {
+    numlift_mir::verifier::verify(m).unwrap_or_else(|e| panic!("{what}: {e}\n{m}"));
+    let native = Native::compile(m, &Options::default()).unwrap_or_else(|e| panic!("{what}: {e}"));
+    for row in combinations(params) {
+        let args: Vec<Arg> = row.iter().map(|x| Arg::Bits(*x)).collect();
+        match interpret(m, &args, 100) {
+            Ok(observed) => {
+                compare(&native, &args, &observed).unwrap_or_else(|e| panic!("{what} {row:x?}: {e}"));
+            }
+            Err(Trap::Division) => {}
+            Err(e) => panic!("{what} {row:x?}: {e}"),
+        }
+    }
+}
+
+/// The types an argument may have.
+fn accepted(o: Operand, ty: Ty) -> Vec<Ty> {
+    Ty::ALL.into_iter().filter(|t| o.accepts(*t, ty)).collect()
+}
+
+/// The immediates to try.
+fn immediates(op: Opcode, ty: Ty, site: Site) -> Vec<Imm> {
+    match op.format() {
+        Format::Plain => vec![Imm::None],
+        Format::IntConst => edges(ty).iter().map(|x| Imm::Int(*x as i64)).collect(),
+        Format::FloatConst => FLOATS.iter().map(|x| Imm::Float(x.to_bits())).collect(),
+        Format::IntCmp => IntCC::ALL.iter().map(|c| Imm::IntCC(*c)).collect(),
+        Format::FloatCmp => FloatCC::ALL.iter().map(|c| Imm::FloatCC(*c)).collect(),
+        Format::Site => vec![Imm::Site(site)],
+        // These have tests of their own.
+        Format::Mem | Format::Helper | Format::Call | Format::Slot | Format::Jump | Format::Branch => vec![],
+    }
+}
+
+#[test]
+fn numbers_and_checks() {
+    let site = Site::from_u32(0);
+    for &op in Opcode::ALL {
+        if matches!(op, Opcode::Unreachable | Opcode::ObjectAddr) {
+            continue;
+        }
+        for ty in Ty::ALL.into_iter().filter(|t| op.class().contains(*t)) {
+            let (own, rest) = op.args();
+            let mut rows: Vec<Vec<Ty>> = vec![vec![]];
+            for &o in own {
+                let types = accepted(o, ty);
+                rows = rows
+                    .iter()
+                    .flat_map(|row| types.iter().map(move |t| [&row[..], &[*t]].concat()))
+                    .collect();
+            }
+            let results: Vec<Ty> = match op.result_types().0.first() {
+                Some(Operand::I8) => vec![Ty::I8],
+                Some(_) => vec![ty],
+                None => vec![],
+            };
+            for params in rows {
+                for imm in immediates(op, ty, site) {
+                    let what = format!("{}.{} {imm:?} {params:?}", op.name(), ty.name());
+                    let m = module(&params, &results, |b, v, _| {
+                        // A check records its own arguments.
+                        let args = match rest {
+                            Rest::Operands => [v, v].concat(),
+                            _ => v.to_vec(),
+                        };
+                        let i = b.push(op, ty, &args, imm.clone(), &results);
+                        b.func.insts[i].results.to_vec()
+                    });
+                    check(&m, &params, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn memory() {
+    for ty in Ty::ALL {
+        for region in [Region::Any, Region::Stack] {
+            for disp in [0, 4, 8] {
+                let m = module(&[ty], &[ty], |b, v, _| {
+                    let slot = b.create_slot(16, false);
+                    let addr = b.slot_addr(slot);
+                    b.store(v[0], addr, disp, region);
+                    vec![b.load(ty, addr, disp, region)]
+                });
+                check(&m, &[ty], &format!("{} {region} {disp}", ty.name()));
+            }
+        }
+    }
+}
+
+#[test]
+fn pure_helpers() {
+    let ty = |t: HelperType| numlift_mir::builder::helper_ty(t);
+    for (i, h) in helpers::all().enumerate().filter(|(_, h)| h.pure_fn) {
+        let params: Vec<Ty> = h.params.iter().map(|t| ty(*t)).collect();
+        let results: Vec<Ty> = h.ret.map(ty).into_iter().collect();
+        let id = numlift_runtime::HelperId(i as u16);
+        let m = module(&params, &results, |b, v, _| {
+            b.call_helper(id, v, None).into_iter().collect()
+        });
+        check(&m, &params, h.name);
+    }
+}
+
+#[test]
+fn branches_and_calls() {
+    let mut m = module(&[Ty::I64, Ty::F32, Ty::I8], &[Ty::F32, Ty::I64], |b, v, site| {
+        let exit = b.create_block();
+        let r = b.call(
+            numlift_mir::FuncId::from_u32(1),
+            &[v[0], v[1], v[2]],
+            &[Ty::I64, Ty::F32],
+            site,
+        );
+        let (x, y) = (
+            b.func.append_param(exit, Ty::F32),
+            b.func.append_param(exit, Ty::I64),
+        );
+        b.br(v[2], (exit, &[r[1], r[0]]), (exit, &[v[1], v[0]]));
+        b.switch_to(exit);
+        vec![x, y]
+    });
+    let callee = module(&[Ty::I64, Ty::F32], &[Ty::I64, Ty::F32], |b, v, site| {
+        let doubled = b.checked(Opcode::IaddChk, &[v[0], v[0]], &[v[0]], site);
+        vec![doubled, b.op(Opcode::Fneg, &v[1..])]
+    });
+    m.funcs
+        .push(callee.funcs.values().next().cloned().expect("a function"));
+    check(&m, &[Ty::I64, Ty::F32, Ty::I8], "call");
+}
