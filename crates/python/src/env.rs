@@ -226,6 +226,9 @@ impl<'py> PyEnv<'py> {
             }
             return self.known_object(o, Known::Builtin(format!("builtins.{name}")));
         }
+        if module == "numpy" {
+            return self.known_object(o, Known::Builtin(format!("numpy.{name}")));
+        }
         Resolved::Opaque(format!("type ({name})"))
     }
 

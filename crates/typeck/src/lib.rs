@@ -10,4 +10,6 @@ pub mod tables;
 
 pub use env::{CallSig, Env, Known, ObjectEntry, Resolved};
 pub use infer::{boxed_result, infer};
-pub use tables::{ArgSource, Bound, Call, DynamicPlace, Instance, InstanceId, Program, Tables, VarTy};
+pub use tables::{
+    ArgSource, Bound, Call, DynamicPlace, Instance, InstanceId, Program, Static, Tables, VarTy,
+};

@@ -71,8 +71,16 @@ pub enum Call {
     },
     /// `np.float32(x)`
     Cast(Scalar),
-    /// no machine code: type-level only (exception construction, iterators consumed by `for`)
-    Nothing,
+    /// The arguments are evaluated, the answer is known.
+    Static(Static),
+}
+
+/// Answers of calls that types decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Static {
+    Bool(bool),
+    /// a compile-time object: the type says which
+    Type,
 }
 
 /// A place where static typing ends.
@@ -94,6 +102,10 @@ pub struct Tables {
     /// Variables at the head of a loop.
     pub loops: HashMap<StmtId, Vec<VarTy>>,
     pub calls: HashMap<ExprId, Call>,
+    /// Truth of expressions that the types decide: the other branch is not inferred.
+    pub truths: HashMap<ExprId, bool>,
+    /// Indices into tuples.
+    pub indices: HashMap<ExprId, usize>,
     pub hidden: HashMap<ExprId, u32>,
     /// Types of captured variables, in the order of the instance's captures.
     pub captures: Vec<(String, Type)>,

@@ -4,7 +4,7 @@
 
 use numlift_mir::{IntCC, Opcode, Region, Ty, Value};
 use numlift_runtime::SiteKind;
-use numlift_syntax::hir::{Const, ExprId, ExprKind, Name};
+use numlift_syntax::hir::{ExprId, ExprKind, Name};
 use numlift_types::{ArrayType, DType, Kind, Layout, Scalar, Type};
 
 use super::{FnLower, R, Typed};
@@ -153,11 +153,11 @@ impl FnLower<'_, '_> {
     }
 
     fn tuple_subscript(&mut self, v: &Typed, len: usize, index: ExprId) -> R<Typed> {
-        if let ExprKind::Const(Const::Int(n)) = self.hir.exprs[index].kind {
+        if let Some(&n) = self.inst.tables.indices.get(&index) {
             let Type::Tuple(items) = &v.0 else {
                 return Err("not a tuple".into());
             };
-            let n = if n < 0 { n + len as i64 } else { n } as usize;
+            self.expr(index)?;
             let at: usize = items[..n].iter().map(|t| crate::emit::flat_tys(t).len()).sum();
             let k = crate::emit::flat_tys(&items[n]).len();
             return Ok((items[n].clone(), Vals::from_slice(&v.1[at..at + k])));

@@ -4,7 +4,7 @@ use numlift_builtins::{Fill, Kind};
 use numlift_mir::{FuncId, IntCC, Opcode, Region, Ty, Value};
 use numlift_runtime::SiteKind;
 use numlift_syntax::hir::{Arg, BinOp, CmpOp, ExprId, ExprKind};
-use numlift_typeck::{ArgSource, Call, CallSig, ObjectEntry, operators};
+use numlift_typeck::{ArgSource, Call, CallSig, ObjectEntry, Static, operators};
 use numlift_types::{DType, ObjectRef, Scalar, Type};
 
 use super::{FnLower, R, Typed};
@@ -97,7 +97,18 @@ impl FnLower<'_, '_> {
                     self.builtin(kind, row.path, &values, &ty)
                 }
             },
-            Call::Nothing => never(),
+            Call::Static(answer) => {
+                if let Some(a) = args.first() {
+                    self.expr(a.value)?;
+                }
+                if !self.reachable() {
+                    return never();
+                }
+                Ok(match answer {
+                    Static::Bool(x) => (ty, Vals::from_slice(&[self.e.bool_const(x)])),
+                    Static::Type => (ty, Vals::new()),
+                })
+            }
         }
     }
 

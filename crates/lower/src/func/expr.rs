@@ -49,7 +49,17 @@ impl FnLower<'_, '_> {
                 })
             }
             ExprKind::Bool(op, items) => self.bool_op(*op, items),
-            ExprKind::Compare(first, rest) => self.compare_chain(id, *first, rest),
+            ExprKind::Compare(first, rest) => match (self.inst.tables.truths.get(&id), rest.as_slice()) {
+                (Some(&truth), [(_, second)]) => {
+                    self.expr(*first)?;
+                    self.expr(*second)?;
+                    if !self.reachable() {
+                        return Ok((Type::Never, Vals::new()));
+                    }
+                    Ok((Type::BOOL, Vals::from_slice(&[self.e.bool_const(truth)])))
+                }
+                _ => self.compare_chain(id, *first, rest),
+            },
             ExprKind::If { test, then, other } => {
                 let (yes, no) = self.condition(*test)?;
                 let mut ends = vec![];
@@ -264,9 +274,13 @@ impl FnLower<'_, '_> {
             if !self.reachable() {
                 break;
             }
-            if i + 1 == items.len() {
+            let known = self.inst.tables.truths.get(&x).copied();
+            if i + 1 == items.len() || known == Some(op == BoolOp::Or) {
                 ends.extend(self.suspend(Some(v)));
                 break;
+            }
+            if known.is_some() {
+                continue;
             }
             let c = self.truth_of(&v)?;
             let state = self.state();
@@ -283,9 +297,6 @@ impl FnLower<'_, '_> {
     pub(crate) fn condition(&mut self, id: ExprId) -> R<(Vec<Pending>, Vec<Pending>)> {
         let hir = self.hir.clone();
         match &hir.exprs[id].kind {
-            ExprKind::Const(Const::Bool(true) | Const::Int(1)) => {
-                return Ok((self.suspend(None).into_iter().collect(), vec![]));
-            }
             ExprKind::Unary(UnaryOp::Not, a) => {
                 let (yes, no) = self.condition(*a)?;
                 return Ok((no, yes));
@@ -313,6 +324,11 @@ impl FnLower<'_, '_> {
                 });
             }
             _ => {}
+        }
+        if let Some(&truth) = self.inst.tables.truths.get(&id) {
+            self.expr(id)?;
+            let end = self.suspend(None).into_iter().collect();
+            return Ok(if truth { (end, vec![]) } else { (vec![], end) });
         }
         let c = self.truth(id)?;
         if !self.reachable() {

@@ -1,7 +1,7 @@
 //! Expressions.
 
 use numlift_diagnostics::Span;
-use numlift_syntax::hir::{BinOp, CmpOp, Const, ExprId, ExprKind, LocalId, Name, UnaryOp};
+use numlift_syntax::hir::{BinOp, BoolOp, CmpOp, Const, ExprId, ExprKind, LocalId, Name, UnaryOp};
 use numlift_types::{DType, Reason, Scalar, Type};
 
 use super::dynamic::{Node, solid};
@@ -31,9 +31,10 @@ impl FnInfer<'_, '_> {
         if let Type::Object(r) = ty {
             self.note(r);
         }
+        self.tables.exprs.insert(id, ty.clone());
+        self.note_truth(id, &ty);
         self.clock += 1;
         self.stamps[index(id)] = self.clock;
-        self.tables.exprs.insert(id, ty.clone());
         ty
     }
 
@@ -61,7 +62,7 @@ impl FnInfer<'_, '_> {
                     None => self.operand_error(e.span, e.line, "this operator", &[&t]),
                 }
             }
-            ExprKind::Bool(_, items) => {
+            ExprKind::Bool(op, items) => {
                 let mut ty = Type::Never;
                 let mut vars = None;
                 for (i, &x) in items.iter().enumerate() {
@@ -69,8 +70,14 @@ impl FnInfer<'_, '_> {
                     if i + 1 < items.len() && !has_truth(&t) && t != Type::Never {
                         return self.operand_error(e.span, e.line, "the truth of", &[&t]);
                     }
-                    ty = ty.join(&t);
-                    vars = join_vars(vars, self.vars.clone());
+                    let known = self.known(x);
+                    if known != Some(*op == BoolOp::And) || i + 1 == items.len() {
+                        ty = ty.join(&t);
+                        vars = join_vars(vars, self.vars.clone());
+                    }
+                    if known == Some(*op == BoolOp::Or) {
+                        break;
+                    }
                 }
                 self.vars = vars;
                 Ok(ty)
@@ -78,6 +85,11 @@ impl FnInfer<'_, '_> {
             ExprKind::Compare(first, rest) => self.compare(*first, rest, e.span, e.line),
             ExprKind::If { test, then, other } => {
                 self.truth(*test);
+                match self.known(*test) {
+                    Some(true) => return Ok(self.expr(*then)),
+                    Some(false) => return Ok(self.expr(*other)),
+                    None => {}
+                }
                 let entry = self.vars.clone();
                 let a = self.expr(*then);
                 let after = std::mem::replace(&mut self.vars, entry);
@@ -248,6 +260,9 @@ impl FnInfer<'_, '_> {
         let mut ty = Type::Never;
         for (op, e) in rest {
             let right = self.expr(*e);
+            if rest.len() == 1 && self.decide_compare(*op, first, *e).is_some() {
+                return Ok(Type::BOOL);
+            }
             let one = self.compare_one(*op, &left, &right, span, line)?;
             ty = ty.join(&one);
             left = right;
@@ -265,7 +280,9 @@ impl FnInfer<'_, '_> {
                 if *a == Type::None || *b == Type::None {
                     return Ok(Type::BOOL);
                 }
-                return self.operand_error(span, line, "identity of", &[a, b]);
+                if a.scalars().is_empty() || b.scalars().is_empty() {
+                    return self.operand_error(span, line, "identity of", &[a, b]);
+                }
             }
             CmpOp::In | CmpOp::NotIn => return self.operand_error(span, line, "membership of", &[a, b]),
             _ => {}

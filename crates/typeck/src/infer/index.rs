@@ -1,6 +1,6 @@
 //! Subscripts: element access, views, tuple items.
 
-use numlift_syntax::hir::{Const, ExprId, ExprKind};
+use numlift_syntax::hir::ExprId;
 use numlift_types::{ArrayType, Layout, Type};
 
 use super::stmt::is_index;
@@ -61,13 +61,6 @@ fn indexed(a: ArrayType, parts: &[Type]) -> Option<Type> {
 }
 
 impl FnInfer<'_, '_> {
-    pub(super) fn const_int(&self, e: ExprId) -> Option<i64> {
-        match self.hir.exprs[e].kind {
-            ExprKind::Const(Const::Int(n)) => Some(n),
-            _ => None,
-        }
-    }
-
     fn index_parts(&mut self, index: ExprId) -> Vec<Type> {
         match self.expr(index) {
             Type::Tuple(items) => items.to_vec(),
@@ -90,8 +83,11 @@ impl FnInfer<'_, '_> {
             Type::Tuple(items) if parts.len() == 1 && is_index(&parts[0]) => match self.const_int(index) {
                 Some(n) => {
                     let n = if n < 0 { n + items.len() as i64 } else { n };
-                    match usize::try_from(n).ok().and_then(|n| items.get(n)) {
-                        Some(t) => Ok(t.clone()),
+                    match usize::try_from(n).ok().filter(|n| *n < items.len()) {
+                        Some(n) => {
+                            self.tables.indices.insert(index, n);
+                            Ok(items[n].clone())
+                        }
                         None => self.error(span, line, "NL2008", "this tuple index is out of range"),
                     }
                 }

@@ -108,6 +108,11 @@ pub(super) fn shape_rank(t: &Type) -> Option<u8> {
 
 impl FnInfer<'_, '_> {
     pub(super) fn builtin(&mut self, id: ExprId, object: ObjectRef, path: &str, args: &[Arg]) -> R<Type> {
+        match path {
+            "builtins.isinstance" => return self.isinstance(id, args),
+            "builtins.type" if args.len() == 1 => return self.type_call(id, args),
+            _ => {}
+        }
         let Some(row) = numlift_builtins::find(path) else {
             let loops = self.cx.env.ufunc_types(object);
             if loops.is_empty() {

@@ -3,6 +3,7 @@
 mod call;
 mod dynamic;
 mod expr;
+mod fold;
 mod index;
 mod library;
 mod stmt;

@@ -60,6 +60,14 @@ impl FnInfer<'_, '_> {
             StmtKind::AugAssign { target, op, value } => self.aug_assign(target, *op, *value)?,
             StmtKind::If { test, then, other } => {
                 self.truth(*test);
+                match self.known(*test) {
+                    Some(true) => self.block(then),
+                    Some(false) => self.block(other),
+                    None => {}
+                }
+                if self.known(*test).is_some() {
+                    return Ok(());
+                }
                 let entry = self.vars.clone();
                 self.block(then);
                 let after = std::mem::replace(&mut self.vars, entry);
@@ -428,11 +436,15 @@ impl FnInfer<'_, '_> {
         loop {
             self.vars = head.clone();
             self.truth(test);
-            let exit = if self.is_true(test) {
+            let known = self.known(test);
+            let exit = if known == Some(true) {
                 None
             } else {
                 self.vars.clone()
             };
+            if known == Some(false) {
+                self.vars = None;
+            }
             let l = self.loop_body(body);
             let back = join_vars(self.vars.take(), l.continues);
             let next = join_vars(head.clone(), back);
@@ -481,13 +493,6 @@ impl FnInfer<'_, '_> {
         });
         self.block(body);
         self.loops.pop().unwrap_or_default()
-    }
-
-    fn is_true(&self, e: ExprId) -> bool {
-        matches!(
-            self.hir.exprs[e].kind,
-            ExprKind::Const(Const::Bool(true)) | ExprKind::Const(Const::Int(1))
-        )
     }
 
     /// Binds a value of type `ty`; `at` is where to point on an error.
