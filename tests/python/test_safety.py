@@ -120,6 +120,7 @@ LOOP = "def f(n):\n    s = 0.0\n    i = 0\n    while i < n:\n        s += i * 0.
         LOOP,
         "def f(n):\n    s = 0\n    for i in range(n):\n        s = (s + i) & 1023\n    return s\n",
         "def f(n):\n    while True:\n        pass\n",
+        "def f(n):\n    return 0 if n == 0 else f(n // 2) + f(n // 2) + f(n // 2) + f(n - 1 - n // 2)\n",
         "def g(x):\n    return x * 0.5\ndef f(n):\n    s = 0.0\n    for i in range(n):\n        s += g(i)\n    return s\n",
     ],
 )

@@ -1,8 +1,9 @@
 //! Arguments of a call to parameters of the function, as Python binds them.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyFunction, PyString};
 
 use crate::cpython::{self, Field};
 use crate::reference::Ref;
@@ -23,6 +24,9 @@ impl Params {
     /// # Errors
     /// If the object is no Python function.
     pub fn of(function: &Bound<'_, PyAny>) -> PyResult<Option<Params>> {
+        if !function.is_instance_of::<PyFunction>() {
+            return Err(PyTypeError::new_err("a Python function is required"));
+        }
         const VARARGS_VARKEYWORDS: usize = 0x0c;
         let code = function.getattr("__code__")?;
         let number = |n: &str| code.getattr(n)?.extract::<usize>();

@@ -133,6 +133,9 @@ pub(crate) fn lower_instance(
             cause_none: false,
         });
         f.e.b.func.recursion_site = Some(site);
+        // Recursion can run as long as any loop.
+        let poll = f.e.site(SiteKind::Helper);
+        f.e.b.safepoint(poll);
     }
     let hir = f.hir.clone();
     f.block(&hir.body)?;
