@@ -2,8 +2,10 @@
 //!
 //! A row gives the canonical path, how it is typed and lowered ([`Kind`]), and its line in the docs.
 
+mod info;
 mod table;
 
+pub use info::info;
 pub use table::{BUILTINS, METHODS};
 
 /// How a function is typed and lowered; `typeck` and `lower` have one arm per kind.
@@ -22,8 +24,10 @@ pub enum Kind {
     Enumerate,
     Zip,
     Reversed,
-    /// Scalar function of `math`, inline or from the C library: `operators::math` has its types.
+    /// Function of `math` on scalars, inline or from the C library: `operators::math` has its types.
     Math,
+    /// `math.hypot`: two numbers natively, more of them boxed
+    Hypot,
     /// Any function called through the interpreter with boxed arguments and a known result type.
     /// Exact by construction, about 100 ns a call.
     Boxed(Ret),
@@ -31,12 +35,56 @@ pub enum Kind {
     Alloc(Fill),
     /// `np.zeros_like`, `np.ones_like`, `np.empty_like`
     AllocLike(Fill),
-    /// `np.random.random`, `np.random.rand()` with no arguments: one double of the global generator
-    RandomDouble,
-    /// `np.random.randint(high)` / `(low, high)` scalars
-    RandomInt,
-    /// `np.random.uniform(low, high)` scalars
-    RandomUniform,
+    /// Functions of NumPy with typing rules of their own.
+    Numpy(Numpy),
+    /// A draw from NumPy's global generator: scalars natively, arrays through the interpreter.
+    Random(Draw),
+}
+
+/// Functions of NumPy with typing rules of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numpy {
+    /// `np.clip` of scalars
+    Clip,
+    /// `np.round` of a scalar
+    Round,
+    /// `np.iinfo` and `np.finfo`: only their attributes, which are constants
+    Info,
+}
+
+/// Distributions of `np.random`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// `random(size)`
+    Double,
+    /// `rand(d0, d1, ...)`
+    Rand,
+    /// `randint(low, high, size, dtype)`
+    Int,
+    /// `uniform(low, high, size)`
+    Uniform,
+    /// `normal(loc, scale, size)`
+    Normal,
+    /// `standard_normal(size)`
+    StandardNormal,
+    /// `randn(d0, d1, ...)`
+    Randn,
+    /// `exponential(scale, size)`
+    Exponential,
+}
+
+impl Draw {
+    /// Names of the parameters, in order; those of `rand` and `randn` are the extents.
+    pub const fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Draw::Double | Draw::StandardNormal => &["size"],
+            Draw::Rand | Draw::Randn => &[],
+            Draw::Int => &["low", "high", "size", "dtype"],
+            Draw::Uniform => &["low", "high", "size"],
+            Draw::Normal => &["loc", "scale", "size"],
+            Draw::Exponential => &["scale", "size"],
+        }
+    }
 }
 
 /// Python's number classes.
@@ -69,24 +117,28 @@ pub enum Ret {
     LikeFirst,
     /// `np.arange(...)`: one dimension, dtype of the arguments
     Arange,
-    /// sum of an array: integers widen to 64 bits
+    /// sum or product of an array: integers widen to 64 bits
     Sum,
-    /// a C-contiguous copy (layout of the argument kept as `A` unless C)
+    /// mean: float64 for integers
+    Mean,
+    /// standard deviation, variance: real, float64 for integers
+    Spread,
+    /// a C-contiguous copy
     Copy,
     /// `float, float`
     FloatPair,
-    /// `float, int`
-    FloatInt,
     /// element type of the array
     Element,
-    /// builtin `sum` of a one-dimensional array: `int` if it is empty
+    /// the Python number of an element
+    Item,
+    /// builtin `sum` of a tuple or one-dimensional array
     BuiltinSum,
-    /// float64 of NumPy
-    NpFloat,
-    /// random array or scalar: unsupported except for scalars (`float`)
-    RandomFloat,
+    /// `math.prod` of a tuple or one-dimensional array
+    Product,
     /// NumPy's bool
     NpBool,
+    /// NumPy's index type
+    Index,
 }
 
 /// One row of the table.

@@ -1,147 +1,91 @@
 //! The rows.
 
-use crate::{Builtin, Fill, Kind, Python, Ret};
+use crate::{Builtin, Draw, Fill, Kind, Numpy, Python, Ret};
 
-const fn row(path: &'static str, kind: Kind) -> Builtin {
-    Builtin {
-        path,
-        kind,
-        effect: false,
-    }
-}
-
-const fn draw(path: &'static str, kind: Kind) -> Builtin {
-    Builtin {
-        path,
-        kind,
-        effect: true,
-    }
+/// Rows of functions that share module, kind and effect.
+macro_rules! rows {
+    ($($module:literal, $kind:expr, $effect:literal: $($name:literal)*;)*) => {
+        &[$($(Builtin { path: concat!($module, $name), kind: $kind, effect: $effect },)*)*]
+    };
 }
 
 /// Functions by canonical path.
-pub const BUILTINS: &[Builtin] = &[
-    row("builtins.len", Kind::Len),
-    row("builtins.abs", Kind::Abs),
-    row("builtins.min", Kind::Min),
-    row("builtins.max", Kind::Max),
-    row("builtins.sum", Kind::Boxed(Ret::BuiltinSum)),
-    row("builtins.pow", Kind::Pow),
-    row("builtins.round", Kind::Round),
-    row("builtins.divmod", Kind::Divmod),
-    row("builtins.int", Kind::Construct(Python::Int)),
-    row("builtins.float", Kind::Construct(Python::Float)),
-    row("builtins.bool", Kind::Construct(Python::Bool)),
-    row("builtins.complex", Kind::Construct(Python::Complex)),
-    row("builtins.range", Kind::Range),
-    row("numlift.prange", Kind::Range),
-    row("builtins.enumerate", Kind::Enumerate),
-    row("builtins.zip", Kind::Zip),
-    row("builtins.reversed", Kind::Reversed),
-    row("math.sqrt", Kind::Math),
-    row("math.sin", Kind::Math),
-    row("math.cos", Kind::Math),
-    row("math.tan", Kind::Math),
-    row("math.asin", Kind::Math),
-    row("math.acos", Kind::Math),
-    row("math.atan", Kind::Math),
-    row("math.atan2", Kind::Math),
-    row("math.sinh", Kind::Math),
-    row("math.cosh", Kind::Math),
-    row("math.tanh", Kind::Math),
-    row("math.asinh", Kind::Math),
-    row("math.acosh", Kind::Math),
-    row("math.atanh", Kind::Math),
-    row("math.exp", Kind::Math),
-    row("math.exp2", Kind::Math),
-    row("math.expm1", Kind::Math),
-    row("math.log", Kind::Math),
-    row("math.log2", Kind::Math),
-    row("math.log10", Kind::Math),
-    row("math.log1p", Kind::Math),
-    row("math.pow", Kind::Math),
-    row("math.fabs", Kind::Math),
-    row("math.floor", Kind::Math),
-    row("math.ceil", Kind::Math),
-    row("math.trunc", Kind::Math),
-    row("math.copysign", Kind::Math),
-    row("math.fmod", Kind::Math),
-    row("math.hypot", Kind::Math),
-    row("math.isnan", Kind::Math),
-    row("math.isinf", Kind::Math),
-    row("math.isfinite", Kind::Math),
-    row("math.degrees", Kind::Math),
-    row("math.radians", Kind::Math),
-    row("math.erf", Kind::Math),
-    row("math.erfc", Kind::Math),
-    row("math.cbrt", Kind::Math),
-    row("math.gcd", Kind::Math),
-    row("math.gamma", Kind::Boxed(Ret::Float)),
-    row("math.lgamma", Kind::Boxed(Ret::Float)),
-    row("math.remainder", Kind::Boxed(Ret::Float)),
-    row("math.nextafter", Kind::Boxed(Ret::Float)),
-    row("math.ulp", Kind::Boxed(Ret::Float)),
-    row("math.ldexp", Kind::Boxed(Ret::Float)),
-    row("math.dist", Kind::Boxed(Ret::Float)),
-    row("math.fsum", Kind::Boxed(Ret::Float)),
-    row("math.isqrt", Kind::Boxed(Ret::Int)),
-    row("math.isclose", Kind::Boxed(Ret::Bool)),
-    row("math.modf", Kind::Boxed(Ret::FloatPair)),
-    row("math.frexp", Kind::Boxed(Ret::FloatInt)),
-    row("cmath.sqrt", Kind::Boxed(Ret::Complex)),
-    row("cmath.exp", Kind::Boxed(Ret::Complex)),
-    row("cmath.log", Kind::Boxed(Ret::Complex)),
-    row("cmath.log10", Kind::Boxed(Ret::Complex)),
-    row("cmath.sin", Kind::Boxed(Ret::Complex)),
-    row("cmath.cos", Kind::Boxed(Ret::Complex)),
-    row("cmath.tan", Kind::Boxed(Ret::Complex)),
-    row("cmath.asin", Kind::Boxed(Ret::Complex)),
-    row("cmath.acos", Kind::Boxed(Ret::Complex)),
-    row("cmath.atan", Kind::Boxed(Ret::Complex)),
-    row("cmath.sinh", Kind::Boxed(Ret::Complex)),
-    row("cmath.cosh", Kind::Boxed(Ret::Complex)),
-    row("cmath.tanh", Kind::Boxed(Ret::Complex)),
-    row("cmath.asinh", Kind::Boxed(Ret::Complex)),
-    row("cmath.acosh", Kind::Boxed(Ret::Complex)),
-    row("cmath.atanh", Kind::Boxed(Ret::Complex)),
-    row("cmath.rect", Kind::Boxed(Ret::Complex)),
-    row("cmath.phase", Kind::Boxed(Ret::Float)),
-    row("cmath.polar", Kind::Boxed(Ret::FloatPair)),
-    row("cmath.isnan", Kind::Boxed(Ret::Bool)),
-    row("cmath.isinf", Kind::Boxed(Ret::Bool)),
-    row("cmath.isfinite", Kind::Boxed(Ret::Bool)),
-    row("cmath.isclose", Kind::Boxed(Ret::Bool)),
-    row("numpy.zeros", Kind::Alloc(Fill::Zeros)),
-    row("numpy.ones", Kind::Alloc(Fill::Ones)),
-    row("numpy.empty", Kind::Alloc(Fill::Empty)),
-    row("numpy.zeros_like", Kind::AllocLike(Fill::Zeros)),
-    row("numpy.ones_like", Kind::AllocLike(Fill::Ones)),
-    row("numpy.empty_like", Kind::AllocLike(Fill::Empty)),
-    row("numpy.full", Kind::Boxed(Ret::Full)),
-    row("numpy.full_like", Kind::Boxed(Ret::LikeFirst)),
-    row("numpy.arange", Kind::Boxed(Ret::Arange)),
-    row("numpy.sum", Kind::Boxed(Ret::Sum)),
-    draw("numpy.random.random", Kind::RandomDouble),
-    draw("numpy.random.random_sample", Kind::RandomDouble),
-    draw("numpy.random.rand", Kind::RandomDouble),
-    draw("numpy.random.randint", Kind::RandomInt),
-    draw("numpy.random.uniform", Kind::RandomUniform),
-    draw("numpy.random.normal", Kind::Boxed(Ret::RandomFloat)),
-    draw("numpy.random.standard_normal", Kind::Boxed(Ret::RandomFloat)),
-    draw("numpy.random.randn", Kind::Boxed(Ret::RandomFloat)),
-    draw("numpy.random.exponential", Kind::Boxed(Ret::RandomFloat)),
-    draw("numpy.random.seed", Kind::Boxed(Ret::None)),
-];
+pub const BUILTINS: &[Builtin] = rows! {
+    "builtins.", Kind::Len, false: "len";
+    "builtins.", Kind::Abs, false: "abs";
+    "builtins.", Kind::Min, false: "min";
+    "builtins.", Kind::Max, false: "max";
+    "builtins.", Kind::Boxed(Ret::BuiltinSum), false: "sum";
+    "builtins.", Kind::Pow, false: "pow";
+    "builtins.", Kind::Round, false: "round";
+    "builtins.", Kind::Divmod, false: "divmod";
+    "builtins.", Kind::Construct(Python::Int), false: "int";
+    "builtins.", Kind::Construct(Python::Float), false: "float";
+    "builtins.", Kind::Construct(Python::Bool), false: "bool";
+    "builtins.", Kind::Construct(Python::Complex), false: "complex";
+    "builtins.", Kind::Range, false: "range";
+    "numlift.", Kind::Range, false: "prange";
+    "builtins.", Kind::Enumerate, false: "enumerate";
+    "builtins.", Kind::Zip, false: "zip";
+    "builtins.", Kind::Reversed, false: "reversed";
+
+    "math.", Kind::Math, false:
+        "acos" "acosh" "asin" "asinh" "atan" "atan2" "atanh" "cbrt" "ceil" "comb" "copysign" "cos" "cosh"
+        "degrees" "erf" "erfc" "exp" "exp2" "expm1" "fabs" "factorial" "floor" "fmod" "frexp" "gcd" "isfinite"
+        "isinf" "isnan" "isqrt" "lcm" "ldexp" "log" "log10" "log1p" "log2" "modf" "nextafter" "perm" "pow"
+        "radians" "remainder" "sin" "sinh" "sqrt" "tan" "tanh" "trunc" "ulp";
+    "math.", Kind::Hypot, false: "hypot";
+    "math.", Kind::Boxed(Ret::Float), false: "dist" "fsum" "gamma" "lgamma";
+    "math.", Kind::Boxed(Ret::Bool), false: "isclose";
+    "math.", Kind::Boxed(Ret::Product), false: "prod";
+
+    "cmath.", Kind::Boxed(Ret::Complex), false:
+        "acos" "acosh" "asin" "asinh" "atan" "atanh" "cos" "cosh" "exp" "log" "log10" "rect" "sin" "sinh"
+        "sqrt" "tan" "tanh";
+    "cmath.", Kind::Boxed(Ret::Float), false: "phase";
+    "cmath.", Kind::Boxed(Ret::FloatPair), false: "polar";
+    "cmath.", Kind::Boxed(Ret::Bool), false: "isclose" "isfinite" "isinf" "isnan";
+
+    "numpy.", Kind::Alloc(Fill::Zeros), false: "zeros";
+    "numpy.", Kind::Alloc(Fill::Ones), false: "ones";
+    "numpy.", Kind::Alloc(Fill::Empty), false: "empty";
+    "numpy.", Kind::AllocLike(Fill::Zeros), false: "zeros_like";
+    "numpy.", Kind::AllocLike(Fill::Ones), false: "ones_like";
+    "numpy.", Kind::AllocLike(Fill::Empty), false: "empty_like";
+    "numpy.", Kind::Boxed(Ret::Full), false: "full";
+    "numpy.", Kind::Boxed(Ret::LikeFirst), false: "full_like";
+    "numpy.", Kind::Boxed(Ret::Arange), false: "arange";
+    "numpy.", Kind::Boxed(Ret::Sum), false: "sum" "prod";
+    "numpy.", Kind::Boxed(Ret::Element), false: "amax" "amin" "max" "min";
+    "numpy.", Kind::Boxed(Ret::Mean), false: "mean";
+    "numpy.", Kind::Boxed(Ret::Spread), false: "std" "var";
+    "numpy.", Kind::Boxed(Ret::NpBool), false: "all" "any";
+    "numpy.", Kind::Boxed(Ret::Index), false: "argmax" "argmin";
+    "numpy.", Kind::Boxed(Ret::Copy), false: "copy";
+    "numpy.", Kind::Numpy(Numpy::Clip), false: "clip";
+    "numpy.", Kind::Numpy(Numpy::Round), false: "around" "round";
+    "numpy.", Kind::Numpy(Numpy::Info), false: "finfo" "iinfo";
+
+    "numpy.random.", Kind::Random(Draw::Double), true: "random" "random_sample";
+    "numpy.random.", Kind::Random(Draw::Rand), true: "rand";
+    "numpy.random.", Kind::Random(Draw::Int), true: "randint";
+    "numpy.random.", Kind::Random(Draw::Uniform), true: "uniform";
+    "numpy.random.", Kind::Random(Draw::Normal), true: "normal";
+    "numpy.random.", Kind::Random(Draw::StandardNormal), true: "standard_normal";
+    "numpy.random.", Kind::Random(Draw::Randn), true: "randn";
+    "numpy.random.", Kind::Random(Draw::Exponential), true: "exponential";
+    "numpy.random.", Kind::Boxed(Ret::None), true: "seed";
+};
 
 /// Methods of arrays by name.
-pub const METHODS: &[Builtin] = &[
-    row("sum", Kind::Boxed(Ret::Sum)),
-    row("prod", Kind::Boxed(Ret::Sum)),
-    row("min", Kind::Boxed(Ret::Element)),
-    row("max", Kind::Boxed(Ret::Element)),
-    row("copy", Kind::Boxed(Ret::Copy)),
-    Builtin {
-        path: "fill",
-        kind: Kind::Boxed(Ret::None),
-        effect: true,
-    },
-];
+pub const METHODS: &[Builtin] = rows! {
+    "", Kind::Boxed(Ret::Sum), false: "prod" "sum";
+    "", Kind::Boxed(Ret::Element), false: "max" "min";
+    "", Kind::Boxed(Ret::Mean), false: "mean";
+    "", Kind::Boxed(Ret::Spread), false: "std" "var";
+    "", Kind::Boxed(Ret::NpBool), false: "all" "any";
+    "", Kind::Boxed(Ret::Index), false: "argmax" "argmin";
+    "", Kind::Boxed(Ret::Item), false: "item";
+    "", Kind::Boxed(Ret::Copy), false: "copy";
+    "", Kind::Boxed(Ret::None), true: "fill";
+};

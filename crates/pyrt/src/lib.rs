@@ -11,6 +11,7 @@ pub mod key;
 pub mod numpy;
 pub mod object;
 pub mod plan;
+pub mod random;
 pub mod reference;
 pub mod select;
 mod slots;

@@ -179,6 +179,7 @@ impl<'py> PyEnv<'py> {
         if let Some(d) = class
             .ends_with("DType")
             .then(|| text(o, "name"))
+            .filter(|_| o.getattr("isnative").and_then(|x| x.extract()).unwrap_or(false))
             .and_then(|n| DType::from_name(&n))
         {
             return Resolved::Const(Type::DType(d));
@@ -217,6 +218,9 @@ impl<'py> PyEnv<'py> {
         let module = text(o, "__module__");
         if module == "numlift" && name == "prange" {
             return self.known_object(o, Known::Builtin("numlift.prange".into()));
+        }
+        if module == "numpy" && (name == "finfo" || name == "iinfo") {
+            return self.known_object(o, Known::Builtin(format!("numpy.{name}")));
         }
         if module == "builtins" {
             if t.is_subclass_of::<pyo3::exceptions::PyBaseException>()
@@ -420,6 +424,10 @@ impl Env for PyEnv<'_> {
         } else {
             vec![]
         }
+    }
+
+    fn legacy_gauss(&self) -> bool {
+        matches!(numlift_pyrt::random::gauss(self.py), Ok(Some(_)))
     }
 
     fn object(&self, path: &str) -> Option<ObjectRef> {

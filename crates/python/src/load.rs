@@ -4,12 +4,12 @@ use std::ffi::c_void;
 
 use numlift_driver::Artifact;
 use numlift_pyrt::helpers::BoxedCall;
+use numlift_pyrt::random;
 use numlift_pyrt::reference::Ref;
 use numlift_pyrt::source::Hidden;
 use numlift_pyrt::spec::Parts;
 use numlift_typeck::ObjectEntry;
 use pyo3::exceptions::PySystemError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::env::{Answers, ufunc_loop};
@@ -30,7 +30,7 @@ pub fn parts(py: Python<'_>, artifact: Artifact, answers: Answers, nogil: bool) 
         .map(|c| BoxedCall::new(py, c.args.clone(), &c.keywords, &c.method, c.ret.clone()))
         .collect::<PyResult<Vec<_>>>()?;
     let lock = if artifact.uses_global_rng {
-        let lock = global_bitgen(py)?.getattr("lock")?;
+        let lock = random::generator(py)?.getattr("lock")?;
         let method = |name: &str| lock.getattr(name).map(|m| Ref::from(&m));
         Some([method("acquire")?, method("release")?])
     } else {
@@ -76,20 +76,7 @@ fn address(py: Python<'_>, entry: &ObjectEntry, answers: &Answers) -> PyResult<*
         ObjectEntry::Object(o) => object(o.0)?.as_ptr().cast(),
         ObjectEntry::UfuncLoop(o, types) => ufunc(o.0, types)?.0 as *mut c_void,
         ObjectEntry::UfuncData(o, types) => ufunc(o.0, types)?.1 as *mut c_void,
-        ObjectEntry::GlobalBitgen => {
-            let capsule = global_bitgen(py)?.getattr("capsule")?;
-            // SAFETY: NumPy documents this capsule and its name.
-            let p = unsafe { ffi::PyCapsule_GetPointer(capsule.as_ptr(), c"BitGenerator".as_ptr()) };
-            if p.is_null() {
-                return Err(PyErr::fetch(py));
-            }
-            p
-        }
+        ObjectEntry::GlobalBitgen => random::bitgen(py)?,
+        ObjectEntry::GlobalGauss => random::gauss(py)?.ok_or_else(|| missing("the spare normal"))?,
     })
-}
-
-fn global_bitgen(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    py.import("numpy.random.mtrand")?
-        .getattr("_rand")?
-        .getattr("_bit_generator")
 }

@@ -88,6 +88,30 @@ pub const PYRT: &[HelperSig] = &[
     py("array_new", &[I, I, I, I, I]),
 ];
 
+/// A kernel without effects.
+const fn pure_kernel(name: &'static str, params: &'static [HelperType], ret: HelperType) -> HelperSig {
+    HelperSig {
+        name,
+        ctx: false,
+        params,
+        ret: Some(ret),
+        fallible: false,
+        pure_fn: true,
+    }
+}
+
+/// A kernel that stores to memory or draws.
+const fn kernel(name: &'static str, params: &'static [HelperType], ret: Option<HelperType>) -> HelperSig {
+    HelperSig {
+        name,
+        ctx: false,
+        params,
+        ret,
+        fallible: false,
+        pure_fn: false,
+    }
+}
+
 /// Helpers written in this crate besides libm: see `kernels`.
 pub const KERNELS: &[HelperSig] = &[
     // trace(ctx, site): records a call site while unwinding
@@ -99,146 +123,38 @@ pub const KERNELS: &[HelperSig] = &[
         fallible: false,
         pure_fn: false,
     },
-    // ufunc1_d(loop address, data, x) etc. call a NumPy inner loop on one element:
-    // ufunc(loop, data, args: *mut u64 of nargs slots in operand memory form)
-    HelperSig {
-        name: "ufunc",
-        ctx: false,
-        params: &[I, I, I, I],
-        ret: None,
-        fallible: false,
-        pure_fn: false,
-    },
-    // float_floordiv, float_mod: Python's float // and % for a nonzero divisor
-    HelperSig {
-        name: "float_floordiv",
-        ctx: false,
-        params: &[F, F],
-        ret: Some(F),
-        fallible: false,
-        pure_fn: true,
-    },
-    HelperSig {
-        name: "float_mod",
-        ctx: false,
-        params: &[F, F],
-        ret: Some(F),
-        fallible: false,
-        pure_fn: true,
-    },
-    // np_floordiv, np_mod: npy_floor_divide / npy_divmod's mod for float64
-    HelperSig {
-        name: "np_floordiv",
-        ctx: false,
-        params: &[F, F],
-        ret: Some(F),
-        fallible: false,
-        pure_fn: true,
-    },
-    HelperSig {
-        name: "np_mod",
-        ctx: false,
-        params: &[F, F],
-        ret: Some(F),
-        fallible: false,
-        pure_fn: true,
-    },
-    // int_pow_checked(base, exp >= 0, out: *mut i64) -> 1 if it left int64
-    HelperSig {
-        name: "int_pow",
-        ctx: false,
-        params: &[I, I, I],
-        ret: Some(I),
-        fallible: false,
-        pure_fn: false,
-    },
-    // wrapping power of NumPy integers, exp >= 0
-    HelperSig {
-        name: "np_int_pow",
-        ctx: false,
-        params: &[I, I],
-        ret: Some(I),
-        fallible: false,
-        pure_fn: true,
-    },
-    // round half to even to `ndigits` as float.__round__
-    HelperSig {
-        name: "float_round_half_even",
-        ctx: false,
-        params: &[F],
-        ret: Some(F),
-        fallible: false,
-        pure_fn: true,
-    },
-    // complex_div(ar, ai, br, bi, out: *mut f64[2]): CPython's _Py_c_quot (divisor nonzero)
-    HelperSig {
-        name: "complex_div",
-        ctx: false,
-        params: &[F, F, F, F, I],
-        ret: None,
-        fallible: false,
-        pure_fn: false,
-    },
-    // np_complex_div: NumPy's complex128 division (Smith), any divisor
-    HelperSig {
-        name: "np_complex_div",
-        ctx: false,
-        params: &[F, F, F, F, I],
-        ret: None,
-        fallible: false,
-        pure_fn: false,
-    },
-    // bitgen_double(bitgen_t *), bitgen_masked(bitgen_t *, rng) as legacy randint
-    HelperSig {
-        name: "bitgen_double",
-        ctx: false,
-        params: &[I],
-        ret: Some(F),
-        fallible: false,
-        pure_fn: false,
-    },
-    HelperSig {
-        name: "bitgen_masked",
-        ctx: false,
-        params: &[I, I],
-        ret: Some(I),
-        fallible: false,
-        pure_fn: false,
-    },
-    HelperSig {
-        name: "gcd",
-        ctx: false,
-        params: &[I, I],
-        ret: Some(I),
-        fallible: false,
-        pure_fn: true,
-    },
+    // ufunc(loop, data, args, n): a NumPy inner loop on one element; operand k is at args + 16 * k
+    kernel("ufunc", &[I, I, I, I], None),
+    // Python's float // and % for a nonzero divisor, NumPy's for any
+    pure_kernel("float_floordiv", &[F, F], F),
+    pure_kernel("float_mod", &[F, F], F),
+    pure_kernel("np_floordiv", &[F, F], F),
+    pure_kernel("np_mod", &[F, F], F),
+    // functions of math; float_frexp(x, out) stores the exponent
+    pure_kernel("float_ldexp", &[F, I], F),
+    kernel("float_frexp", &[F, I], Some(F)),
+    pure_kernel("float_ulp", &[F], F),
+    pure_kernel("float_round", &[F, I], F),
+    // (..., out: *mut i64) -> 1 if the result left int64
+    kernel("int_pow", &[I, I, I], Some(I)),
+    kernel("lcm", &[I, I, I], Some(I)),
+    kernel("perm", &[I, I, I], Some(I)),
+    kernel("comb", &[I, I, I], Some(I)),
+    pure_kernel("np_int_pow", &[I, I], I),
+    pure_kernel("gcd", &[I, I], I),
+    pure_kernel("isqrt", &[I], I),
+    pure_kernel("pow_mod", &[I, I, I], I),
+    // draws: (bitgen_t *), (bitgen_t *, range), (bitgen_t *, range, bits of the dtype), (aug_bitgen_t *)
+    kernel("bitgen_double", &[I], Some(F)),
+    kernel("bitgen_masked", &[I, I], Some(I)),
+    kernel("bitgen_narrow", &[I, I, I], Some(I)),
+    kernel("legacy_gauss", &[I], Some(F)),
+    kernel("legacy_exponential", &[I], Some(F)),
     // the C library's float32 functions
-    HelperSig {
-        name: "powf",
-        ctx: false,
-        params: &[F32, F32],
-        ret: Some(F32),
-        fallible: false,
-        pure_fn: true,
-    },
-    HelperSig {
-        name: "hypotf",
-        ctx: false,
-        params: &[F32, F32],
-        ret: Some(F32),
-        fallible: false,
-        pure_fn: true,
-    },
-    // py_hypot: math.hypot of two numbers (CPython's vector_norm, which is not the C library's hypot)
-    HelperSig {
-        name: "py_hypot",
-        ctx: false,
-        params: &[F, F],
-        ret: Some(F),
-        fallible: false,
-        pure_fn: true,
-    },
+    pure_kernel("powf", &[F32, F32], F32),
+    pure_kernel("hypotf", &[F32, F32], F32),
+    // math.hypot of two numbers (CPython's vector_norm, which is not the C library's hypot)
+    pure_kernel("py_hypot", &[F, F], F),
 ];
 
 /// All helpers in table order: libm (1 argument), libm (2), kernels, pyrt.

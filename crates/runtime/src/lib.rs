@@ -3,9 +3,12 @@
 
 pub mod abi;
 pub mod evaluate;
+pub mod floats;
 pub mod helpers;
 pub mod hypot;
+pub mod integers;
 pub mod kernels;
+pub mod random;
 pub mod site;
 
 pub use abi::{Ctx, EntryFn, Status};

@@ -56,6 +56,10 @@ pub trait Env {
     fn default(&self, code: CodeRef, param: usize) -> Resolved;
     /// Loop types of a `numpy.ufunc`, as in `np.sin.types` (`"d->d"`); empty if it is none.
     fn ufunc_types(&self, object: ObjectRef) -> Vec<String>;
+    /// Whether the spare normal of NumPy's global generator can be reached from machine code.
+    fn legacy_gauss(&self) -> bool {
+        false
+    }
     /// Object by canonical path, e.g. `numpy.zeros` (the module is loaded).
     fn object(&self, path: &str) -> Option<ObjectRef>;
     /// Whether the interpreter runs with `-O` (`__debug__` is false).
@@ -73,6 +77,8 @@ pub enum ObjectEntry {
     UfuncData(ObjectRef, String),
     /// `bitgen_t *` of NumPy's global generator (`np.random.mtrand._rand._bit_generator.capsule`)
     GlobalBitgen,
+    /// `aug_bitgen_t *` of NumPy's global generator: its spare normal
+    GlobalGauss,
 }
 
 /// Signature of a `py_call`: types of the boxed arguments and of the result.

@@ -9,7 +9,7 @@ pub mod operators;
 pub mod tables;
 
 pub use env::{CallSig, Env, Known, ObjectEntry, Resolved};
-pub use infer::{boxed_result, infer};
+pub use infer::infer;
 pub use tables::{
     ArgSource, Bound, Call, DynamicPlace, Instance, InstanceId, Program, Static, Tables, VarTy,
 };

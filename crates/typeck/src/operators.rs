@@ -1,7 +1,7 @@
 //! Typing rules of scalar operators: the family of each result, as the interpreter with NumPy 2 has it.
 
 use numlift_syntax::hir::{BinOp, CmpOp, UnaryOp};
-use numlift_types::{DType, Kind, Scalar, weak_promote};
+use numlift_types::{DType, Kind, Scalar, Type, common_dtype, weak_promote};
 
 /// dtype that NumPy computes `a op b` in, if one of them is a NumPy scalar (NEP 50).
 pub fn promote(a: Scalar, b: Scalar) -> Option<DType> {
@@ -140,6 +140,26 @@ pub fn round(a: Scalar) -> Option<Scalar> {
     (a != Scalar::BOOL && a.dtype().kind() != Kind::Complex).then_some(Scalar::PyInt)
 }
 
+/// Family of `round(a, ndigits)`.
+pub fn round_digits(a: Scalar) -> Option<Scalar> {
+    round(a).map(|_| if a == Scalar::PyBool { Scalar::PyInt } else { a })
+}
+
+/// dtype of `np.round(a)`; `None` where it is float16 or not a number that native code holds.
+pub fn numpy_round(a: Scalar) -> Option<DType> {
+    (a.dtype() != DType::Bool).then_some(a.dtype())
+}
+
+/// dtype of `np.clip(a, low, high)`: the common one, Python numbers weak.
+pub fn clip(args: &[Scalar]) -> Option<DType> {
+    let strong = args.iter().filter(|s| s.is_numpy()).map(|s| s.dtype());
+    let d = match strong.reduce(common_dtype) {
+        Some(d) => args.iter().fold(d, |d, s| weak_promote(d, *s)),
+        None => args.iter().map(|s| s.dtype()).reduce(common_dtype)?,
+    };
+    (d != DType::Bool).then_some(d)
+}
+
 /// Whether `to(from)` (`int(x)`, `np.int32(x)`) is supported; its family is `to`.
 pub fn construct(to: Scalar, from: Scalar) -> bool {
     store(to.dtype(), from) || from.is_numpy()
@@ -151,10 +171,21 @@ pub fn store(dtype: DType, from: Scalar) -> bool {
     dtype == DType::Bool || complex(dtype) || !complex(from.dtype())
 }
 
+/// dtype that a Python number class stands for (`dtype=float`), by canonical path.
+pub fn class_dtype(path: &str) -> Option<DType> {
+    match path {
+        "builtins.bool" => Some(DType::Bool),
+        "builtins.int" => Some(DType::I64),
+        "builtins.float" => Some(DType::F64),
+        "builtins.complex" => Some(DType::C128),
+        _ => None,
+    }
+}
+
 const FLOAT1: &[&str] = &[
     "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "fabs", "degrees", "radians", "erf", "erfc",
-    "cbrt",
+    "cbrt", "ulp",
 ];
 const FLOAT2: &[&str] = &[
     "atan2",
@@ -167,20 +198,30 @@ const FLOAT2: &[&str] = &[
     "nextafter",
 ];
 
-/// Family of `math.name(args)`; `None` if it is not supported or raises `TypeError`.
-pub fn math(name: &str, args: &[Scalar]) -> Option<Scalar> {
+/// Whether `math` takes it for an integer.
+fn has_index(s: Scalar) -> bool {
+    s.dtype().kind() < Kind::Float && s != Scalar::BOOL
+}
+
+/// Type of `math.name(args)`; `None` if it is not supported or raises `TypeError`.
+pub fn math(name: &str, args: &[Scalar]) -> Option<Type> {
     if args.iter().any(|a| a.dtype().kind() == Kind::Complex) {
         return None;
     }
+    let integers = args.iter().all(|a| has_index(*a));
     match (name, args) {
-        (_, [_]) if FLOAT1.contains(&name) => Some(Scalar::PyFloat),
-        (_, [_, _]) if FLOAT2.contains(&name) => Some(Scalar::PyFloat),
-        ("isnan" | "isinf" | "isfinite", [_]) => Some(Scalar::PyBool),
-        ("floor" | "ceil", [_]) => Some(Scalar::PyInt),
-        ("trunc", [a]) => (a.is_python() || *a == Scalar::F64).then_some(Scalar::PyInt),
-        ("gcd", [a, b]) => {
-            let integer = |s: &Scalar| s.dtype().kind() < Kind::Float && *s != Scalar::BOOL;
-            (integer(a) && integer(b)).then_some(Scalar::PyInt)
+        (_, [_]) if FLOAT1.contains(&name) => Some(Type::FLOAT),
+        (_, [_, _]) if FLOAT2.contains(&name) => Some(Type::FLOAT),
+        ("isnan" | "isinf" | "isfinite", [_]) => Some(Type::BOOL),
+        ("floor" | "ceil", [_]) => Some(Type::INT),
+        ("trunc", [a]) => (a.is_python() || *a == Scalar::F64).then_some(Type::INT),
+        ("modf", [_]) => Some(Type::tuple([Type::FLOAT, Type::FLOAT])),
+        ("frexp", [_]) => Some(Type::tuple([Type::FLOAT, Type::INT])),
+        ("ldexp", [_, Scalar::PyInt | Scalar::PyBool]) => Some(Type::FLOAT),
+        ("gcd" | "lcm", _) | ("isqrt" | "factorial" | "perm", [_]) | ("comb" | "perm", [_, _])
+            if integers =>
+        {
+            Some(Type::INT)
         }
         _ => None,
     }

@@ -58,7 +58,7 @@ pub enum Call {
         args: Vec<ExprId>,
         keywords: Vec<String>,
     },
-    /// NumPy inner loop on one element; operand dtypes of the loop, last the result's.
+    /// NumPy inner loop on one element; dtypes of the loop's operands, then of its results.
     Ufunc {
         object: ObjectRef,
         types: String,
@@ -71,6 +71,8 @@ pub enum Call {
     },
     /// `np.float32(x)`
     Cast(Scalar),
+    /// a number known when compiling, as the bits of its slot
+    Constant(Scalar, u64),
     /// The arguments are evaluated, the answer is known.
     Static(Static),
 }

@@ -67,12 +67,37 @@ impl DType {
 
     pub fn from_name(name: &str) -> Option<DType> {
         match name {
-            "bool_" | "bool8" => Some(DType::Bool),
+            "bool_" => Some(DType::Bool),
             "intp" | "int_" => Some(DType::I64),
             "uintp" | "uint" => Some(DType::U64),
             "double" => Some(DType::F64),
             "single" => Some(DType::F32),
             _ => DType::ALL.into_iter().find(|d| d.name() == name),
+        }
+    }
+
+    /// The dtype that `np.dtype(text)` makes: a name, a Python class's name, a code (`f8`, `<i4`, `d`).
+    pub fn from_spec(text: &str) -> Option<DType> {
+        let native = text.strip_prefix(['=', '|', if cfg!(target_endian = "big") { '>' } else { '<' }]);
+        let code = native.unwrap_or(text);
+        let sized = |d: &DType| {
+            let letter = match d.kind() {
+                Kind::Bool => 'b',
+                Kind::Unsigned => 'u',
+                Kind::Signed => 'i',
+                Kind::Float => 'f',
+                Kind::Complex => 'c',
+            };
+            code.strip_prefix(letter).and_then(|n| n.parse().ok()) == Some(d.size())
+        };
+        let plain = native.is_none();
+        match text {
+            "int" => Some(DType::I64),
+            "float" => Some(DType::F64),
+            "complex" => Some(DType::C128),
+            _ => DType::ALL.into_iter().find(|d| {
+                sized(d) || code.chars().eq([d.char_code()]) || (plain && DType::from_name(text) == Some(*d))
+            }),
         }
     }
 

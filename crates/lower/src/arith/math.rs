@@ -1,9 +1,9 @@
 //! The functions of `math`: the C library's results and CPython's errors.
 
-use numlift_mir::{FloatCC, IntCC, Opcode, Ty, Value};
+use numlift_mir::{FloatCC, IntCC, Opcode, Region, Ty, Value};
 use numlift_runtime::ExitReason;
 use numlift_typeck::operators;
-use numlift_types::{Kind, Scalar};
+use numlift_types::Kind;
 use smallvec::smallvec;
 
 use super::conv::{float_to_int, float64, is_finite, python_int};
@@ -75,7 +75,15 @@ pub fn math_call(e: &mut Emit, name: &str, args: &[Operand]) -> Option<Vals> {
     let result = match (name, args) {
         ("floor" | "ceil" | "trunc", [a]) => to_integer(e, name, *a),
         ("isnan" | "isinf" | "isfinite", [a]) => classify(e, name, *a),
-        ("gcd", [a, b]) => gcd(e, *a, *b),
+        ("gcd" | "lcm", _) => common(e, name, args),
+        ("isqrt" | "factorial" | "comb" | "perm", _) => counting(e, name, args),
+        ("ldexp", [a, b]) => ldexp(e, *a, *b),
+        ("ulp", [a]) => {
+            let x = float64(e, *a);
+            call(e, "float_ulp", &[x])
+        }
+        ("modf", [a]) => return Some(modf(e, *a)),
+        ("frexp", [a]) => return Some(frexp(e, *a)),
         ("log", [a, b]) => {
             let numerator = float_function(e, "log", *a)?;
             let denominator = float_function(e, "log", *b)?;
@@ -193,17 +201,87 @@ fn classify(e: &mut Emit, name: &str, a: Operand) -> Value {
     }
 }
 
-/// The greatest common divisor; of the smallest int64 it may leave int64.
-fn gcd(e: &mut Emit, a: Operand, b: Operand) -> Value {
-    let x = python_int(e, a, "math.gcd(a, b)");
-    let y = python_int(e, b, "math.gcd(a, b)");
-    let min = e.b.iconst(Ty::I64, i64::MIN);
-    let wide = |s: Scalar| matches!(s.dtype().size(), 8);
-    for (s, v) in [(a.0, x), (b.0, y)] {
-        if wide(s) {
-            let ok = e.b.icmp(IntCC::Ne, v, min);
-            e.exit_unless(ok, ExitReason::Overflow);
-        }
+/// An argument as int64. The smallest, whose absolute value is none, leaves native code.
+fn magnitude(e: &mut Emit, a: Operand) -> Value {
+    let v = python_int(e, a, "");
+    if a.0.dtype().size() == 8 {
+        let min = e.b.iconst(Ty::I64, i64::MIN);
+        let ok = e.b.icmp(IntCC::Ne, v, min);
+        e.exit_unless(ok, ExitReason::Overflow);
     }
-    call(e, "gcd", &[x, y])
+    v
+}
+
+/// A kernel that stores an int64 or says that the result has left it.
+fn exact(e: &mut Emit, kernel: &str, args: &[Value]) -> Value {
+    let out = e.scratch(8);
+    let mut all: Vals = args.into();
+    all.push(out);
+    let zero = e.b.iconst(Ty::I64, 0);
+    let wide = e.helper(kernel, &all).unwrap_or(zero);
+    let ok = e.b.icmp(IntCC::Eq, wide, zero);
+    e.exit_unless(ok, ExitReason::Overflow);
+    e.b.load(Ty::I64, out, 0, Region::Stack)
+}
+
+/// `gcd` and `lcm` of any number of integers.
+fn common(e: &mut Emit, name: &str, args: &[Operand]) -> Value {
+    let neutral = e.b.iconst(Ty::I64, i64::from(name == "lcm"));
+    let numbers: Vals = args.iter().map(|a| magnitude(e, *a)).collect();
+    // the neutral element first, so that one argument alone becomes its absolute value
+    numbers.iter().fold(neutral, |r, &v| match name {
+        "gcd" => call(e, "gcd", &[r, v]),
+        _ => exact(e, "lcm", &[r, v]),
+    })
+}
+
+/// `isqrt`, `factorial`, `comb`, `perm`: arguments below zero raise.
+fn counting(e: &mut Emit, name: &str, args: &[Operand]) -> Value {
+    let numbers: Vals = args.iter().map(|a| python_int(e, *a, "")).collect();
+    let zero = e.b.iconst(Ty::I64, 0);
+    let mut all = numbers[0];
+    for &v in &numbers[1..] {
+        // a sign bit in any of them
+        all = e.b.op(Opcode::Bor, &[all, v]);
+    }
+    let ok = e.b.icmp(IntCC::Sge, all, zero);
+    let names = ["a", "b"];
+    let expr = format!("math.{name}({})", names[..args.len()].join(", "));
+    e.replay_unless(ok, &expr, args);
+    match (name, numbers.as_slice()) {
+        ("isqrt", &[n]) => call(e, "isqrt", &[n]),
+        ("comb", &[n, k]) => exact(e, "comb", &[n, k]),
+        (_, &[n]) => exact(e, "perm", &[n, n]),
+        (_, numbers) => exact(e, "perm", numbers),
+    }
+}
+
+fn ldexp(e: &mut Emit, a: Operand, b: Operand) -> Value {
+    let x = float64(e, a);
+    let n = python_int(e, b, "");
+    let r = call(e, "float_ldexp", &[x, n]);
+    let ok = float::infinite_only_from_infinite(e, r, &[x]);
+    e.replay_unless(ok, "math.ldexp(a, b)", &[a, b]);
+    r
+}
+
+/// Fractional and integral part, both with the sign of the number.
+fn modf(e: &mut Emit, a: Operand) -> Vals {
+    let x = float64(e, a);
+    let whole = e.b.op(Opcode::Ftrunc, &[x]);
+    let rest = e.b.op(Opcode::Fsub, &[x, whole]);
+    // inf - inf is NaN; the rest of an infinity is 0
+    let size = e.b.op(Opcode::Fabs, &[x]);
+    let inf = e.b.fconst(Ty::F64, f64::INFINITY);
+    let infinite = e.b.fcmp(FloatCC::Eq, size, inf);
+    let zero = e.b.fconst(Ty::F64, 0.0);
+    let rest = e.b.select(infinite, zero, rest);
+    smallvec![e.b.op(Opcode::Fcopysign, &[rest, x]), whole]
+}
+
+fn frexp(e: &mut Emit, a: Operand) -> Vals {
+    let x = float64(e, a);
+    let out = e.scratch(8);
+    let m = call(e, "float_frexp", &[x, out]);
+    smallvec![m, e.b.load(Ty::I64, out, 0, Region::Stack)]
 }

@@ -12,6 +12,7 @@ mod npint;
 mod pyint;
 #[cfg(test)]
 mod tests;
+mod ufunc;
 mod union;
 
 use numlift_mir::{Opcode, Ty, Value};
@@ -23,8 +24,9 @@ use smallvec::smallvec;
 use crate::emit::{Emit, Vals};
 
 pub use cmp::{compare, truth};
-pub use conv::{cast, construct, store};
+pub use conv::{cast, construct, is_finite, store};
 pub use math::math_call;
+pub use ufunc::{comparison, pick, ufunc};
 pub use union::{embed, project};
 
 /// An operand: its family and its machine values.

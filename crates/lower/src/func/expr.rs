@@ -4,12 +4,12 @@ use cranelift_entity::EntityRef;
 use numlift_mir::{IntCC, Opcode, Ty, Value};
 use numlift_runtime::SiteKind;
 use numlift_syntax::hir::{BinOp, BoolOp, CmpOp, Const, ExprId, ExprKind, LocalId, Name, UnaryOp};
-use numlift_typeck::operators;
+use numlift_typeck::{Call, operators};
 use numlift_types::{Carrier, Scalar, Type};
 
 use super::{FnLower, IsBound, Pending, R, Typed};
 use crate::arith;
-use crate::emit::{Vals, flat_tys};
+use crate::emit::{Vals, carrier_tys, flat_tys};
 
 impl FnLower<'_, '_> {
     pub(crate) fn expr(&mut self, id: ExprId) -> R<Typed> {
@@ -466,6 +466,15 @@ impl FnLower<'_, '_> {
 
     fn attribute(&mut self, id: ExprId, base: ExprId, name: &str) -> R<Typed> {
         let ty = self.ty(id)?;
+        if let Some(Call::Constant(s, bits)) = self.inst.tables.calls.get(&id) {
+            let (s, bits) = (*s, *bits);
+            let v = match carrier_tys(s.carrier())[0] {
+                Ty::F64 => self.e.b.fconst(Ty::F64, f64::from_bits(bits)),
+                Ty::F32 => self.e.b.fconst(Ty::F32, f64::from(f32::from_bits(bits as u32))),
+                int => self.e.b.iconst(int, bits as i64),
+            };
+            return Ok((Type::Scalar(s), Vals::from_slice(&[v])));
+        }
         let base_ty = self.ty(base)?;
         if matches!(base_ty, Type::Known(_) | Type::DType(_)) {
             if name == "itemsize"

@@ -3,10 +3,13 @@
 mod array;
 mod call;
 mod expr;
+mod library;
 mod loops;
 mod operator;
+mod random;
 mod scan;
 mod stmt;
+mod ufunc;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -322,6 +322,9 @@ impl FnInfer<'_, '_> {
     }
 
     fn attribute(&mut self, id: ExprId, base: ExprId, name: &str) -> R<Type> {
+        if let Some(t) = self.info_attribute(id, base, name)? {
+            return Ok(t);
+        }
         let t = self.expr(base);
         let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
         let found = match &t {
@@ -380,15 +383,9 @@ impl FnInfer<'_, '_> {
     pub(super) fn dtype_of(&self, t: &Type) -> Option<DType> {
         match t {
             Type::DType(d) => Some(*d),
-            Type::Str(s) => DType::from_name(s),
+            Type::Str(s) => DType::from_spec(s),
             Type::Known(o) => match self.cx.env.known(*o) {
-                Known::Builtin(p) => match p.as_str() {
-                    "builtins.int" => Some(DType::I64),
-                    "builtins.float" => Some(DType::F64),
-                    "builtins.bool" => Some(DType::Bool),
-                    "builtins.complex" => Some(DType::C128),
-                    _ => None,
-                },
+                Known::Builtin(p) => operators::class_dtype(&p),
                 _ => None,
             },
             _ => None,

@@ -1,12 +1,15 @@
 //! Inference: instances of functions, recursion to a fixpoint.
 
+mod boxed;
 mod call;
 mod dynamic;
 mod expr;
 mod fold;
 mod index;
 mod library;
+mod random;
 mod stmt;
+mod ufunc;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +22,6 @@ use crate::env::Env;
 use crate::tables::{Bound, Instance, InstanceId, Program, Tables, VarTy};
 
 use dynamic::{Node, Stop, solid, whole};
-pub use library::boxed_result;
 
 /// `Err` ends the typing of the node, not of the function.
 pub(crate) type R<T> = Result<T, Stop>;

@@ -1,0 +1,265 @@
+//! Library calls through the interpreter: boxed arguments, a result type known from theirs.
+
+use numlift_builtins::{Kind, Ret};
+use numlift_syntax::hir::{Arg, BinOp, ExprId};
+use numlift_types::{ArrayType, DType, Kind as DKind, Layout, ObjectRef, Scalar, Type, common_dtype};
+
+use super::stmt::{is_index, storable};
+use super::{FnInfer, R};
+use crate::operators;
+use crate::tables::Call;
+
+/// Arguments of a library call without its `dtype`, which is apart.
+#[derive(Default)]
+pub struct Given {
+    pub items: Vec<(Option<String>, Type)>,
+    pub dtype: Option<DType>,
+}
+
+impl Given {
+    /// The argument at a position or of a name.
+    pub fn get(&self, position: usize, name: &str) -> Option<&Type> {
+        let named = self.items.iter().find(|(n, _)| n.as_deref() == Some(name));
+        let plain = self.items.iter().filter(|(n, _)| n.is_none()).nth(position);
+        named.or(plain).map(|(_, t)| t)
+    }
+
+    /// Whether every keyword is one of these and there are no more arguments than names.
+    fn only(&self, names: &[&str]) -> bool {
+        let known = |n: &Option<String>| n.as_deref().is_none_or(|n| names.contains(&n));
+        self.items.len() <= names.len() && self.items.iter().all(|(n, _)| known(n))
+    }
+
+    fn types(&self) -> Vec<Type> {
+        self.items.iter().map(|(_, t)| t.clone()).collect()
+    }
+
+    fn array(&self) -> Option<ArrayType> {
+        match self.items.first() {
+            Some((None, Type::Array(a))) => Some(*a),
+            _ => None,
+        }
+    }
+
+    /// The array of a whole reduction: other arguments are `None` (`axis=None`) or named here.
+    fn reduced(&self, names: &[&str]) -> Option<ArrayType> {
+        let spare = |(n, t): &(Option<String>, Type)| {
+            *t == Type::None || n.as_deref().is_some_and(|n| names.contains(&n))
+        };
+        self.array().filter(|_| self.items[1..].iter().all(spare))
+    }
+}
+
+/// Result type of a boxed call for the argument types, `None` if it has no static type.
+pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
+    use Ret::{
+        Arange, BuiltinSum, Copy, Element, Full, Index, Item, LikeFirst, Mean, NpBool, Product, Spread, Sum,
+    };
+    if given.dtype.is_some() && !matches!(ret, Full | LikeFirst | Arange | Sum) {
+        return None;
+    }
+    Some(match ret {
+        Ret::None => Type::None,
+        Ret::Bool => Type::BOOL,
+        Ret::Int => Type::INT,
+        Ret::Float => Type::FLOAT,
+        Ret::Complex => Type::COMPLEX,
+        Ret::FloatPair => Type::tuple([Type::FLOAT, Type::FLOAT]),
+        Full => {
+            let d = match (given.dtype, given.get(1, "fill_value")?) {
+                (Some(d), _) => d,
+                (None, Type::Scalar(s)) => s.dtype(),
+                _ => return None,
+            };
+            let rank = shape_rank(given.get(0, "shape")?).filter(|_| given.only(&["shape", "fill_value"]))?;
+            Type::array(d, rank, Layout::C)
+        }
+        LikeFirst => {
+            let a = given.array().filter(|_| given.only(&["a", "fill_value"]))?;
+            let layout = if a.layout == Layout::C {
+                Layout::C
+            } else {
+                Layout::A
+            };
+            let dtype = given.dtype.unwrap_or(a.dtype);
+            Type::Array(ArrayType {
+                dtype,
+                layout,
+                readonly: false,
+                ..a
+            })
+        }
+        Arange => {
+            let numbers = given.items.iter().all(|(_, t)| matches!(t, Type::Scalar(_)));
+            if !numbers || given.items.is_empty() || !given.only(&["start", "stop", "step"]) {
+                return None;
+            }
+            let scalars = given.items.iter().flat_map(|(_, t)| t.scalars());
+            let d = scalars.fold(DType::I64, |d, s| common_dtype(d, s.dtype()));
+            Type::array(given.dtype.unwrap_or(d), 1, Layout::C)
+        }
+        Sum => {
+            let a = given.reduced(&[])?;
+            Type::np(given.dtype.unwrap_or(match a.dtype.kind() {
+                DKind::Bool | DKind::Signed => DType::I64,
+                DKind::Unsigned => DType::U64,
+                _ => a.dtype,
+            }))
+        }
+        Element => Type::np(given.reduced(&[])?.dtype),
+        Mean => Type::np(inexact(given.reduced(&[])?.dtype)),
+        Spread => Type::np(inexact(given.reduced(&["ddof"])?.dtype).component()),
+        NpBool => given.reduced(&[]).map(|_| Type::np(DType::Bool))?,
+        Index => given.reduced(&[]).map(|_| Type::np(DType::I64))?,
+        Item => {
+            let a = given.array()?;
+            if !given.items[1..].iter().all(|(n, t)| n.is_none() && is_index(t)) {
+                return None;
+            }
+            Type::Scalar(python_number(a.dtype))
+        }
+        BuiltinSum => fold(given, BinOp::Add, Scalar::PyInt)?,
+        Product => fold(given, BinOp::Mul, Scalar::PyInt)?,
+        Copy => {
+            let a = given.array().filter(|_| given.items.len() == 1)?;
+            Type::Array(ArrayType {
+                layout: Layout::C,
+                readonly: false,
+                ..a
+            })
+        }
+    })
+}
+
+/// dtype of a mean.
+fn inexact(d: DType) -> DType {
+    if d.kind() < DKind::Float { DType::F64 } else { d }
+}
+
+fn python_number(d: DType) -> Scalar {
+    match d.kind() {
+        DKind::Bool => Scalar::PyBool,
+        DKind::Signed | DKind::Unsigned => Scalar::PyInt,
+        DKind::Float => Scalar::PyFloat,
+        DKind::Complex => Scalar::PyComplex,
+    }
+}
+
+/// `sum` and `prod`: the start, then each item of a tuple or one-dimensional array by the operator.
+fn fold(given: &Given, op: BinOp, zero: Scalar) -> Option<Type> {
+    let start = match given.get(1, "start") {
+        None => zero,
+        Some(Type::Scalar(s)) => *s,
+        Some(_) => return None,
+    };
+    if !given.only(&["iterable", "start"]) {
+        return None;
+    }
+    match &given.items.first()?.1 {
+        Type::Tuple(items) => {
+            let mut total = start;
+            for t in items.iter() {
+                let Type::Scalar(s) = t else { return None };
+                total = operators::binary(op, total, *s)?;
+            }
+            Some(Type::Scalar(total))
+        }
+        Type::Array(a) if a.ndim == 1 => {
+            let item = Scalar::Np(a.dtype);
+            let total = operators::binary(op, start, item)?;
+            let settled = operators::binary(op, total, item) == Some(total);
+            // the start alone if the array is empty
+            settled.then(|| Type::union([start, total])).flatten()
+        }
+        _ => None,
+    }
+}
+
+/// Rank of the array that a shape argument describes.
+pub(super) fn shape_rank(t: &Type) -> Option<u8> {
+    match t {
+        t if is_index(t) => Some(1),
+        Type::Tuple(items) if items.iter().all(is_index) => u8::try_from(items.len()).ok(),
+        _ => None,
+    }
+}
+
+impl FnInfer<'_, '_> {
+    /// A call through the interpreter of `object`, or of a method of the `first` argument.
+    /// dtype arguments must be compile-time objects.
+    pub(super) fn boxed(
+        &mut self,
+        id: ExprId,
+        callee: Callee<'_>,
+        args: &[Arg],
+        result: impl FnOnce(&Given) -> Option<Type>,
+    ) -> R<Type> {
+        let mut given = Given::default();
+        let mut exprs = vec![];
+        let mut keywords = vec![];
+        let (object, method) = match callee {
+            Callee::Object(o, _) => (Some(o), ""),
+            Callee::Method(base, t, name) => {
+                given.items.push((None, t.clone()));
+                exprs.push(base);
+                (None, name)
+            }
+        };
+        let path = match callee {
+            Callee::Object(_, path) | Callee::Method(_, _, path) => path,
+        };
+        for a in args {
+            let t = self.expr(a.value);
+            if t == Type::Never {
+                return Ok(Type::Never);
+            }
+            let d = self.dtype_of(&t);
+            let is_dtype = a.name.as_deref() == Some("dtype") || (a.name.is_none() && d.is_some());
+            match d {
+                Some(d) if is_dtype => given.dtype = Some(d),
+                None if is_dtype && t == Type::None => {}
+                None if !is_dtype && storable(&t) => given.items.push((a.name.clone(), t)),
+                _ => return self.unsupported(id, path, &[t]),
+            }
+            keywords.extend(a.name.clone());
+            exprs.push(a.value);
+        }
+        let Some(ty) = result(&given) else {
+            return self.unsupported(id, path, &given.types());
+        };
+        let call = Call::Boxed {
+            object,
+            method: method.to_owned(),
+            args: exprs,
+            keywords,
+        };
+        self.tables.calls.insert(id, call);
+        Ok(ty)
+    }
+
+    pub(super) fn array_method(
+        &mut self,
+        id: ExprId,
+        base: ExprId,
+        t: &Type,
+        name: &str,
+        args: &[Arg],
+    ) -> R<Type> {
+        let found = numlift_builtins::find_method(name).map(|row| (row, row.kind));
+        let Some((row, Kind::Boxed(ret))) = found else {
+            let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
+            let message = format!("method `{name}` of {t} is not compiled");
+            return self.error(span, line, "NL2004", message);
+        };
+        self.effects |= row.effect;
+        self.boxed(id, Callee::Method(base, t, name), args, |g| boxed_result(ret, g))
+    }
+}
+
+/// What a boxed call calls.
+pub(super) enum Callee<'a> {
+    /// the object and its path
+    Object(ObjectRef, &'a str),
+    /// a method of this expression
+    Method(ExprId, &'a Type, &'a str),
+}
