@@ -35,7 +35,8 @@ def compare_all(functions: list[tuple[Any, list[tuple[Any, ...]]]], ulps: int = 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NumliftFallbackWarning)
             first = outcome(function, cases[0])
-            if first.error is None and compiled.tier(*cases[0]) != "native":
+            # float16 is a dtype that native code does not have
+            if first.error is None and not isinstance(first.value, np.float16) and compiled.tier(*cases[0]) != "native":
                 slow.append(
                     f"{getattr(function, 'source', function)} on {[type(a).__name__ for a in cases[0]]}"
                 )
@@ -182,7 +183,7 @@ def test_int_is_exact() -> None:
             (expression("a // b", "a", "b"), [(7, 2), (-(2**63), -1)]),
             (expression("a << b", "a", "b"), [(1, 2), (1, 63), (3, 62), (-1, 63), (1, 200)]),
             (expression("a ** b", "a", "b"), [(3, 2), (3, 40), (10, 19), (-2, 63), (2, -1)]),
-            (expression("a + b", "a", "b"), [(2**64, 1), (1, 2**70)]),
+            (expression("a + b", "a", "b"), [(1, 2), (2**64, 1), (1, 2**70)]),
         ]
     )
 

@@ -137,6 +137,10 @@ pub enum Ret {
     Product,
     /// NumPy's bool
     NpBool,
+    /// real or imaginary part of a scalar
+    Part,
+    /// angle of a float or complex scalar
+    Angle,
     /// NumPy's index type
     Index,
 }

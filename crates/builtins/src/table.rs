@@ -64,6 +64,8 @@ pub const BUILTINS: &[Builtin] = rows! {
     "numpy.", Kind::Boxed(Ret::Copy), false: "copy";
     "numpy.", Kind::Numpy(Numpy::Clip), false: "clip";
     "numpy.", Kind::Numpy(Numpy::Round), false: "around" "round";
+    "numpy.", Kind::Boxed(Ret::Part), false: "imag" "real";
+    "numpy.", Kind::Boxed(Ret::Angle), false: "angle";
     "numpy.", Kind::Numpy(Numpy::Info), false: "finfo" "iinfo";
 
     "numpy.random.", Kind::Random(Draw::Double), true: "random" "random_sample";

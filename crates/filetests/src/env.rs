@@ -7,7 +7,7 @@ use numlift_diagnostics::Diagnostic;
 use numlift_syntax::hir::Function;
 use numlift_syntax::{FunctionQuery, parse_function};
 use numlift_typeck::{Env, Known, Resolved};
-use numlift_types::{CodeRef, ObjectRef, Type};
+use numlift_types::{CodeRef, ObjectRef, Scalar, Type};
 
 /// Functions by index; builtins, `math` and nothing else.
 pub struct TableEnv {
@@ -89,8 +89,11 @@ impl Env for TableEnv {
     fn default(&self, _: CodeRef, _: usize) -> Resolved {
         Resolved::Missing
     }
-    fn ufunc_types(&self, _: ObjectRef) -> Vec<String> {
-        vec![]
+    fn ufunc_inputs(&self, _: ObjectRef) -> Option<usize> {
+        None
+    }
+    fn ufunc_loop(&self, _: ObjectRef, _: &[Scalar]) -> Option<String> {
+        None
     }
     fn object(&self, _: &str) -> Option<ObjectRef> {
         None

@@ -134,6 +134,15 @@ pub fn api() -> &'static Api {
         .expect("`init` ran when the extension module was imported")
 }
 
+/// The dtype object.
+///
+/// # Errors
+/// None; the signature is that of its callers.
+pub fn dtype(py: Python<'_>, d: DType) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: `descr` gives a new reference and the GIL is held.
+    unsafe { Bound::from_owned_ptr_or_err(py, api().descr(d)) }
+}
+
 impl Api {
     /// The dtype of a NumPy scalar class.
     pub fn scalar_dtype(&self, class: *mut PyTypeObject) -> Option<DType> {

@@ -10,8 +10,7 @@ use numlift_pyrt::{numpy, object, value};
 use numlift_syntax::hir::{Function, ParamKind};
 use numlift_syntax::{FunctionQuery, parse_function};
 use numlift_typeck::{Env, Known, Resolved};
-use numlift_types::{CodeRef, DType, ObjectRef, Type};
-use pyo3::ffi;
+use numlift_types::{CodeRef, DType, ObjectRef, Scalar, Type};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyModule, PyString, PyTuple, PyType};
 
@@ -145,6 +144,14 @@ impl<'py> PyEnv<'py> {
             },
             other => other.to_string(),
         }
+    }
+
+    /// The object if it is a ufunc on scalars.
+    fn known_ufunc(&self, object: ObjectRef) -> Option<Bound<'py, PyAny>> {
+        let o = self.answers.borrow().objects[object.0 as usize].bind(self.py);
+        let class = o.get_type();
+        (class.name().is_ok_and(|n| n == "ufunc") && o.getattr("signature").is_ok_and(|s| s.is_none()))
+            .then_some(o)
     }
 
     fn classify(&self, o: &Bound<'py, PyAny>) -> Resolved {
@@ -417,13 +424,13 @@ impl Env for PyEnv<'_> {
         })
     }
 
-    fn ufunc_types(&self, object: ObjectRef) -> Vec<String> {
-        let o = self.answers.borrow().objects[object.0 as usize].bind(self.py);
-        if o.get_type().name().is_ok_and(|n| n == "ufunc") {
-            o.getattr("types").and_then(|t| t.extract()).unwrap_or_default()
-        } else {
-            vec![]
-        }
+    fn ufunc_inputs(&self, object: ObjectRef) -> Option<usize> {
+        let o = self.known_ufunc(object)?;
+        o.getattr("nin").and_then(|n| n.extract()).ok()
+    }
+
+    fn ufunc_loop(&self, object: ObjectRef, operands: &[Scalar]) -> Option<String> {
+        crate::ufunc::resolve(&self.known_ufunc(object)?, operands)
     }
 
     fn legacy_gauss(&self) -> bool {
@@ -450,35 +457,5 @@ impl Env for PyEnv<'_> {
             .and_then(|m| m.getattr("flags"))
             .and_then(|f| f.getattr("optimize"));
         flags.and_then(|o| o.extract::<i32>()).unwrap_or(0) > 0
-    }
-}
-
-/// Inner loop and data of a ufunc for a types string, from `PyUFuncObject`.
-pub fn ufunc_loop(o: &Bound<'_, PyAny>, types: &str) -> Option<(usize, usize)> {
-    /// `PyUFuncObject`, up to `types`
-    #[repr(C)]
-    struct Ufunc {
-        head: ffi::PyObject,
-        nin: i32,
-        nout: i32,
-        nargs: i32,
-        identity: i32,
-        functions: *const usize,
-        data: *const usize,
-        ntypes: i32,
-        reserved1: i32,
-        name: *const u8,
-        types: *const u8,
-    }
-    let all: Vec<String> = o.getattr("types").and_then(|t| t.extract()).ok()?;
-    let i = all.iter().position(|t| t == types)?;
-    // SAFETY: the caller passes a ufunc; `functions` and `data` have `ntypes` entries, as `types` has.
-    unsafe {
-        let u = &*o.as_ptr().cast::<Ufunc>();
-        if i >= u.ntypes as usize {
-            return None;
-        }
-        let data = if u.data.is_null() { 0 } else { *u.data.add(i) };
-        Some((*u.functions.add(i), data))
     }
 }

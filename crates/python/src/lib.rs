@@ -4,6 +4,7 @@ mod compile;
 mod dispatcher;
 mod env;
 mod load;
+mod ufunc;
 
 use pyo3::prelude::*;
 

@@ -12,7 +12,7 @@ use numlift_typeck::ObjectEntry;
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
-use crate::env::{Answers, ufunc_loop};
+use crate::env::Answers;
 
 /// What a specialisation is made of.
 ///
@@ -69,7 +69,7 @@ fn address(py: Python<'_>, entry: &ObjectEntry, answers: &Answers) -> PyResult<*
         found.ok_or_else(|| missing("an object of the code"))
     };
     let ufunc = |i: u32, types: &str| {
-        let found = ufunc_loop(&object(i)?.bind(py), types);
+        let found = crate::ufunc::address(&object(i)?.bind(py), types);
         found.ok_or_else(|| missing("a loop of a ufunc"))
     };
     Ok(match entry {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
 use numlift_syntax::hir;
-use numlift_types::{CodeRef, ObjectRef, Type};
+use numlift_types::{CodeRef, ObjectRef, Scalar, Type};
 
 /// Answer to a name or attribute query.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,8 +54,11 @@ pub trait Env {
     fn known(&self, object: ObjectRef) -> Known;
     /// Default of parameter number `param` (index into `hir::Function::params`).
     fn default(&self, code: CodeRef, param: usize) -> Resolved;
-    /// Loop types of a `numpy.ufunc`, as in `np.sin.types` (`"d->d"`); empty if it is none.
-    fn ufunc_types(&self, object: ObjectRef) -> Vec<String>;
+    /// Number of operands of a `numpy.ufunc`; `None` if it is another object.
+    fn ufunc_inputs(&self, object: ObjectRef) -> Option<usize>;
+    /// Types of the loop that NumPy runs for operands of these families, as in `np.sin.types`
+    /// (`"d->d"`); `None` if it raises or needs a dtype that native code does not have.
+    fn ufunc_loop(&self, object: ObjectRef, operands: &[Scalar]) -> Option<String>;
     /// Whether the spare normal of NumPy's global generator can be reached from machine code.
     fn legacy_gauss(&self) -> bool {
         false

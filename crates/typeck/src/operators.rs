@@ -135,6 +135,16 @@ pub fn abs(a: Scalar) -> Option<Scalar> {
     })
 }
 
+/// Family of `a.real` and `a.imag`.
+pub fn part(a: Scalar) -> Scalar {
+    match a {
+        Scalar::PyComplex => Scalar::PyFloat,
+        Scalar::PyBool => Scalar::PyInt,
+        Scalar::Np(d) => Scalar::Np(d.component()),
+        other => other,
+    }
+}
+
 /// Family of `round(a)` without digits.
 pub fn round(a: Scalar) -> Option<Scalar> {
     (a != Scalar::BOOL && a.dtype().kind() != Kind::Complex).then_some(Scalar::PyInt)

@@ -179,6 +179,15 @@ impl DType {
     }
 
     /// The character code ufunc loops use (`np.ufunc.types`).
+    /// The dtype of a type code; `q` and `Q` are the other names of 64-bit integers.
+    pub fn from_char_code(code: char) -> Option<DType> {
+        match code {
+            'q' => Some(DType::I64),
+            'Q' => Some(DType::U64),
+            code => DType::ALL.into_iter().find(|d| d.char_code() == code),
+        }
+    }
+
     pub const fn char_code(self) -> char {
         match self {
             DType::Bool => '?',

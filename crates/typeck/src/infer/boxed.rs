@@ -41,6 +41,14 @@ impl Given {
         }
     }
 
+    /// The only argument, a scalar.
+    fn scalar(&self) -> Option<Scalar> {
+        match self.items.as_slice() {
+            [(None, Type::Scalar(s))] => Some(*s),
+            _ => None,
+        }
+    }
+
     /// The array of a whole reduction: other arguments are `None` (`axis=None`) or named here.
     fn reduced(&self, names: &[&str]) -> Option<ArrayType> {
         let spare = |(n, t): &(Option<String>, Type)| {
@@ -118,6 +126,12 @@ pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
             }
             Type::Scalar(python_number(a.dtype))
         }
+        Ret::Part => Type::Scalar(operators::part(given.scalar()?)),
+        Ret::Angle => match given.scalar()? {
+            Scalar::PyInt => Type::np(DType::F64),
+            s if s.dtype().kind() >= DKind::Float => Type::np(s.dtype().component()),
+            _ => return None,
+        },
         BuiltinSum => fold(given, BinOp::Add, Scalar::PyInt)?,
         Product => fold(given, BinOp::Mul, Scalar::PyInt)?,
         Copy => {

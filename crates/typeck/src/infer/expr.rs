@@ -346,12 +346,7 @@ impl FnInfer<'_, '_> {
                 _ => None,
             },
             Type::Scalar(s) => match name {
-                "real" | "imag" => Some(Type::Scalar(match s {
-                    Scalar::PyComplex => Scalar::PyFloat,
-                    Scalar::PyBool => Scalar::PyInt,
-                    Scalar::Np(d) => Scalar::Np(d.component()),
-                    other => *other,
-                })),
+                "real" | "imag" => Some(Type::Scalar(operators::part(*s))),
                 _ => None,
             },
             _ => None,

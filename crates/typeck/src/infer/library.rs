@@ -18,12 +18,11 @@ impl FnInfer<'_, '_> {
             _ => {}
         }
         let Some(row) = numlift_builtins::find(path) else {
-            let loops = self.cx.env.ufunc_types(object);
-            if loops.is_empty() {
+            if self.cx.env.ufunc_inputs(object) != Some(args.len()) {
                 let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
                 return self.error(span, line, "NL2004", format!("{path} is not compiled"));
             }
-            return self.ufunc(id, object, path, &loops, args);
+            return self.ufunc(id, object, path, args);
         };
         self.effects |= row.effect;
         self.uses_rng |= row.effect;
