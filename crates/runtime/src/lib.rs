@@ -3,10 +3,10 @@
 
 pub mod abi;
 pub mod evaluate;
-pub mod floats;
+mod floats;
 pub mod helpers;
 pub mod hypot;
-pub mod integers;
+mod integers;
 pub mod kernels;
 pub mod random;
 pub mod site;

@@ -21,7 +21,7 @@ struct Augmented {
 }
 
 /// A double in [0, 1).
-pub extern "C" fn bitgen_double(g: *mut c_void) -> f64 {
+pub(crate) extern "C" fn bitgen_double(g: *mut c_void) -> f64 {
     // SAFETY: the address is the bit generator's own, whose lock the dispatcher holds.
     unsafe {
         let g = &*g.cast::<Bitgen>();
@@ -30,7 +30,7 @@ pub extern "C" fn bitgen_double(g: *mut c_void) -> f64 {
 }
 
 /// A draw in `0..=range` by masked rejection, as `RandomState.randint` does for 64 and 32 bits.
-pub extern "C" fn bitgen_masked(g: *mut c_void, range: i64) -> i64 {
+pub(crate) extern "C" fn bitgen_masked(g: *mut c_void, range: i64) -> i64 {
     let range = range as u64;
     if range == 0 {
         return 0;
@@ -54,7 +54,7 @@ pub extern "C" fn bitgen_masked(g: *mut c_void, range: i64) -> i64 {
 }
 
 /// A draw in `0..=range` for dtypes of 16, 8 and 1 bits: 32 bits are drawn and used up piece by piece.
-pub extern "C" fn bitgen_narrow(g: *mut c_void, range: i64, bits: i64) -> i64 {
+pub(crate) extern "C" fn bitgen_narrow(g: *mut c_void, range: i64, bits: i64) -> i64 {
     let range = range as u32;
     if range == 0 {
         return 0;
@@ -76,7 +76,7 @@ pub extern "C" fn bitgen_narrow(g: *mut c_void, range: i64, bits: i64) -> i64 {
 }
 
 /// A standard normal by the polar method (`legacy_gauss`); every second one was kept.
-pub extern "C" fn legacy_gauss(g: *mut c_void) -> f64 {
+pub(crate) extern "C" fn legacy_gauss(g: *mut c_void) -> f64 {
     // SAFETY: the address is that of the global generator's `_aug_state`, whose lock the dispatcher holds.
     let g = unsafe { &mut *g.cast::<Augmented>() };
     if g.has_gauss != 0 {
@@ -97,7 +97,7 @@ pub extern "C" fn legacy_gauss(g: *mut c_void) -> f64 {
 }
 
 /// A standard exponential (`legacy_standard_exponential`).
-pub extern "C" fn legacy_exponential(g: *mut c_void) -> f64 {
+pub(crate) extern "C" fn legacy_exponential(g: *mut c_void) -> f64 {
     -crate::kernels::log(1.0 - bitgen_double(g))
 }
 
