@@ -21,6 +21,7 @@ impl Lower<'_> {
                 let values = self.values(&data.args)?;
                 self.ret(&values)
             }
+            (_, Opcode::Assume) => Ok(()),
             (_, Opcode::Unreachable) => {
                 self.pos.ins().trap(TrapCode::unwrap_user(1));
                 Ok(())

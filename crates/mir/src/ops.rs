@@ -275,6 +275,8 @@ define_ops! {
     ShapeCheck = "shape_check", Site, I64, (Ty, Ty; Operands) -> (), Check;
     /// `guard cond(i8), operands...`: fails if cond is 0
     Guard = "guard", Site, I8, (Ty; Operands) -> (), Check;
+    /// its operand is 1: for range analysis, without code
+    Assume = "assume", Plain, I8, (Ty) -> (), Check;
     /// polls for signals and other threads
     Safepoint = "safepoint", Site, I64, () -> (), Check;
 

@@ -4,12 +4,13 @@
 //! Before each rewrite it asks [`PassContext::rewrite`], so that a limit on their number (fuel)
 //! leads to the one that changes a program's meaning.
 
+pub mod analysis;
 pub mod transform;
 
 use std::time::{Duration, Instant};
 
 use numlift_mir::{Function, Module};
-use transform::{dead_code, gvn, simplify};
+use transform::{assumptions, checks, dead_code, gvn, simplify};
 
 /// What a pass did, or why it could not, at a source line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,12 +50,22 @@ pub struct Pass {
 }
 
 /// The passes there are.
-pub const PASSES: &[Pass] = &[dead_code::PASS, gvn::PASS, simplify::PASS];
+pub const PASSES: &[Pass] = &[
+    assumptions::PASS,
+    checks::PASS,
+    dead_code::PASS,
+    gvn::PASS,
+    simplify::PASS,
+];
 
 /// The passes in the order they run.
 pub const PIPELINE: &[Pass] = &[
     dead_code::PASS,
     simplify::PASS,
+    gvn::PASS,
+    simplify::PASS,
+    checks::PASS,
+    assumptions::PASS,
     gvn::PASS,
     simplify::PASS,
     dead_code::PASS,

@@ -1,5 +1,7 @@
 //! The passes, one file each, and what several of them need.
 
+pub mod assumptions;
+pub mod checks;
 pub mod dead_code;
 pub mod gvn;
 pub mod simplify;
