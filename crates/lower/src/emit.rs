@@ -39,12 +39,11 @@ fn push_flat(t: &Type, out: &mut SmallVec<[Ty; 8]>) {
             out.push(Ty::I8);
         }
         Type::Array(a) => out.extend(std::iter::repeat_n(Ty::I64, 2 + 2 * usize::from(a.ndim))),
-        Type::Tuple(items) => items.iter().for_each(|t| push_flat(t, out)),
         Type::Range => out.extend([Ty::I64; 3]),
         Type::Slice { start, stop, step } => {
             out.extend([start, stop, step].into_iter().filter(|p| **p).map(|_| Ty::I64));
         }
-        _ => {}
+        t => t.parts().into_iter().for_each(|t| push_flat(t, out)),
     }
 }
 

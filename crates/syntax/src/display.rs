@@ -177,7 +177,17 @@ impl Printer<'_> {
                 let dots = ".".repeat(*level as usize);
                 format!("from {dots}{module} import {name} as {}", self.local(*local))
             }
-            StmtKind::Def { local, nested } => format!("{} = def #{nested}", self.local(*local)),
+            StmtKind::Def {
+                local,
+                nested,
+                defaults,
+            } => {
+                format!(
+                    "{} = def #{nested}{}",
+                    self.local(*local),
+                    self.defaults(defaults)
+                )
+            }
             StmtKind::Del(targets) => {
                 format!("del {}", join(targets.iter().map(|target| self.target(target))))
             }
@@ -207,6 +217,14 @@ impl Printer<'_> {
             StmtKind::Dynamic(code) => format!("dynamic {}", self.opaque(code)),
         };
         self.line(&text);
+    }
+
+    fn defaults(&self, defaults: &[ExprId]) -> String {
+        if defaults.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", join(defaults.iter().map(|&value| self.expr(value))))
+        }
     }
 
     /// `"class" reads a.0 binds C.1`
@@ -299,7 +317,7 @@ impl Printer<'_> {
             ExprKind::List(items) => format!("[{}]", self.exprs(items)),
             ExprKind::Starred(value) => format!("*{}", self.expr(*value)),
             ExprKind::Walrus(local, value) => format!("({} := {})", self.local(*local), self.expr(*value)),
-            ExprKind::Lambda(index) => format!("lambda #{index}"),
+            ExprKind::Lambda(index, defaults) => format!("lambda #{index}{}", self.defaults(defaults)),
             ExprKind::Dynamic(code) => format!("dynamic({})", self.opaque(code)),
         }
     }

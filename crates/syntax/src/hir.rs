@@ -37,7 +37,7 @@ pub enum ParamKind {
 pub struct Param {
     pub local: LocalId,
     pub kind: ParamKind,
-    /// Whether there is a default (its value is the function object's).
+    /// Whether there is a default (its value is the function object's, or of the node that makes a nested one).
     pub has_default: bool,
     pub annotation: Option<ExprId>,
 }
@@ -201,8 +201,8 @@ pub enum ExprKind {
     Starred(ExprId),
     /// `name := value`
     Walrus(LocalId, ExprId),
-    /// index into `Function::nested`
-    Lambda(u32),
+    /// index into `Function::nested`, and the defaults of its parameters that have one
+    Lambda(u32, Vec<ExprId>),
     /// Anything else (comprehension, f-string, dict, set, yield, await...).
     Dynamic(Opaque),
 }
@@ -325,10 +325,11 @@ pub enum StmtKind {
         local: LocalId,
         level: u32,
     },
-    /// nested function: index into `nested`
+    /// nested function: index into `nested`, and the defaults of its parameters that have one
     Def {
         local: LocalId,
         nested: u32,
+        defaults: Vec<ExprId>,
     },
     Del(Vec<Target>),
     With {

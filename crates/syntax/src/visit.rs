@@ -90,6 +90,7 @@ pub fn walk_stmt<V: Visitor + ?Sized>(v: &mut V, f: &Function, stmt: StmtId) {
         StmtKind::Raise { exc, cause } => {
             exc.iter().chain(cause).for_each(|&expr| v.visit_expr(f, expr));
         }
+        StmtKind::Def { defaults, .. } => defaults.iter().for_each(|&value| v.visit_expr(f, value)),
         StmtKind::Del(targets) => targets.iter().for_each(|target| v.visit_target(f, target)),
         StmtKind::With { items, body } => {
             for (context, target) in items {
@@ -116,7 +117,6 @@ pub fn walk_stmt<V: Visitor + ?Sized>(v: &mut V, f: &Function, stmt: StmtId) {
         | StmtKind::Continue
         | StmtKind::Import { .. }
         | StmtKind::ImportFrom { .. }
-        | StmtKind::Def { .. }
         | StmtKind::Pass
         | StmtKind::Dynamic(_) => {}
     }
@@ -154,7 +154,8 @@ pub fn walk_expr<V: Visitor + ?Sized>(v: &mut V, f: &Function, expr: ExprId) {
                 .flatten()
                 .for_each(|&value| v.visit_expr(f, value));
         }
-        ExprKind::Const(_) | ExprKind::Name(_) | ExprKind::Lambda(_) | ExprKind::Dynamic(_) => {}
+        ExprKind::Lambda(_, defaults) => defaults.iter().for_each(|&value| v.visit_expr(f, value)),
+        ExprKind::Const(_) | ExprKind::Name(_) | ExprKind::Dynamic(_) => {}
     }
 }
 

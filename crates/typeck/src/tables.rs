@@ -6,7 +6,7 @@ use std::sync::Arc;
 use numlift_builtins::Builtin;
 use numlift_diagnostics::Diagnostic;
 use numlift_syntax::hir::{ExprId, Function, StmtId};
-use numlift_types::{CodeRef, DType, ObjectRef, Reason, Scalar, Type};
+use numlift_types::{Capture, CodeRef, DType, ObjectRef, Reason, Scalar, Type};
 
 /// Index into [`Program::instances`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +45,8 @@ pub enum ArgSource {
     Local(numlift_syntax::hir::LocalId),
     /// captured variable the caller captured itself (index into its captures)
     Capture(usize),
+    /// part of the value of the function called: a captured variable or a default
+    Part(usize),
 }
 
 /// What a call expression calls.
@@ -110,7 +112,7 @@ pub struct Tables {
     pub indices: HashMap<ExprId, usize>,
     pub hidden: HashMap<ExprId, u32>,
     /// Types of captured variables, in the order of the instance's captures.
-    pub captures: Vec<(String, Type)>,
+    pub captures: Vec<(Capture, Type)>,
     /// dtype argument of an allocation.
     pub dtypes: HashMap<ExprId, DType>,
 }
@@ -132,6 +134,18 @@ pub struct Instance {
     pub uses_rng: bool,
     /// What is wrong with the function as a whole.
     pub whole: Option<Diagnostic>,
+}
+
+impl Tables {
+    /// The captured variable that a free name means: of the nearest function around.
+    pub fn capture(&self, name: &str) -> Option<usize> {
+        let found = self
+            .captures
+            .iter()
+            .enumerate()
+            .filter(|(_, (c, _))| c.name == name);
+        found.max_by_key(|(_, (c, _))| c.depth).map(|(i, _)| i)
+    }
 }
 
 impl Instance {

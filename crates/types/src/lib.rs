@@ -10,4 +10,7 @@ mod ty;
 
 pub use dtype::{DType, Kind};
 pub use promote::{common_dtype, weak_promote};
-pub use ty::{ArrayType, Carrier, CodeRef, Layout, ObjectRef, Reason, Scalar, Type, UnionType};
+pub use ty::{
+    ArrayType, Capture, Carrier, ClosureType, CodeRef, Layout, NestedType, ObjectRef, Reason, Scalar, Type,
+    UnionType,
+};

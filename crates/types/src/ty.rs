@@ -173,6 +173,32 @@ impl UnionType {
     }
 }
 
+/// A nested function. Its value is that of its defaults.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NestedType {
+    /// Indices into `hir::Function::nested`, from the outermost function on.
+    pub path: Vec<u32>,
+    /// Of its parameters that have one.
+    pub defaults: Vec<Type>,
+}
+
+/// A variable that a nested function captures.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Capture {
+    /// How deep the function is nested whose variable it is.
+    pub depth: u32,
+    pub name: String,
+}
+
+/// A nested function with what it captures. Its value is that of the captures, then of the defaults.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClosureType {
+    /// The outermost function around it.
+    pub code: CodeRef,
+    pub captures: Vec<(Capture, Type)>,
+    pub function: NestedType,
+}
+
 /// The type of a value or of a compile-time-known object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Type {
@@ -200,8 +226,10 @@ pub enum Type {
     Known(ObjectRef),
     /// A Python function known at compile time, compiled along when called.
     Function(CodeRef),
-    /// A nested function or lambda of the function being compiled: index into `hir::Function::nested`.
-    Nested(u32),
+    /// A function nested in the one being compiled, as a value inside it: the variables around it are read where it is called.
+    Nested(Arc<NestedType>),
+    /// The same outside the function around it: with the values of the variables.
+    Closure(Arc<ClosureType>),
     /// No static type.
     Object(Reason),
 }
@@ -279,6 +307,19 @@ impl Type {
         }
     }
 
+    /// Types of the parts a composed value consists of, in the order of their machine values.
+    pub fn parts(&self) -> Vec<&Type> {
+        match self {
+            Type::Tuple(items) => items.iter().collect(),
+            Type::Nested(n) => n.defaults.iter().collect(),
+            Type::Closure(c) => {
+                let captured = c.captures.iter().map(|(_, t)| t);
+                captured.chain(&c.function.defaults).collect()
+            }
+            _ => vec![],
+        }
+    }
+
     pub const fn is_object(&self) -> bool {
         matches!(self, Type::Object(_))
     }
@@ -310,7 +351,7 @@ impl fmt::Display for Type {
             Type::DType(d) => write!(f, "dtype({d})"),
             Type::Known(o) => write!(f, "known{}", o.0),
             Type::Function(c) => write!(f, "function{}", c.0),
-            Type::Nested(n) => write!(f, "nested{n}"),
+            Type::Nested(_) | Type::Closure(_) => f.write_str("nested function"),
             Type::Object(_) => f.write_str("object"),
         }
     }

@@ -37,7 +37,13 @@ impl FnLower<'_, '_> {
             Call::Instance {
                 id: callee,
                 args: sources,
-            } => self.call_instance(callee.0, &sources, line),
+            } => {
+                let value = self.expr(func)?;
+                if !self.reachable() {
+                    return never();
+                }
+                self.call_instance(callee.0, &value, &sources, line)
+            }
             Call::Boxed {
                 object,
                 method,
@@ -132,7 +138,8 @@ impl FnLower<'_, '_> {
         Ok(out)
     }
 
-    fn call_instance(&mut self, callee: usize, sources: &[ArgSource], line: u32) -> R<Typed> {
+    /// `value` is that of the function called.
+    fn call_instance(&mut self, callee: usize, value: &Typed, sources: &[ArgSource], line: u32) -> R<Typed> {
         let program = self.sh.program;
         let inst = &program.instances[callee];
         let params: Vec<Type> = inst
@@ -156,6 +163,7 @@ impl FnLower<'_, '_> {
                 ArgSource::Const => (params[i].clone(), Vals::new()),
                 ArgSource::Local(l) => self.read_local(*l)?,
                 ArgSource::Capture(k) => self.captures[*k].clone(),
+                ArgSource::Part(k) => part_of(value, *k),
             };
             if !self.reachable() {
                 return Ok((Type::Never, Vals::new()));
@@ -291,4 +299,12 @@ impl FnLower<'_, '_> {
             }
         }
     }
+}
+
+/// A part of a composed value.
+fn part_of((ty, vals): &Typed, k: usize) -> Typed {
+    let parts = ty.parts();
+    let at: usize = parts[..k].iter().map(|t| flat_tys(t).len()).sum();
+    let n = flat_tys(parts[k]).len();
+    (parts[k].clone(), Vals::from_slice(&vals[at..at + n]))
 }

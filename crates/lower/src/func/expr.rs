@@ -1,11 +1,13 @@
 //! Expressions.
 
+use std::sync::Arc;
+
 use cranelift_entity::EntityRef;
 use numlift_mir::{IntCC, Opcode, Ty, Value};
 use numlift_runtime::SiteKind;
 use numlift_syntax::hir::{BinOp, BoolOp, CmpOp, Const, ExprId, ExprKind, LocalId, Name, UnaryOp};
 use numlift_typeck::{Call, operators};
-use numlift_types::{Carrier, Scalar, Type};
+use numlift_types::{Carrier, NestedType, Scalar, Type};
 
 use super::{FnLower, IsBound, Pending, R, Typed};
 use crate::arith;
@@ -23,7 +25,7 @@ impl FnLower<'_, '_> {
             ExprKind::Const(c) => Ok(self.constant(c)),
             ExprKind::Name(Name::Local(l)) => self.read_local(*l),
             ExprKind::Name(Name::Free(n)) => {
-                if let Some(i) = self.inst.tables.captures.iter().position(|(c, _)| c == n) {
+                if let Some(i) = self.inst.tables.capture(n) {
                     return Ok(self.captures[i].clone());
                 }
                 self.hidden_or_const(id)
@@ -111,7 +113,7 @@ impl FnLower<'_, '_> {
                 }
                 Ok(v)
             }
-            ExprKind::Lambda(n) => Ok((Type::Nested(*n), Vals::new())),
+            ExprKind::Lambda(n, defaults) => self.nested(*n, defaults),
             ExprKind::List(_) | ExprKind::Starred(_) | ExprKind::Dynamic(_) => {
                 Err("a dynamic expression".into())
             }
@@ -134,6 +136,23 @@ impl FnLower<'_, '_> {
             Const::Str(s) => (Type::Str(s.as_str().into()), Vals::new()),
             Const::BigInt(_) | Const::Bytes(_) => (Type::Never, Vals::new()),
         }
+    }
+
+    /// The value of a `def` or lambda: its defaults.
+    pub(crate) fn nested(&mut self, n: u32, defaults: &[ExprId]) -> R<Typed> {
+        let mut path = self.inst.path.clone();
+        path.push(n);
+        let (mut types, mut vals) = (vec![], Vals::new());
+        for &e in defaults {
+            let (t, v) = self.expr(e)?;
+            types.push(t);
+            vals.extend(v);
+        }
+        let ty = Type::Nested(Arc::new(NestedType {
+            path,
+            defaults: types,
+        }));
+        Ok((ty, vals))
     }
 
     /// Hidden argument values start at slot `index` of `ctx.hidden`.

@@ -19,7 +19,7 @@ use numlift_mir::{Block, Builder, FuncId, Opcode, Slot, Ty, Value};
 use numlift_runtime::SiteKind;
 use numlift_syntax::hir::{ExprId, Function, LocalId};
 use numlift_typeck::{Bound, Env, Instance, Program, VarTy};
-use numlift_types::{Scalar, Type};
+use numlift_types::{Capture, Scalar, Type};
 use smallvec::SmallVec;
 
 use crate::emit::{Emit, Vals, flat_tys};
@@ -367,6 +367,17 @@ impl FnLower<'_, '_> {
                 .1
             }
             (Type::Array(_), Type::Array(_)) => v.clone(),
+            (Type::Nested(n), Type::Closure(c)) => {
+                let mut out = Vals::new();
+                for (capture, t) in &c.captures {
+                    let (from, vals) = self.captured(capture)?;
+                    out.extend(self.convert(&vals, &from, t)?);
+                }
+                let (from, to) = (&n.defaults, &c.function.defaults);
+                let from = Type::tuple(from.iter().cloned());
+                out.extend(self.convert(v, &from, &Type::tuple(to.iter().cloned()))?);
+                out
+            }
             (Type::Tuple(a), Type::Tuple(b)) => {
                 let (a, b) = (a.clone(), b.clone());
                 let mut out = Vals::new();
@@ -380,6 +391,19 @@ impl FnLower<'_, '_> {
             }
             _ => return Err(format!("no conversion from {from} to {to}")),
         })
+    }
+
+    /// A variable that a nested function captures, as it is here.
+    fn captured(&mut self, c: &Capture) -> R<Typed> {
+        if c.depth as usize == self.inst.path.len() {
+            let found = self.hir.locals.iter().find(|(_, l)| l.name == c.name);
+            let (l, _) = found.ok_or("a captured variable that is not there")?;
+            return self.read_local(l);
+        }
+        let known = &self.inst.tables.captures;
+        let i = known.iter().position(|(k, _)| k == c);
+        i.map(|i| self.captures[i].clone())
+            .ok_or_else(|| format!("`{}` is not captured", c.name))
     }
 
     pub(crate) fn zero(&mut self, t: Ty) -> Value {
@@ -437,14 +461,17 @@ impl FnLower<'_, '_> {
                 out.push(vals[n - 1]);
                 n
             }
-            Type::Tuple(items) => {
+            t => {
+                let parts = t.parts();
+                if parts.is_empty() {
+                    return flat_tys(t).len();
+                }
                 let mut at = 0;
-                for t in items.iter() {
+                for t in parts {
                     at += Self::owners(t, &vals[at..], out);
                 }
                 at
             }
-            t => flat_tys(t).len(),
         }
     }
 

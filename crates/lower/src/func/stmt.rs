@@ -143,12 +143,15 @@ impl FnLower<'_, '_> {
                 };
                 self.import(*local, r);
             }
-            StmtKind::Def { local, nested } => {
-                self.vars[local.index()] = Var {
-                    ty: Type::Nested(*nested),
-                    vals: Vals::new(),
-                    bound: IsBound::Yes,
-                };
+            StmtKind::Def {
+                local,
+                nested,
+                defaults,
+            } => {
+                let v = self.nested(*nested, defaults)?;
+                if self.reachable() {
+                    self.set_var(*local, v);
+                }
             }
             StmtKind::Pass => {}
             StmtKind::Del(_) | StmtKind::With { .. } | StmtKind::Try { .. } | StmtKind::Dynamic(_) => {

@@ -133,23 +133,17 @@ impl Builder<'_> {
             body: Body::Expr(&x.body),
             is_async: false,
         };
-        if has_defaults(&x.args) {
-            return ExprKind::Dynamic(self.opaque("lambda with default values", |this| {
-                this.defaults(&x.args);
-                let function = this.function(&def);
-                this.nest(function);
-            }));
-        }
+        let defaults = self.defaults(&x.args);
         let function = self.function(&def);
-        ExprKind::Lambda(self.nest(function))
+        ExprKind::Lambda(self.nest(function), defaults)
     }
 
-    /// Resolves the names in the default values.
-    pub(super) fn defaults(&mut self, args: &ast::Arguments) {
+    /// The default values, in the order of evaluation, which is that of the parameters.
+    pub(super) fn defaults(&mut self, args: &ast::Arguments) -> Vec<ExprId> {
         let all = args.posonlyargs.iter().chain(&args.args).chain(&args.kwonlyargs);
-        for default in all.filter_map(|arg| arg.default.as_deref()) {
-            self.expr(default);
-        }
+        all.filter_map(|arg| arg.default.as_deref())
+            .map(|default| self.expr(default))
+            .collect()
     }
 
     fn call(&mut self, x: &ast::ExprCall) -> ExprKind {
@@ -234,11 +228,6 @@ pub(super) fn nothing(what: &'static str) -> Opaque {
         reads: Vec::new(),
         binds: Vec::new(),
     }
-}
-
-pub(super) fn has_defaults(args: &ast::Arguments) -> bool {
-    let mut all = args.posonlyargs.iter().chain(&args.args).chain(&args.kwonlyargs);
-    all.any(|arg| arg.default.is_some())
 }
 
 pub(super) fn bin_op(op: ast::Operator) -> BinOp {

@@ -3,7 +3,7 @@
 use numlift_diagnostics::Span;
 use rustpython_parser::ast::{self, Ranged};
 
-use super::expr::{bin_op, has_defaults, nothing};
+use super::expr::{bin_op, nothing};
 use super::names::Place;
 use super::{Body, Builder, Definition};
 use crate::hir::{Block, Case, ExprId, ExprKind, Handler, Opaque, StmtKind, Target};
@@ -220,22 +220,20 @@ impl Builder<'_> {
             body: Body::Block(def.body),
             is_async: def.is_async,
         };
-        let what = if !def.decorators.is_empty() {
-            Some("nested function with decorators")
-        } else if has_defaults(def.args) {
-            Some("nested function with default values")
-        } else {
-            None
-        };
-        let place = self.place(def.name);
-        if let (None, Place::Local(local)) = (what, place) {
+        if let (true, Place::Local(local)) = (def.decorators.is_empty(), self.place(def.name)) {
+            let defaults = self.defaults(def.args);
             let function = self.function(&definition);
             return StmtKind::Def {
                 local,
                 nested: self.nest(function),
+                defaults,
             };
         }
-        let what = what.unwrap_or("definition of a global or nonlocal function");
+        let what = if def.decorators.is_empty() {
+            "definition of a global or nonlocal function"
+        } else {
+            "nested function with decorators"
+        };
         let code = self.opaque(what, |this| {
             this.exprs(def.decorators);
             this.defaults(def.args);

@@ -7,6 +7,7 @@ use numlift_diagnostics::{Diagnostic, Span};
 use numlift_syntax::hir::{Arg, ExprId, ExprKind, Function, ParamKind};
 use numlift_types::{Scalar, Type};
 
+use super::closure::FunctionValue;
 use super::dynamic::Stop;
 use super::{FnInfer, Key, R};
 use crate::env::{Known, Resolved};
@@ -53,64 +54,21 @@ impl FnInfer<'_, '_> {
                     args: vec![],
                     captures: vec![],
                 };
-                self.call_function(id, key, callee, args, vec![])
+                self.call_function(id, key, callee, args, FunctionValue::default())
             }
-            Type::Nested(n) => self.call_nested(id, n, args),
+            Type::Nested(n) => self.call_nested(id, &n, args),
+            Type::Closure(c) => self.call_closure(id, &c, args),
             t => self.error(span, line, "NL2004", format!("a value of type {t} is called")),
         }
     }
 
-    /// A nested function: its captured variables become extra arguments (lambda lifting).
-    fn call_nested(&mut self, id: ExprId, n: u32, args: &[Arg]) -> R<Type> {
-        let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
-        let callee = self.hir.nested[n as usize].clone();
-        let mut path = self.cx.program.instances[self.id.0].path.clone();
-        path.push(n);
-        let mut captures = vec![];
-        let mut sources = vec![];
-        for name in &callee.free {
-            if let Some(i) = self.tables.captures.iter().position(|(c, _)| c == name) {
-                captures.push(self.tables.captures[i].clone());
-                sources.push(ArgSource::Capture(i));
-                continue;
-            }
-            let found = self
-                .hir
-                .locals
-                .iter()
-                .find(|(_, l)| l.name == *name)
-                .map(|(l, _)| l);
-            if let Some(l) = found {
-                let t = self.local(l, span, line)?;
-                let bound = self.var(l).map(|v| v.bound);
-                if bound != Some(crate::tables::Bound::Yes) {
-                    return self.error(
-                        span,
-                        line,
-                        "NL2004",
-                        format!("`{name}` may be unbound when the nested function is called"),
-                    );
-                }
-                captures.push((name.clone(), t));
-                sources.push(ArgSource::Local(l));
-            }
-        }
-        let key = Key {
-            code: self.code,
-            path,
-            args: vec![],
-            captures,
-        };
-        self.call_function(id, key, callee, args, sources)
-    }
-
-    fn call_function(
+    pub(super) fn call_function(
         &mut self,
         id: ExprId,
         mut key: Key,
         callee: Arc<Function>,
         args: &[Arg],
-        captured: Vec<ArgSource>,
+        value: FunctionValue,
     ) -> R<Type> {
         let hir = self.hir.clone();
         let (span, line) = (hir.exprs[id].span, hir.exprs[id].line);
@@ -143,9 +101,13 @@ impl FnInfer<'_, '_> {
             slots[slot] = Some((ArgSource::Expr(a.value), ty));
         }
         let mut sources = Vec::with_capacity(n);
+        let mut defaults = value.defaults.into_iter();
         for (i, s) in slots.into_iter().enumerate() {
+            let has_default = callee.params[i].has_default;
+            let part = has_default.then(|| defaults.next()).flatten();
             let (source, ty) = match s {
                 Some(s) => s,
+                None if part.is_some() => part.unwrap_or((ArgSource::Const, Type::Never)),
                 None if callee.params[i].has_default => match self.cx.env.default(key.code, i) {
                     Resolved::Const(t) => (ArgSource::Const, t),
                     Resolved::Hidden { index, ty } => (ArgSource::Hidden(index), ty),
@@ -153,17 +115,14 @@ impl FnInfer<'_, '_> {
                 },
                 None => return self.error(span, line, "NL2016", "an argument of this call is missing"),
             };
-            if matches!(ty, Type::Nested(_)) {
-                return self.error(span, line, "NL2004", "a nested function is passed as an argument");
-            }
             if ty == Type::Never {
                 return Ok(Type::Never);
             }
             self.no_objects([&ty])?;
-            key.args.push(ty);
+            key.args.push(self.closed(&ty, span)?);
             sources.push(source);
         }
-        sources.extend(captured);
+        sources.extend(value.captures);
         self.no_objects(key.captures.iter().map(|(_, t)| t))?;
         let target = match self.cx.instance(key, callee.clone()) {
             Ok(id) => id,
@@ -182,18 +141,23 @@ impl FnInfer<'_, '_> {
                 args: sources,
             },
         );
-        Ok(self.cx.program.instances[target.0].ret.clone())
+        let ret = self.cx.program.instances[target.0].ret.clone();
+        if self.is_from_here(&ret) {
+            let what = "a nested function comes back: its variables may have changed";
+            return self.error(span, line, "NL2004", what);
+        }
+        Ok(ret)
     }
 
     /// A call of a function that is not native.
     fn callee_error(&mut self, id: ExprId, callee: &Function, d: &Diagnostic) -> R<Type> {
         let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
-        let place = if d.line > 0 {
-            format!(" (line {})", d.line)
-        } else {
-            String::new()
+        let called = "` is called: ";
+        let cause = match d.message.rsplit_once(called) {
+            Some((_, cause)) => cause.to_owned(),
+            None => format!("{} (line {})", d.message, d.line),
         };
-        let what = format!("`{}` is called: {}{place}", callee.name, d.message);
+        let what = format!("`{}{called}{cause}", callee.name);
         self.error(span, line, d.code, what)
     }
 

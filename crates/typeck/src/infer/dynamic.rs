@@ -34,8 +34,7 @@ pub(super) enum Node {
 pub(super) fn reason_in(t: &Type) -> Option<Reason> {
     match t {
         Type::Object(r) => Some(*r),
-        Type::Tuple(items) => items.iter().find_map(reason_in),
-        _ => None,
+        t => t.parts().into_iter().find_map(reason_in),
     }
 }
 

@@ -136,7 +136,7 @@ impl FnInfer<'_, '_> {
                 self.set(*l, t.clone());
                 Ok(t)
             }
-            ExprKind::Lambda(n) => Ok(Type::Nested(*n)),
+            ExprKind::Lambda(n, defaults) => Ok(self.nested(*n, defaults)),
             ExprKind::List(_) => self.error(e.span, e.line, "NL2007", "a list is dynamic"),
             ExprKind::Starred(_) => self.error(e.span, e.line, "NL2007", "a starred expression is dynamic"),
             ExprKind::Dynamic(code) => {
@@ -166,8 +166,8 @@ impl FnInfer<'_, '_> {
         let r = match name {
             Name::Local(l) => return self.local(*l, span, line),
             Name::Free(n) => {
-                if let Some((_, t)) = self.tables.captures.iter().find(|(c, _)| c == n) {
-                    return Ok(t.clone());
+                if let Some(i) = self.tables.capture(n) {
+                    return Ok(self.tables.captures[i].1.clone());
                 }
                 self.cx.env.free(self.code, n)
             }

@@ -2,6 +2,7 @@
 
 mod boxed;
 mod call;
+mod closure;
 mod dynamic;
 mod expr;
 mod fold;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
 use numlift_syntax::hir::{Function, LocalId, ParamKind, StmtId};
-use numlift_types::{CodeRef, Reason, Type};
+use numlift_types::{Capture, CodeRef, Reason, Type};
 
 use crate::env::Env;
 use crate::tables::{Bound, Instance, InstanceId, Program, Tables, VarTy};
@@ -31,7 +32,7 @@ struct Key {
     code: CodeRef,
     path: Vec<u32>,
     args: Vec<Type>,
-    captures: Vec<(String, Type)>,
+    captures: Vec<(Capture, Type)>,
 }
 
 /// Infers `root` for the argument types, and everything it calls.

@@ -115,7 +115,12 @@ impl FnInfer<'_, '_> {
                     None => Type::None,
                 };
                 if self.vars.is_some() {
-                    if !storable(&ty) {
+                    let ty = if self.id.0 == 0 {
+                        ty
+                    } else {
+                        self.closed(&ty, stmt.span)?
+                    };
+                    if !storable(&ty) && (self.id.0 == 0 || !is_function(&ty)) {
                         self.no_objects([&ty])?;
                         return self.error(
                             stmt.span,
@@ -191,16 +196,13 @@ impl FnInfer<'_, '_> {
                 let ty = self.imported(id, r, module)?;
                 self.set(*local, ty);
             }
-            StmtKind::Def { local, nested } => {
-                if hir.nested[*nested as usize].params.iter().any(|p| p.has_default) {
-                    return self.error(
-                        stmt.span,
-                        stmt.line,
-                        "NL2007",
-                        "a nested function with defaults is dynamic",
-                    );
-                }
-                self.set(*local, Type::Nested(*nested));
+            StmtKind::Def {
+                local,
+                nested,
+                defaults,
+            } => {
+                let ty = self.nested(*nested, defaults);
+                self.set(*local, ty);
                 self.assigned_by(id, *nested)?;
             }
             StmtKind::Del(_) => return self.error(stmt.span, stmt.line, "NL2007", "`del` is dynamic"),
@@ -578,6 +580,15 @@ pub(super) fn storable(t: &Type) -> bool {
     match t {
         Type::None | Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::Never => true,
         Type::Tuple(items) => items.iter().all(storable),
+        _ => false,
+    }
+}
+
+/// Functions that an instance may return to another.
+fn is_function(t: &Type) -> bool {
+    match t {
+        Type::Tuple(items) => items.iter().all(|t| storable(t) || is_function(t)),
+        Type::Closure(_) | Type::Function(_) => true,
         _ => false,
     }
 }
