@@ -1,13 +1,10 @@
 //! Statements.
 
-use numlift_syntax::facts;
-use numlift_syntax::hir::{
-    Block, Case, Const, ExprId, ExprKind, Handler, LocalId, Pattern, StmtId, StmtKind, Target,
-};
+use numlift_syntax::hir::{Block, Const, ExprId, ExprKind, StmtId, StmtKind, Target};
 use numlift_types::{Reason, Scalar, Type};
 
 use super::dynamic::Node;
-use super::{FnInfer, LoopCx, R, Vars, join_vars};
+use super::{FnInfer, LoopCx, R, join_vars};
 use crate::env::Resolved;
 use crate::tables::Bound;
 
@@ -241,111 +238,6 @@ impl FnInfer<'_, '_> {
         Ok(())
     }
 
-    fn match_stmt(&mut self, subject: ExprId, cases: &[Case]) {
-        let ty = self.expr(subject);
-        let mut after = None;
-        for case in cases {
-            let total = match self.pattern(&case.pattern, &ty, subject) {
-                Ok(total) => total && case.guard.is_none(),
-                Err(stop) => {
-                    let r = self.reason(Node::Expr(subject), stop);
-                    let mut captured = vec![];
-                    facts::pattern_locals(&case.pattern, &mut captured);
-                    for l in captured {
-                        self.set_object(l, r);
-                    }
-                    false
-                }
-            };
-            if let Some(g) = case.guard {
-                self.truth(g);
-            }
-            let entry = self.vars.clone();
-            self.block(&case.body);
-            after = join_vars(after, self.vars.take());
-            self.vars = if total { None } else { entry };
-        }
-        self.vars = join_vars(after, self.vars.take());
-    }
-
-    /// The variables at a `break` or `continue`, out of the islands between it and its loop.
-    fn leave_islands(&mut self) -> Vars {
-        let depth = self.loops.last().map_or(0, |l| l.islands);
-        let mut vars = self.vars.take();
-        for (locals, r) in self.islands.iter().skip(depth) {
-            vars = Self::left(vars, locals, *r);
-        }
-        vars
-    }
-
-    /// Infers a block of code that runs in the interpreter as it would run natively.
-    fn island(&mut self, block: &Block, locals: &[LocalId], r: Reason) {
-        self.islands.push((locals.to_vec(), r));
-        self.block(block);
-        self.islands.pop();
-        self.vars = Self::left(self.vars.take(), locals, r);
-    }
-
-    /// `with`: what it assigns is object behind it, which is also reached by a suppressed exception.
-    fn with(&mut self, id: StmtId, items: &[(ExprId, Option<Target>)], body: &Block) {
-        let r = self.interpreted(id, "with");
-        for (context, target) in items {
-            self.expr(*context);
-            if let Some(t) = target {
-                self.bind(t, &Type::Object(r), *context);
-            }
-        }
-        let hir = self.hir.clone();
-        let mut locals = vec![];
-        facts::block_locals(&hir, body, &mut locals);
-        let suppressed = Self::clobbered(&self.vars, &locals, r);
-        self.island(body, &locals, r);
-        self.vars = join_vars(self.vars.take(), suppressed);
-    }
-
-    fn try_stmt(&mut self, id: StmtId, [body, orelse, last]: [&Block; 3], handlers: &[Handler]) {
-        let r = self.interpreted(id, "try");
-        let hir = self.hir.clone();
-        let mut locals = vec![];
-        facts::stmt_locals(&hir, id, &mut locals);
-        for b in facts::blocks(&hir.stmts[id].kind) {
-            facts::block_locals(&hir, b, &mut locals);
-        }
-        // a handler begins at any point of the body
-        let raised = Self::clobbered(&self.vars, &locals, r);
-        self.island(body, &locals, r);
-        self.island(orelse, &locals, r);
-        let mut out = self.vars.take();
-        for h in handlers {
-            self.vars = raised.clone();
-            if let Some(class) = h.class {
-                self.expr(class);
-            }
-            if let Some(l) = h.name {
-                self.set_object(l, r);
-            }
-            self.island(&h.body, &locals, r);
-            if let Some(l) = h.name {
-                self.unbind(l);
-            }
-            out = join_vars(out, self.vars.take());
-        }
-        self.vars = join_vars(out.clone(), raised);
-        self.island(last, &locals, r);
-        if out.is_none() || last.is_empty() {
-            self.vars = out;
-        }
-    }
-
-    fn interpreted(&mut self, id: StmtId, what: &str) -> Reason {
-        let (span, line) = (self.hir.stmts[id].span, self.hir.stmts[id].line);
-        let stop = self.error::<()>(span, line, "NL2007", format!("{what} is dynamic"));
-        match stop {
-            Err(stop) => self.reason(Node::Stmt(id), stop),
-            Ok(()) => Reason::JOIN,
-        }
-    }
-
     fn imported(&mut self, id: StmtId, r: Resolved, module: &str) -> R<Type> {
         let (span, line) = (self.hir.stmts[id].span, self.hir.stmts[id].line);
         match r {
@@ -390,47 +282,6 @@ impl FnInfer<'_, '_> {
             "NL2007",
             "`raise` of anything but a built-in exception with constant arguments is dynamic",
         )
-    }
-
-    /// Whether the pattern always matches.
-    fn pattern(&mut self, p: &Pattern, ty: &Type, subject: ExprId) -> R<bool> {
-        let (span, line) = (self.hir.exprs[subject].span, self.hir.exprs[subject].line);
-        match p {
-            Pattern::Value(e) => {
-                let other = self.expr(*e);
-                let numbers = !ty.scalars().is_empty() && !other.scalars().is_empty();
-                self.no_objects([ty, &other])?;
-                if !numbers {
-                    return self.error(span, line, "NL2007", "this `match` pattern is dynamic");
-                }
-                Ok(false)
-            }
-            Pattern::Capture(local) => {
-                if let Some(l) = local {
-                    self.set(*l, ty.clone());
-                }
-                Ok(true)
-            }
-            Pattern::Or(items) => {
-                let mut total = false;
-                for p in items {
-                    if matches!(p, Pattern::Capture(Some(_)) | Pattern::As(..)) {
-                        return self.error(span, line, "NL2007", "captures in alternatives are dynamic");
-                    }
-                    total |= self.pattern(p, ty, subject)?;
-                }
-                Ok(total)
-            }
-            Pattern::As(inner, l) => {
-                let total = self.pattern(inner, ty, subject)?;
-                self.set(*l, ty.clone());
-                Ok(total)
-            }
-            Pattern::Sequence(_) | Pattern::Dynamic(_) => {
-                self.no_objects([ty])?;
-                self.error(span, line, "NL2007", "this `match` pattern is dynamic")
-            }
-        }
     }
 
     fn while_loop(&mut self, id: StmtId, test: ExprId, body: &Block, orelse: &Block) {

@@ -1,0 +1,88 @@
+//! Compound statements that run in the interpreter: their blocks are typed, what they assign is object behind them.
+
+use numlift_syntax::facts;
+use numlift_syntax::hir::{Block, ExprId, Handler, LocalId, StmtId, Target};
+use numlift_types::{Reason, Type};
+
+use super::dynamic::Node;
+use super::{FnInfer, Vars, join_vars};
+
+impl FnInfer<'_, '_> {
+    /// The variables at a `break` or `continue`, out of the islands between it and its loop.
+    pub(super) fn leave_islands(&mut self) -> Vars {
+        let depth = self.loops.last().map_or(0, |l| l.islands);
+        let mut vars = self.vars.take();
+        for (locals, r) in self.islands.iter().skip(depth) {
+            vars = Self::left(vars, locals, *r);
+        }
+        vars
+    }
+
+    /// Infers a block of code that runs in the interpreter as it would run natively.
+    pub(super) fn island(&mut self, block: &Block, locals: &[LocalId], r: Reason) {
+        self.islands.push((locals.to_vec(), r));
+        self.block(block);
+        self.islands.pop();
+        self.vars = Self::left(self.vars.take(), locals, r);
+    }
+
+    /// `with`: what it assigns is object behind it, which is also reached by a suppressed exception.
+    pub(super) fn with(&mut self, id: StmtId, items: &[(ExprId, Option<Target>)], body: &Block) {
+        let r = self.interpreted(id, "with");
+        for (context, target) in items {
+            self.expr(*context);
+            if let Some(t) = target {
+                self.bind(t, &Type::Object(r), *context);
+            }
+        }
+        let hir = self.hir.clone();
+        let mut locals = vec![];
+        facts::block_locals(&hir, body, &mut locals);
+        let suppressed = Self::clobbered(&self.vars, &locals, r);
+        self.island(body, &locals, r);
+        self.vars = join_vars(self.vars.take(), suppressed);
+    }
+
+    pub(super) fn try_stmt(&mut self, id: StmtId, [body, orelse, last]: [&Block; 3], handlers: &[Handler]) {
+        let r = self.interpreted(id, "try");
+        let hir = self.hir.clone();
+        let mut locals = vec![];
+        facts::stmt_locals(&hir, id, &mut locals);
+        for b in facts::blocks(&hir.stmts[id].kind) {
+            facts::block_locals(&hir, b, &mut locals);
+        }
+        // a handler begins at any point of the body
+        let raised = Self::clobbered(&self.vars, &locals, r);
+        self.island(body, &locals, r);
+        self.island(orelse, &locals, r);
+        let mut out = self.vars.take();
+        for h in handlers {
+            self.vars = raised.clone();
+            if let Some(class) = h.class {
+                self.expr(class);
+            }
+            if let Some(l) = h.name {
+                self.set_object(l, r);
+            }
+            self.island(&h.body, &locals, r);
+            if let Some(l) = h.name {
+                self.unbind(l);
+            }
+            out = join_vars(out, self.vars.take());
+        }
+        self.vars = join_vars(out.clone(), raised);
+        self.island(last, &locals, r);
+        if out.is_none() || last.is_empty() {
+            self.vars = out;
+        }
+    }
+
+    pub(super) fn interpreted(&mut self, id: StmtId, what: &str) -> Reason {
+        let (span, line) = (self.hir.stmts[id].span, self.hir.stmts[id].line);
+        let stop = self.error::<()>(span, line, "NL2007", format!("{what} is dynamic"));
+        match stop {
+            Err(stop) => self.reason(Node::Stmt(id), stop),
+            Ok(()) => Reason::JOIN,
+        }
+    }
+}
