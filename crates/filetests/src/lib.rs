@@ -13,6 +13,7 @@
 
 pub mod calls;
 pub mod env;
+pub mod generate;
 pub mod machine;
 mod report;
 pub mod stages;

@@ -6,7 +6,7 @@ use std::path::Path;
 use numlift_diagnostics::Diagnostic;
 use numlift_mir::Module;
 use numlift_mir::verifier::verify;
-use numlift_opt::{OptOptions, PASSES, Pass, run_passes};
+use numlift_opt::{OptOptions, PIPELINE, Pass, run_passes};
 use numlift_types::CodeRef;
 
 use crate::Expected;
@@ -68,7 +68,7 @@ pub fn opt(path: &Path, text: &str) -> Result<Vec<Expected>, String> {
     let names = before.lines().find_map(|l| l.strip_prefix("; passes: "));
     let names = names.unwrap_or(&folder);
     let passes: Vec<Pass> = match names {
-        "all" => PASSES.to_vec(),
+        "all" => PIPELINE.to_vec(),
         _ => names
             .split(", ")
             .map(|n| {

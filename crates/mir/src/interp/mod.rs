@@ -55,6 +55,8 @@ pub enum Trap {
     Division,
     /// `unreachable` was reached.
     Unreachable,
+    /// An `extent` that no array has.
+    Extent(i64),
     /// An access outside of every allocation.
     Memory { address: u64, bytes: u32 },
     /// A read of a byte that was never written.
@@ -72,6 +74,7 @@ impl std::fmt::Display for Trap {
             Trap::Frames => f.write_str("too many frames"),
             Trap::Division => f.write_str("a division that traps"),
             Trap::Unreachable => f.write_str("`unreachable` was reached"),
+            Trap::Extent(n) => write!(f, "an array with the extent {n}"),
             Trap::Memory { address, bytes } => {
                 write!(
                     f,
@@ -367,6 +370,7 @@ impl<'a> Interpreter<'a> {
                 let index = if index < 0 { index.wrapping_add(len) } else { index };
                 ((index as u64) < len as u64).then_some(Some(index))
             }
+            Opcode::IndexCheck => ((int(0) as u64) < int(1) as u64).then_some(Some(int(0))),
             Opcode::ZeroCheck | Opcode::Guard => (args[0].1 != 0).then_some(None),
             Opcode::ShapeCheck => (args[0].1 == args[1].1).then_some(None),
             Opcode::Safepoint => {

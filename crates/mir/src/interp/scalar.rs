@@ -6,6 +6,9 @@ use super::Trap;
 use crate::ir::{FloatCC, Imm, IntCC, Ty};
 use crate::ops::Opcode;
 
+/// What the extents of arrays are below.
+const MAX_EXTENT: u64 = 1 << 48;
+
 /// The low bits of `x` that a value of the type has.
 pub fn truncate(ty: Ty, x: u64) -> u64 {
     x & (u64::MAX >> (64 - ty.bits()))
@@ -36,7 +39,7 @@ pub fn float(ty: Ty, x: u64) -> f64 {
 /// Result of an operation on arguments with their types; `None` if it is not a function of numbers.
 ///
 /// # Errors
-/// Where the operation has no result: a division that the processor refuses.
+/// Where the operation has no result: a division that the processor refuses, an extent that no array has.
 pub fn eval(op: Opcode, ty: Ty, imm: &Imm, args: &[(Ty, u64)]) -> Result<Option<u64>, Trap> {
     let bits = match (op, imm, args) {
         (Opcode::Iconst, Imm::Int(n), []) => *n as u64,
@@ -52,6 +55,10 @@ pub fn eval(op: Opcode, ty: Ty, imm: &Imm, args: &[(Ty, u64)]) -> Result<Option<
                 b
             }
         }
+        (Opcode::Extent, Imm::None, &[(_, a)]) => match a < MAX_EXTENT {
+            true => a,
+            false => return Err(Trap::Extent(a as i64)),
+        },
         (_, Imm::None, &[(from, a)]) => match unary(op, ty, from, a) {
             Some(x) => x,
             None => return Ok(None),

@@ -40,19 +40,16 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     }
     let live = Liveness::compute(f, &cfg);
     let is_dead = |v: &Value| !live.params.contains(*v);
-    if f.layout
-        .iter()
-        .skip(1)
-        .any(|b| f.blocks[*b].params.iter().any(is_dead))
-        && context.rewrite()
-    {
+    let has_dead_params = |b: &Block| f.blocks[*b].params.iter().any(is_dead);
+    let prune = f.layout.iter().skip(1).any(has_dead_params) && context.rewrite();
+    if prune {
         prune_params(f, &live);
     }
-    // Uses go before what they use.
+    // Uses go before what they use. What used the parameters goes with them, in the same rewrite.
     for &b in cfg.postorder() {
         let mut kept = std::mem::take(&mut f.blocks[b].insts);
         kept.reverse();
-        kept.retain(|i| live.insts.contains(*i) || !context.rewrite());
+        kept.retain(|i| live.insts.contains(*i) || !prune && !context.rewrite());
         kept.reverse();
         f.blocks[b].insts = kept;
     }
