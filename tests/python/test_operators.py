@@ -36,7 +36,11 @@ def compare_all(functions: list[tuple[Any, list[tuple[Any, ...]]]], ulps: int = 
             warnings.simplefilter("ignore", NumliftFallbackWarning)
             first = outcome(function, cases[0])
             # float16 is a dtype that native code does not have
-            if first.error is None and not isinstance(first.value, np.float16) and compiled.tier(*cases[0]) != "native":
+            if (
+                first.error is None
+                and not isinstance(first.value, np.float16)
+                and compiled.tier(*cases[0]) != "native"
+            ):
                 slow.append(
                     f"{getattr(function, 'source', function)} on {[type(a).__name__ for a in cases[0]]}"
                 )

@@ -1,4 +1,5 @@
-//! Keeps `docs/errors` in step with the code table of `diagnostics`: the index and the title of each page are generated.
+//! Keeps generated documents in step with their tables: index and titles of `docs/errors` with the codes of
+//! `diagnostics`, `docs/supported.md` with the rows of `builtins`.
 
 use std::path::Path;
 
@@ -20,6 +21,13 @@ pub fn run(root: &Path, check: bool) -> Vec<String> {
         root,
         &format!("{DIRECTORY}/index.md"),
         &index(ALL),
+        check,
+        &mut problems,
+    );
+    put(
+        root,
+        "docs/supported.md",
+        &crate::supported::page(),
         check,
         &mut problems,
     );

@@ -1,6 +1,7 @@
 //! Repository tasks: `cargo run -p xtask -- tidy` and `cargo run -p xtask -- docs [--check]`.
 
 mod docs;
+mod supported;
 mod tidy;
 
 use std::path::{Path, PathBuf};

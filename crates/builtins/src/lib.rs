@@ -2,6 +2,7 @@
 //!
 //! A row gives the canonical path, how it is typed and lowered ([`Kind`]), and its line in the docs.
 
+mod describe;
 mod info;
 mod table;
 

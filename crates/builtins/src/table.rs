@@ -53,7 +53,7 @@ pub const BUILTINS: &[Builtin] = rows! {
     "numpy.", Kind::AllocLike(Fill::Ones), false: "ones_like";
     "numpy.", Kind::AllocLike(Fill::Empty), false: "empty_like";
     "numpy.", Kind::Boxed(Ret::Full), false: "full";
-    "numpy.", Kind::Boxed(Ret::LikeFirst), false: "full_like";
+    "numpy.", Kind::Boxed(Ret::LikeFirst), false: "copy" "full_like";
     "numpy.", Kind::Boxed(Ret::Arange), false: "arange";
     "numpy.", Kind::Boxed(Ret::Sum), false: "sum" "prod";
     "numpy.", Kind::Boxed(Ret::Element), false: "amax" "amin" "max" "min";
@@ -61,7 +61,6 @@ pub const BUILTINS: &[Builtin] = rows! {
     "numpy.", Kind::Boxed(Ret::Spread), false: "std" "var";
     "numpy.", Kind::Boxed(Ret::NpBool), false: "all" "any";
     "numpy.", Kind::Boxed(Ret::Index), false: "argmax" "argmin";
-    "numpy.", Kind::Boxed(Ret::Copy), false: "copy";
     "numpy.", Kind::Numpy(Numpy::Clip), false: "clip";
     "numpy.", Kind::Numpy(Numpy::Round), false: "around" "round";
     "numpy.", Kind::Boxed(Ret::Part), false: "imag" "real";

@@ -62,6 +62,7 @@ impl FnLower<'_, '_> {
             }),
             Kind::Min => self.extremum(CmpOp::Lt, args, ty),
             Kind::Max => self.extremum(CmpOp::Gt, args, ty),
+            Kind::Pow if args.len() == 3 => self.pow_mod(args),
             Kind::Pow => self.binary(BinOp::Pow, &args[0], &args[1]),
             Kind::Divmod => {
                 self.divmod_check(args)?;
@@ -116,26 +117,51 @@ impl FnLower<'_, '_> {
         let limit = self.e.b.iconst(Ty::I64, 22);
         let few = self.e.b.icmp(IntCC::Ule, digits.1[0], limit);
         let native = self.e.b.op(Opcode::Band, &[finite, few]);
+        self.native_or_boxed(
+            native,
+            "builtins.round",
+            &[x.clone(), digits.clone()],
+            &Type::FLOAT,
+            |f| f.e.helper("float_round", &[x.1[0], digits.1[0]]),
+        )
+    }
+
+    /// `pow(int, int, int)`: natively unless the exponent is negative or the modulus 0.
+    fn pow_mod(&mut self, args: &[Typed]) -> R<Typed> {
+        let mut v = Vals::new();
+        for (t, vals) in args {
+            let Type::Scalar(s) = t else {
+                return Err("pow".into());
+            };
+            v.push(arith::int64(&mut self.e, (*s, vals)));
+        }
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let whole = self.e.b.icmp(IntCC::Sge, v[1], zero);
+        let modulus = self.e.b.icmp(IntCC::Ne, v[2], zero);
+        let native = self.e.b.op(Opcode::Band, &[whole, modulus]);
+        self.native_or_boxed(native, "builtins.pow", args, &Type::INT, |f| {
+            f.e.helper("pow_mod", &v)
+        })
+    }
+
+    /// A kernel where `native` holds, elsewhere the library function itself.
+    fn native_or_boxed(
+        &mut self,
+        native: Value,
+        path: &str,
+        args: &[Typed],
+        ty: &Type,
+        kernel: impl FnOnce(&mut Self) -> Option<Value>,
+    ) -> R<Typed> {
         let state = self.state();
         let (yes, no) = self.branch(native);
         self.start(yes, state.clone());
-        let r = self
-            .e
-            .helper("float_round", &[x.1[0], digits.1[0]])
-            .ok_or("float_round")?;
-        let mut ends: Vec<_> = self
-            .suspend(Some((Type::FLOAT, Vals::from_slice(&[r]))))
-            .into_iter()
-            .collect();
+        let r = kernel(self).ok_or("a kernel with a result")?;
+        let done = (ty.clone(), Vals::from_slice(&[r]));
+        let mut ends: Vec<_> = self.suspend(Some(done)).into_iter().collect();
         self.start(no, state);
-        let object = self.library("builtins.round")?;
-        let r = self.boxed(
-            Some(object),
-            String::new(),
-            vec![],
-            &[x.clone(), digits.clone()],
-            &Type::FLOAT,
-        )?;
+        let object = self.library(path)?;
+        let r = self.boxed(Some(object), String::new(), vec![], args, ty)?;
         ends.extend(self.suspend(Some(r)));
         self.merged_value(ends)
     }
@@ -154,8 +180,8 @@ impl FnLower<'_, '_> {
         }
         let r = match (which, v.as_slice()) {
             (Numpy::Clip, &[x, low, high]) => {
-                let low = arith::pick(&mut self.e, CmpOp::Gt, d, x, low);
-                arith::pick(&mut self.e, CmpOp::Lt, d, low, high)
+                let low = arith::pick(&mut self.e, CmpOp::Ge, d, x, low);
+                arith::pick(&mut self.e, CmpOp::Le, d, low, high)
             }
             (Numpy::Round, &[x]) if d.kind() == DKind::Float => self.e.b.op(Opcode::Fnearest, &[x]),
             (Numpy::Round, &[x]) => x,

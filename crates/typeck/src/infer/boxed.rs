@@ -129,6 +129,7 @@ pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
         Ret::Part => Type::Scalar(operators::part(given.scalar()?)),
         Ret::Angle => match given.scalar()? {
             Scalar::PyInt => Type::np(DType::F64),
+            Scalar::Np(d) if d.is_integer() && d.size() >= 4 => Type::np(DType::F64),
             s if s.dtype().kind() >= DKind::Float => Type::np(s.dtype().component()),
             _ => return None,
         },

@@ -52,13 +52,8 @@ impl FnInfer<'_, '_> {
             Kind::Hypot if args.len() != 2 => self.boxed(id, Callee::Object(object, path), args, |g| {
                 boxed_result(Ret::Float, g)
             }),
+            Kind::Pow if args.len() == 3 => self.pow_mod(id, object, path, row, args),
             Kind::Round if args.len() == 2 => self.round_digits(id, object, path, row, args),
-            Kind::Pow if args.len() == 3 => self.boxed(id, Callee::Object(object, path), args, |g| {
-                let int = |(_, t): &(Option<String>, Type)| {
-                    matches!(t, Type::Scalar(Scalar::PyInt | Scalar::PyBool))
-                };
-                g.items.iter().all(int).then_some(Type::INT)
-            }),
             _ => {
                 let types = self.positional(id, args)?;
                 if types.contains(&Type::Never) {
@@ -205,6 +200,26 @@ impl FnInfer<'_, '_> {
             }
             _ => self.unsupported(id, row.path, &types),
         }
+    }
+
+    /// `pow(base, exp, mod)` of Python ints.
+    fn pow_mod(
+        &mut self,
+        id: ExprId,
+        object: ObjectRef,
+        path: &str,
+        row: &'static numlift_builtins::Builtin,
+        args: &[Arg],
+    ) -> R<Type> {
+        let ty = self.boxed(id, Callee::Object(object, path), args, |g| {
+            let int =
+                |(_, t): &(Option<String>, Type)| matches!(t, Type::Scalar(Scalar::PyInt | Scalar::PyBool));
+            g.items.iter().all(int).then_some(Type::INT)
+        })?;
+        if ty == Type::INT && args.iter().all(|a| a.name.is_none()) {
+            self.tables.calls.insert(id, Call::Builtin(row));
+        }
+        Ok(ty)
     }
 
     /// `round(x, ndigits)`; `None` is as no digits.

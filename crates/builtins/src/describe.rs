@@ -1,0 +1,75 @@
+//! What the documentation says about a row: which arguments it takes, and who computes it.
+
+use crate::{Draw, Kind, Numpy, Ret};
+
+const CODE: &str = "machine code";
+const CALL: &str = "library call";
+
+impl Kind {
+    /// Arguments and means, as Markdown.
+    pub const fn description(self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Len => ("arrays, tuples, strings, ranges", CODE),
+            Kind::Abs => ("numbers", CODE),
+            Kind::Min | Kind::Max => ("two or more numbers, or a tuple of them", CODE),
+            Kind::Pow => ("two numbers; three Python ints", CODE),
+            Kind::Round => (
+                "a real number; digits",
+                "machine code; library call for digits of NumPy scalars",
+            ),
+            Kind::Divmod => ("two real numbers", CODE),
+            Kind::Construct(_) => ("a number, or nothing", CODE),
+            Kind::Range => ("one to three integers", CODE),
+            Kind::Enumerate | Kind::Zip | Kind::Reversed => ("what a `for` iterates over", CODE),
+            Kind::Math => ("real numbers", CODE),
+            Kind::Hypot => (
+                "any number of real numbers",
+                "machine code for two, else library call",
+            ),
+            Kind::Boxed(ret) => (ret.arguments(), CALL),
+            Kind::Alloc(_) => ("shape, `dtype`, `order='C'`", CODE),
+            Kind::AllocLike(_) => (
+                "an array, `dtype`",
+                "machine code if it is C-contiguous, else library call",
+            ),
+            Kind::Numpy(Numpy::Clip | Numpy::Round) => {
+                ("scalars", "machine code for the plain forms, else library call")
+            }
+            Kind::Numpy(Numpy::Info) => ("a dtype; only its attributes", "constant"),
+            Kind::Random(draw) => (
+                draw.arguments(),
+                "machine code for scalars, library call for arrays",
+            ),
+        }
+    }
+}
+
+impl Draw {
+    const fn arguments(self) -> &'static str {
+        match self {
+            Draw::Double | Draw::StandardNormal => "`size`",
+            Draw::Rand | Draw::Randn => "extents",
+            Draw::Int => "`low`, `high`, `size`, `dtype`",
+            Draw::Uniform => "`low`, `high`, `size`",
+            Draw::Normal => "`loc`, `scale`, `size`",
+            Draw::Exponential => "`scale`, `size`",
+        }
+    }
+}
+
+impl Ret {
+    const fn arguments(self) -> &'static str {
+        match self {
+            Ret::Full => "`shape`, `fill_value`, `dtype`",
+            Ret::LikeFirst => "an array, `dtype`",
+            Ret::Arange => "`start`, `stop`, `step`, `dtype`",
+            Ret::Sum => "the whole array, `dtype`",
+            Ret::Spread => "the whole array, `ddof`",
+            Ret::Mean | Ret::Element | Ret::NpBool | Ret::Index | Ret::Copy => "the whole array",
+            Ret::Item => "the whole array; indices",
+            Ret::BuiltinSum | Ret::Product => "a tuple of numbers or a one-dimensional array, `start`",
+            Ret::Part | Ret::Angle => "a scalar",
+            Ret::None | Ret::Bool | Ret::Int | Ret::Float | Ret::Complex | Ret::FloatPair => "as in Python",
+        }
+    }
+}
