@@ -129,17 +129,111 @@ def test_addresses_of_dead_functions_are_not_reused() -> None:
         gc.collect()
 
 
-def test_closures_as_arguments() -> None:
+def test_lambdas_made_anew_share_their_code() -> None:
     f = jit(define("def f(g, x):\n    return g(x)\n"))
+    make = define("def make():\n    return lambda x: x * 2\n")
+    for k in range(100):
+        assert f(make(), k) == 2 * k
+    assert len(f.specializations) == 1 and f.tier(make(), 1) == "native"
+
+
+def test_closures_as_arguments() -> None:
+    f = jit(define("def f(g, x):\n    return g(x) + g(x)\n"))
+    make = define("def make(k, shift):\n    def g(x):\n        return x * k + shift\n    return g\n", "make")
+    for k in [*range(80), 2.5, 2**62, 2**64, np.float32(0.1), True, 3]:
+        for shift in (1, 0.5):
+            assert quiet(f, make(k, shift), 4) == 2 * (4 * k + shift)
+    assert f.tier(make(1, 1), 4) == "native"
+    assert len(f.specializations) < 15
+
+
+def test_closures_over_arrays_tuples_strings_functions_and_objects() -> None:
+    f = jit(define("def f(g, h, x):\n    return g(x), h(x)\n"))
+    make = define(
+        "def make(k):\n    def g(x):\n        return k[x] if k is not None else 0\n    return g\n", "make"
+    )
+    for k in (
+        np.arange(3.0),
+        np.arange(5),
+        (1, 2.5),
+        (1, 2.5, 3),
+        [5, 6, 7],
+        {1: 4},
+        "abc",
+        "xyz",
+        None,
+        (1, [2]),
+    ):
+        for other in (np.arange(4) * 2, [1, 2]):
+            g, h = make(k), make(other)
+            assert quiet(f, g, h, 1) == (g(1), h(1))
+    call = define("def make(k):\n    def g(x):\n        return k(x)\n    return g\n", "make")
+    for k in (math.sqrt, abs, np.sin, make(np.arange(3)), define("def k(x):\n    return x + 5\n")):
+        for _ in range(2):
+            assert quiet(f, call(k), call(abs), 1) == (k(1), 1)
+
+
+def test_the_same_closure_twice_and_as_a_global() -> None:
+    f = define("def f(g, h, x):\n    return g(x) * 100 + h(x) + G(x)\n")
     make = define("def make(k):\n    def g(x):\n        return x * k\n    return g\n", "make")
-    for k in (2, 3, 0.5):
-        assert quiet(f, make(k), 4) == 4 * k
+    f.__globals__["G"] = make(10_000)
+    compiled = jit(f)
+    for a, b in ((1, 2), (3, 4), (5, 5)):
+        g = make(a)
+        assert quiet(compiled, g, make(b), 1) == f(g, make(b), 1)
+        assert quiet(compiled, g, g, 1) == f(g, g, 1)
+        assert quiet(compiled, f.__globals__["G"], g, 1) == f(f.__globals__["G"], g, 1)
+    f.__globals__["G"] = make(7)
+    g = make(1)
+    assert quiet(compiled, g, g, 1) == f(g, g, 1)
+
+
+def test_closure_variables_that_change_or_are_unbound() -> None:
+    make = define(
+        "def make():\n    def g(x):\n        return x * k\n    def put(v):\n        nonlocal k\n        k = v\n"
+        "    def drop():\n        nonlocal k\n        del k\n    k = 1\n    return g, put, drop\n",
+        "make",
+    )
+    f = jit(define("def f(g, x):\n    return g(x)\n"))
+    g, put, drop = make()
+    assert f(g, 3) == 3
+    put(5)
+    assert f(g, 3) == 15
+    put(0.5)
+    assert f(g, 3) == 1.5
+    drop()
+    with pytest.raises(NameError, match="free variable 'k'"):
+        quiet(f, g, 3)
+    put(2)
+    assert f(g, 3) == 6
+
+
+def test_functions_with_the_same_code_in_other_globals() -> None:
+    f = jit(define("def f(g, x):\n    return g(x)\n"))
+    g = define("K = 1\ndef g(x):\n    return x + K\n")
+    other = types.FunctionType(g.__code__, {"K": 50, "__builtins__": __builtins__})
+    assert f(g, 1) == 2 and f(other, 1) == 51 and f(g, 1) == 2
+    other.__defaults__ = (7,)
+    assert f(other, 1) == 51 and quiet(f, other, 2) == 52
 
 
 def test_functions_in_tuples() -> None:
     f = define("def f(t, x):\n    return t[0](x) + t[1]\n")
     g = define("def g(x):\n    return x * x\n")
     check(f, (g, 2), 3, tier=None)
+
+
+def test_dtypes_of_another_byte_order() -> None:
+    f = define("def f(n, d):\n    return np.zeros(n, dtype=d)\n")
+    for d in (np.dtype(">f4"), np.dtype("<f4"), np.float32, np.dtype(">i8")):
+        check(f, 3, d, tier=None)
+
+
+def test_constants_as_results() -> None:
+    f = define("def f(x):\n    return x\n")
+    compiled = jit(f)
+    for x in (math.sqrt, np.sin, np.float64, np.dtype("f8"), math, "text", None, range(3), f, ValueError):
+        assert quiet(compiled, x) is x and quiet(compiled, x) is x
 
 
 def test_strings_as_arguments() -> None:

@@ -61,7 +61,7 @@ unsafe fn fast(object: &Object, call: Call) -> Option<*mut PyObject> {
     // SAFETY: as for `vectorcall`.
     unsafe {
         for i in 0..n {
-            if !key.push_object(*call.args.add(i)) {
+            if !key.push_argument(*call.args.add(i)) {
                 return None;
             }
         }
@@ -124,7 +124,7 @@ unsafe fn known(body: &Body, call: Call) -> Option<*mut PyObject> {
         let args = bound.ptr();
         let mut key = Key::default();
         for i in 0..params.len() {
-            if !key.push_object(*args.add(i)) {
+            if !key.push_argument(*args.add(i)) {
                 return None;
             }
         }
@@ -206,7 +206,7 @@ unsafe fn choose<'a>(
         let args = objects(py, bound.ptr(), params.len());
         let mut key = Key::default();
         for (i, o) in args.iter().enumerate() {
-            if !key.push_object(o.as_ptr()) {
+            if !key.push_argument(o.as_ptr()) {
                 refuse(py, body, &args, Refusal::Argument(i))?;
                 return Ok(None);
             }

@@ -28,6 +28,8 @@ struct Optional {
     function_code: Option<Getter>,
     function_defaults: Option<Getter>,
     function_kwdefaults: Option<Getter>,
+    function_closure: Option<Getter>,
+    function_globals: Option<Getter>,
     cell_get: Option<Getter>,
 }
 
@@ -43,6 +45,8 @@ fn optional() -> &'static Optional {
                 function_code: getter(c"PyFunction_GetCode"),
                 function_defaults: getter(c"PyFunction_GetDefaults"),
                 function_kwdefaults: getter(c"PyFunction_GetKwDefaults"),
+                function_closure: getter(c"PyFunction_GetClosure"),
+                function_globals: getter(c"PyFunction_GetGlobals"),
                 cell_get: getter(c"PyCell_Get"),
             }
         }
@@ -105,6 +109,8 @@ pub enum Field {
     Code,
     Defaults,
     KwDefaults,
+    Closure,
+    Globals,
 }
 
 /// A field of a function object: borrowed, NULL if it is None or cannot be read. No exception is set.
@@ -117,6 +123,8 @@ pub unsafe fn function_field(f: *mut PyObject, field: Field) -> *mut PyObject {
         Field::Code => (o.function_code, c"__code__"),
         Field::Defaults => (o.function_defaults, c"__defaults__"),
         Field::KwDefaults => (o.function_kwdefaults, c"__kwdefaults__"),
+        Field::Closure => (o.function_closure, c"__closure__"),
+        Field::Globals => (o.function_globals, c"__globals__"),
     };
     // SAFETY: the function keeps the object alive that its getter returns.
     unsafe {

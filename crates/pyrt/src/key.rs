@@ -7,14 +7,19 @@
 //! | array | tag, NumPy's type number, rank, contiguity and writeability |
 //! | tuple | tag, length; then the words of its items |
 //! | string | tag, hash; equality of the text is checked by the entry that is found |
-//! | function, class, builtin, ufunc, dtype | tag; then its address, which the entry keeps valid |
+//! | class, builtin, ufunc, dtype, function with defaults | tag; then its address, which the entry keeps valid |
+//! | function without defaults | tag, number of closure variables; the addresses of its code and of its globals; then the words of the closure variables |
+//!
+//! So a lambda that is made anew for each call finds the code that was compiled for the one before.
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
 
 use numlift_types::{ArrayType, DType, Layout, Scalar, Type};
 use pyo3::ffi::{self, PyObject};
+use pyo3::prelude::*;
 
+use crate::cpython::{self, Field};
 use crate::numpy::{ALIGNED, Api, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, WRITEABLE, api};
 use crate::value::MAX_EXTENT;
 
@@ -24,6 +29,9 @@ const ARRAY: u64 = 3;
 const TUPLE: u64 = 4;
 const TEXT: u64 = 5;
 const CONSTANT: u64 = 6;
+const FUNCTION: u64 = 7;
+const UNBOUND: u64 = 8;
+const OPAQUE: u64 = 9;
 
 /// Words kept on the stack.
 const INLINE: usize = 24;
@@ -106,6 +114,44 @@ impl Key {
         }
     }
 
+    /// Adds an argument of a call: functions are keyed by what they consist of.
+    ///
+    /// # Safety
+    /// `o` is a valid object and the GIL is held.
+    #[inline]
+    pub unsafe fn push_argument(&mut self, o: *mut PyObject) -> bool {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            match closure_of(o) {
+                None => self.push_object(o),
+                Some(closure) => {
+                    self.push_function(o, closure);
+                    true
+                }
+            }
+        }
+    }
+
+    #[cold]
+    unsafe fn push_function(&mut self, f: *mut PyObject, closure: Closure) {
+        self.push(FUNCTION | (closure.len() as u64) << 8);
+        // SAFETY: `f` is a function and `closure` its own; the GIL is held.
+        unsafe {
+            self.push(cpython::function_field(f, Field::Code) as u64);
+            self.push(cpython::function_field(f, Field::Globals) as u64);
+            closure.each(&mut |content| {
+                if content.is_null() {
+                    self.push(UNBOUND);
+                } else if !self.push_object(content) {
+                    // What was pushed for the items of a tuple before the one that has no type stays: it
+                    // is the same for the same tuple types.
+                    self.push(OPAQUE);
+                    self.push(ffi::Py_TYPE(content) as u64);
+                }
+            });
+        }
+    }
+
     unsafe fn push_rare(&mut self, o: *mut PyObject, api: &Api, depth: u32) -> bool {
         // SAFETY: as for `push_object`.
         unsafe {
@@ -167,6 +213,74 @@ impl Key {
         self.push(word);
         true
     }
+}
+
+/// The closure of a function.
+#[derive(Clone, Copy)]
+pub(crate) struct Closure(*mut PyObject);
+
+impl Closure {
+    pub(crate) fn len(self) -> usize {
+        if self.0.is_null() {
+            return 0;
+        }
+        // SAFETY: a tuple, kept alive by its function.
+        unsafe { ffi::PyTuple_Size(self.0) as usize }
+    }
+
+    /// Calls `f` with the contents of each cell, NULL where it is empty.
+    ///
+    /// # Safety
+    /// The function that has the closure is alive and the GIL is held.
+    pub(crate) unsafe fn each(self, f: &mut dyn FnMut(*mut PyObject)) {
+        for i in 0..self.len() {
+            // SAFETY: cells of a tuple that is alive; the reference is given back.
+            unsafe {
+                let content = cpython::cell_contents(ffi::PyTuple_GetItem(self.0, i as isize));
+                f(content);
+                ffi::Py_XDECREF(content);
+            }
+        }
+    }
+}
+
+/// The closure of an argument that is keyed by what it consists of: a function without defaults.
+///
+/// # Safety
+/// `o` is a valid object and the GIL is held.
+#[inline]
+pub(crate) unsafe fn closure_of(o: *mut PyObject) -> Option<Closure> {
+    // SAFETY: fields are read of functions only.
+    unsafe {
+        if ffi::Py_TYPE(o) != api().function_type {
+            return None;
+        }
+        let null = |f: Field| cpython::function_field(o, f).is_null();
+        (null(Field::Defaults) && null(Field::KwDefaults))
+            .then(|| Closure(cpython::function_field(o, Field::Closure)))
+    }
+}
+
+/// A cell of an argument that is keyed by what it consists of: its contents, a new reference or NULL.
+///
+/// # Safety
+/// `o` is a valid object and the GIL is held.
+pub(crate) unsafe fn argument_cell(o: *mut PyObject, cell: usize) -> *mut PyObject {
+    // SAFETY: the index is checked; as promised by the caller.
+    unsafe {
+        match closure_of(o) {
+            Some(closure) if cell < closure.len() => {
+                cpython::cell_contents(ffi::PyTuple_GetItem(closure.0, cell as isize))
+            }
+            _ => std::ptr::null_mut(),
+        }
+    }
+}
+
+/// Whether an argument is keyed by what it consists of.
+pub fn is_keyed_by_parts(o: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: a live object, and a `Bound` exists only while the GIL is held.
+    unsafe { closure_of(o.as_ptr()).is_some() }
 }
 
 fn scalar(s: Scalar) -> u64 {

@@ -46,6 +46,8 @@ pub struct Api {
     descrs: [*mut PyObject; 13],
     /// Classes whose instances are compile-time constants, known by their identity.
     constant_types: Vec<*mut PyTypeObject>,
+    /// Class of Python functions.
+    pub function_type: *mut PyTypeObject,
     /// Class of the classes of dtype objects.
     dtype_meta: *mut PyTypeObject,
 }
@@ -103,8 +105,9 @@ pub fn init(py: Python<'_>) -> PyResult<&'static Api> {
     }
     let class = |o: Bound<'_, PyAny>| o.get_type().into_ptr().cast::<PyTypeObject>();
     let types = py.import("types")?;
-    let mut constant_types: Vec<*mut PyTypeObject> = vec![];
-    for name in ["FunctionType", "BuiltinFunctionType", "ModuleType"] {
+    let function_type: *mut PyTypeObject = types.getattr("FunctionType")?.into_ptr().cast();
+    let mut constant_types = vec![function_type];
+    for name in ["BuiltinFunctionType", "ModuleType"] {
         constant_types.push(types.getattr(name)?.into_ptr().cast());
     }
     // a ufunc, a function with `__array_function__`, a class
@@ -120,6 +123,7 @@ pub fn init(py: Python<'_>) -> PyResult<&'static Api> {
         scalar_types,
         descrs,
         constant_types,
+        function_type,
         dtype_meta,
     }))
 }

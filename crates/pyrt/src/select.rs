@@ -12,6 +12,7 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use crate::bind::Params;
+use crate::cpython::{self, Field};
 use crate::key::Key;
 use crate::reference::Ref;
 use crate::table::{Entry, Table, Tier, each_leaf};
@@ -205,7 +206,7 @@ impl Selector {
         // SAFETY: the GIL is held; the arguments are alive.
         let found = unsafe {
             let mut fitting = self.table.find(words, args.as_ptr(), args.len());
-            fitting.find(|e| e.is_current())
+            fitting.find(|e| e.is_current(args.as_ptr()))
         };
         if let Some(e) = found {
             self.set_last(e);
@@ -236,6 +237,15 @@ fn constants(py: Python<'_>, args: &[*mut PyObject]) -> (Vec<Ref>, Vec<Ref>) {
                 texts.push(reference());
             } else if api.is_constant(o, class) {
                 constants.push(reference());
+            }
+            if class == api.function_type {
+                for field in [Field::Code, Field::Globals] {
+                    let part = cpython::function_field(o, field);
+                    constants.push(Ref::from(&Bound::from_borrowed_ptr(py, part)));
+                }
+            } else if crate::value::type_of(o).is_none() {
+                // a closure variable without a native type is keyed by its class
+                constants.push(Ref::from(&Bound::from_borrowed_ptr(py, class.cast())));
             }
         });
     }

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyModule;
 
 use crate::cpython::{self, Field};
-use crate::key::Key;
+use crate::key::{Key, argument_cell};
 use crate::plan::ArgPlan;
 use crate::reference::Ref;
 
@@ -37,12 +37,20 @@ pub enum Source {
     },
     /// the code object of a Python function
     Code(Ref),
+    /// a closure variable of an argument
+    ArgumentCell {
+        argument: usize,
+        cell: usize,
+    },
 }
+
+/// The arguments of the call, for sources in them; NULL where there is no call.
+pub type Args = *const *mut PyObject;
 
 impl Source {
     /// The object there now, a new reference or NULL. No exception is set.
     #[inline]
-    fn fetch_raw(&self) -> *mut PyObject {
+    fn fetch_raw(&self, args: Args) -> *mut PyObject {
         // SAFETY: the objects are alive and of the classes their variants say; the GIL is held by
         // whoever evaluates guards. Borrowed items become references before anything else runs.
         unsafe {
@@ -61,6 +69,12 @@ impl Source {
                 }
                 Source::Module { dict, name } => cpython::dict_item(dict.as_ptr(), name.as_ptr()),
                 Source::Cell(c) => return cpython::cell_contents(c.as_ptr()),
+                Source::ArgumentCell { argument, cell } => {
+                    if args.is_null() {
+                        return std::ptr::null_mut();
+                    }
+                    return argument_cell(*args.add(*argument), *cell);
+                }
                 Source::Code(f) => cpython::function_field(f.as_ptr(), Field::Code),
                 Source::Default { function, index } => {
                     let all = cpython::function_field(function.as_ptr(), Field::Defaults);
@@ -82,10 +96,10 @@ impl Source {
         }
     }
 
-    /// The object there now.
+    /// The object there now; there is none for closure variables of arguments.
     pub fn fetch<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         // SAFETY: a new reference or NULL.
-        unsafe { Bound::from_owned_ptr_or_opt(py, self.fetch_raw()) }
+        unsafe { Bound::from_owned_ptr_or_opt(py, self.fetch_raw(std::ptr::null())) }
     }
 
     /// Passes every object held to a visitor of the garbage collector.
@@ -96,6 +110,7 @@ impl Source {
             } => [Some(globals.as_ptr()), Some(builtins.as_ptr())],
             Source::Module { dict, .. } => [Some(dict.as_ptr()), None],
             Source::Cell(o) | Source::Code(o) => [Some(o.as_ptr()), None],
+            Source::ArgumentCell { .. } => [None, None],
             Source::Default { function, .. } | Source::KeywordDefault { function, .. } => {
                 [Some(function.as_ptr()), None]
             }
@@ -114,7 +129,7 @@ impl Guard {
     /// Whether it is still there. Called with the GIL held.
     #[inline]
     pub fn holds(&self) -> bool {
-        let found = self.source.fetch_raw();
+        let found = self.source.fetch_raw(std::ptr::null());
         let expected = self.expected.as_ref().map_or(std::ptr::null_mut(), Ref::as_ptr);
         // SAFETY: a reference of our own, or NULL; `expected` is kept alive by the guard.
         unsafe { ffi::Py_XDECREF(found) };
@@ -144,10 +159,10 @@ impl Hidden {
     /// The object there now if it still has the type.
     ///
     /// # Safety
-    /// The GIL is held.
+    /// The GIL is held; `args` are the arguments of the call.
     #[inline]
-    pub unsafe fn fetch(&self) -> Option<*mut PyObject> {
-        let o = self.source.fetch_raw();
+    pub unsafe fn fetch(&self, args: Args) -> Option<*mut PyObject> {
+        let o = self.source.fetch_raw(args);
         if o.is_null() {
             return None;
         }

@@ -15,7 +15,7 @@ use crate::helpers::{BoxedCall, Host, table};
 use crate::plan::{ArgPlan, RetPlan};
 use crate::reference::Ref;
 use crate::slots::{Held, Slots};
-use crate::source::{Guard, Hidden};
+use crate::source::{Args, Guard, Hidden};
 use crate::ticker::INTERRUPT;
 use crate::{stack, value};
 
@@ -120,11 +120,11 @@ impl Specialization {
     /// Whether what it assumed still holds.
     ///
     /// # Safety
-    /// The GIL is held.
-    pub unsafe fn is_current(&self) -> bool {
+    /// The GIL is held; `args` are arguments that it is for.
+    pub unsafe fn is_current(&self, args: Args) -> bool {
         let hidden_holds = |h: &Hidden| {
             // SAFETY: the GIL is held; the reference is given back.
-            unsafe { h.fetch().map(|o| ffi::Py_DECREF(o)).is_some() }
+            unsafe { h.fetch(args).map(|o| ffi::Py_DECREF(o)).is_some() }
         };
         self.parts.guards.iter().all(Guard::holds) && self.parts.hidden.iter().all(hidden_holds)
     }
@@ -133,7 +133,7 @@ impl Specialization {
     ///
     /// # Safety
     /// There are as many objects as arguments, of their types; the GIL is held.
-    pub unsafe fn fits(&self, args: *const *mut PyObject) -> bool {
+    pub unsafe fn fits(&self, args: Args) -> bool {
         let mut slots = Slots::<ARG_SLOTS>::new(self.arg_slots);
         // SAFETY: as promised by the caller; the buffer has the slots of all arguments.
         unsafe { write_all(&self.args, args, slots.ptr()) }
@@ -144,7 +144,7 @@ impl Specialization {
     /// # Safety
     /// There are as many objects as arguments, of their types; the GIL is held.
     #[inline]
-    pub unsafe fn call(&self, args: *const *mut PyObject) -> Outcome {
+    pub unsafe fn call(&self, args: Args) -> Outcome {
         if !self.parts.guards.iter().all(Guard::holds) {
             return Outcome::Stale;
         }
@@ -158,18 +158,18 @@ impl Specialization {
             return unsafe { self.enter(slots.ptr(), std::ptr::null()) };
         }
         // SAFETY: as above.
-        unsafe { self.call_with_hidden(slots.ptr()) }
+        unsafe { self.call_with_hidden(args, slots.ptr()) }
     }
 
     /// Holds a reference to each hidden argument during the call: another thread may rebind it.
-    unsafe fn call_with_hidden(&self, slots: *const u64) -> Outcome {
+    unsafe fn call_with_hidden(&self, args: Args, slots: *const u64) -> Outcome {
         let mut held = Held::default();
         let mut hidden_slots = Slots::<ARG_SLOTS>::new(self.parts.hidden_slots);
         let mut at = hidden_slots.ptr();
         for h in &self.parts.hidden {
             // SAFETY: the GIL is held; `fetch` compared the types.
             unsafe {
-                let Some(o) = h.fetch() else {
+                let Some(o) = h.fetch(args) else {
                     return Outcome::Stale;
                 };
                 held.push(o);
@@ -276,7 +276,7 @@ impl Specialization {
 }
 
 #[inline]
-unsafe fn write_all(plans: &[ArgPlan], args: *const *mut PyObject, mut out: *mut u64) -> bool {
+unsafe fn write_all(plans: &[ArgPlan], args: Args, mut out: *mut u64) -> bool {
     for (i, plan) in plans.iter().enumerate() {
         // SAFETY: the caller has as many objects as plans, and room for their slots.
         unsafe {

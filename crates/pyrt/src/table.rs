@@ -12,8 +12,9 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::ffi::{self, PyObject};
 
 use crate::cpython;
+use crate::key::closure_of;
 use crate::reference::Ref;
-use crate::source::{Guard, visit};
+use crate::source::{Args, Guard, visit};
 use crate::spec::Specialization;
 
 /// What runs for the arguments of an entry.
@@ -64,11 +65,11 @@ impl Entry {
     /// Whether what it assumed still holds.
     ///
     /// # Safety
-    /// The GIL is held.
-    pub(crate) unsafe fn is_current(&self) -> bool {
+    /// The GIL is held; `args` are arguments that it is for.
+    pub(crate) unsafe fn is_current(&self, args: Args) -> bool {
         match &self.tier {
             // SAFETY: as promised by the caller.
-            Tier::Native(s) => unsafe { s.is_current() },
+            Tier::Native(s) => unsafe { s.is_current(args) },
             Tier::Interpreter(guards) => guards.iter().all(Guard::holds),
         }
     }
@@ -82,7 +83,8 @@ impl Entry {
     }
 }
 
-/// Calls `f` with each argument, and with each item of those that are tuples.
+/// Calls `f` with each argument: with the items of those that are tuples, and with the closure variables of
+/// functions that are keyed by what they consist of.
 ///
 /// # Safety
 /// There are `n` live objects at `args`; the GIL is held.
@@ -93,11 +95,32 @@ pub(crate) unsafe fn each_leaf(args: *const *mut PyObject, n: usize, f: &mut dyn
             let o = *args.add(i);
             if ffi::Py_TYPE(o) == &raw mut ffi::PyTuple_Type {
                 for k in 0..ffi::PyTuple_Size(o) {
-                    each_leaf(&ffi::PyTuple_GetItem(o, k), 1, f);
+                    each_item(ffi::PyTuple_GetItem(o, k), f);
                 }
             } else {
                 f(o);
+                if let Some(closure) = closure_of(o) {
+                    closure.each(&mut |content| {
+                        if !content.is_null() {
+                            each_item(content, f);
+                        }
+                    });
+                }
             }
+        }
+    }
+}
+
+/// Calls `f` with an object, or with the items of a tuple.
+unsafe fn each_item(o: *mut PyObject, f: &mut dyn FnMut(*mut PyObject)) {
+    // SAFETY: a live object; items of a tuple live as long as it.
+    unsafe {
+        if ffi::Py_TYPE(o) == &raw mut ffi::PyTuple_Type {
+            for k in 0..ffi::PyTuple_Size(o) {
+                each_item(ffi::PyTuple_GetItem(o, k), f);
+            }
+        } else {
+            f(o);
         }
     }
 }

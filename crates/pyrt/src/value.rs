@@ -206,9 +206,20 @@ pub unsafe fn boxed(t: &Type, v: *const u64) -> *mut PyObject {
                 ffi::Py_INCREF(o);
                 o
             }
-            _ => {
+            Type::Range => {
+                let arg = |i: usize| *v.add(i) as i64;
+                let class = (&raw mut ffi::PyRange_Type).cast::<PyObject>();
+                let format = c"LLL".as_ptr();
+                ffi::PyObject_CallFunction(class, format, arg(0), arg(1), arg(2))
+            }
+            Type::None | Type::Never => {
                 ffi::Py_INCREF(ffi::Py_None());
                 ffi::Py_None()
+            }
+            _ => {
+                let text = c"numlift: a value without an object form";
+                ffi::PyErr_SetString(ffi::PyExc_SystemError, text.as_ptr());
+                std::ptr::null_mut()
             }
         }
     }

@@ -59,11 +59,11 @@ impl Info {
 
     /// The argument types in the terms of a new environment.
     pub fn args_in(&self, env: &PyEnv<'_>) -> Option<Vec<Type>> {
-        let one = |a: &ArgSpec| match a {
+        let one = |(i, a): (usize, &ArgSpec)| match a {
             ArgSpec::Type(t) => Some(t.clone()),
-            ArgSpec::Object(o) => env.argument(&o.bind(env.py)),
+            ArgSpec::Object(o) => env.argument(i, &o.bind(env.py)),
         };
-        self.args.iter().map(one).collect()
+        self.args.iter().enumerate().map(one).collect()
     }
 }
 
@@ -149,7 +149,11 @@ impl Args {
                 specs: types.iter().cloned().map(ArgSpec::Type).collect(),
             },
             Request::Objects(objects) => {
-                let types: Option<Vec<Type>> = objects.iter().map(|o| env.argument(o)).collect();
+                let types: Option<Vec<Type>> = objects
+                    .iter()
+                    .enumerate()
+                    .map(|(i, o)| env.argument(i, o))
+                    .collect();
                 let types = types?;
                 let spec = |(o, t): (&Bound<'_, PyAny>, &Type)| match env.is_static(t) {
                     true => ArgSpec::Type(t.clone()),

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
+use numlift_pyrt::key::is_keyed_by_parts;
 use numlift_pyrt::reference::Ref;
 use numlift_pyrt::source::{Guard, Source, module_dict};
 use numlift_pyrt::{numpy, object, value};
@@ -20,6 +21,8 @@ pub struct Answers {
     pub objects: Vec<Ref>,
     pub known: Vec<Known>,
     pub codes: Vec<Ref>,
+    /// Number of the argument that a code is of, where its closure is the argument's.
+    argument_codes: std::collections::HashMap<u32, usize>,
     pub hirs: Vec<Option<Arc<Function>>>,
     pub guards: Vec<Guard>,
     /// Values read at call time.
@@ -44,8 +47,12 @@ impl<'py> PyEnv<'py> {
     /// The handle of a function; its code object is guarded.
     pub fn code(&self, f: &Bound<'py, PyAny>) -> CodeRef {
         let mut a = self.answers.borrow_mut();
-        if let Some(i) = a.codes.iter().position(|c| c.as_ptr() == f.as_ptr()) {
-            return CodeRef(i as u32);
+        let same = |(i, c): (usize, &Ref)| {
+            let i = i as u32;
+            (c.as_ptr() == f.as_ptr() && !a.argument_codes.contains_key(&i)).then_some(CodeRef(i))
+        };
+        if let Some(code) = a.codes.iter().enumerate().find_map(same) {
+            return code;
         }
         a.codes.push(Ref::from(f));
         a.hirs.push(None);
@@ -85,6 +92,33 @@ impl<'py> PyEnv<'py> {
         r
     }
 
+    /// A closure variable of an argument: the key of the call says what it is, so nothing is guarded.
+    fn argument_cell(&self, argument: usize, cell: usize, now: &Source) -> Resolved {
+        let key = (usize::MAX - argument, format!("{cell}"));
+        if let Some(r) = self.answers.borrow().keys.get(&key) {
+            return r.clone();
+        }
+        let Some(o) = now.fetch(self.py) else {
+            return Resolved::Missing;
+        };
+        // SAFETY: a live object, and the GIL is held.
+        let found = unsafe { value::type_of(o.as_ptr()) };
+        let r = match found.filter(|t| *t != Type::None) {
+            Some(ty) => self.add_hidden(Source::ArgumentCell { argument, cell }, ty),
+            None => self.classify(&o),
+        };
+        self.answers.borrow_mut().keys.insert(key, r.clone());
+        r
+    }
+
+    fn add_hidden(&self, source: Source, ty: Type) -> Resolved {
+        let mut a = self.answers.borrow_mut();
+        let index = a.hidden_slots;
+        a.hidden_slots += value::slots(&ty) as u32;
+        a.hidden.push((source, ty.clone()));
+        Resolved::Hidden { index, ty }
+    }
+
     fn resolve_new(&self, source: Source) -> Resolved {
         let Some(o) = source.fetch(self.py) else {
             self.answers.borrow_mut().guards.push(Guard {
@@ -96,11 +130,7 @@ impl<'py> PyEnv<'py> {
         // SAFETY: a live object, and the GIL is held.
         let found = unsafe { value::type_of(o.as_ptr()) };
         if let Some(ty) = found.filter(|t| *t != Type::None) {
-            let mut a = self.answers.borrow_mut();
-            let index = a.hidden_slots;
-            a.hidden_slots += value::slots(&ty) as u32;
-            a.hidden.push((source, ty.clone()));
-            return Resolved::Hidden { index, ty };
+            return self.add_hidden(source, ty);
         }
         let r = self.classify(&o);
         self.answers.borrow_mut().guards.push(Guard {
@@ -110,10 +140,23 @@ impl<'py> PyEnv<'py> {
         r
     }
 
-    /// The type of an argument: of its value, or the constant it is.
-    pub fn argument(&self, o: &Bound<'py, PyAny>) -> Option<Type> {
+    /// The type of argument number `i`.
+    pub fn argument(&self, i: usize, o: &Bound<'py, PyAny>) -> Option<Type> {
+        if !is_keyed_by_parts(o) {
+            return self.value_or_constant(o);
+        }
+        let mut a = self.answers.borrow_mut();
+        let code = a.codes.len() as u32;
+        a.codes.push(Ref::from(o));
+        a.hirs.push(None);
+        a.argument_codes.insert(code, i);
+        Some(Type::Function(CodeRef(code)))
+    }
+
+    /// The type of a value, or the constant it is.
+    fn value_or_constant(&self, o: &Bound<'py, PyAny>) -> Option<Type> {
         if let Ok(items) = o.cast_exact::<PyTuple>() {
-            let types: Option<Vec<Type>> = items.iter().map(|i| self.argument(&i)).collect();
+            let types: Option<Vec<Type>> = items.iter().map(|i| self.value_or_constant(&i)).collect();
             return types.map(Type::tuple);
         }
         // SAFETY: a live object, and the GIL is held.
@@ -183,8 +226,11 @@ impl<'py> PyEnv<'py> {
         if class == "ufunc" {
             return self.known_object(o, Known::Builtin(format!("numpy.{name}")));
         }
-        if let Some(d) = class
-            .ends_with("DType")
+        let native = |o: &Bound<'_, PyAny>| {
+            o.getattr("isnative")
+                .is_ok_and(|n| n.is_truthy().unwrap_or(false))
+        };
+        if let Some(d) = (class.ends_with("DType") && native(o))
             .then(|| text(o, "name"))
             .filter(|_| o.getattr("isnative").and_then(|x| x.extract()).unwrap_or(false))
             .and_then(|n| DType::from_name(&n))
@@ -350,18 +396,21 @@ impl Env for PyEnv<'_> {
 
     fn free(&self, code: CodeRef, name: &str) -> Resolved {
         let f = self.function(code);
-        let find = || -> PyResult<Option<Bound<'_, PyAny>>> {
+        let find = || -> PyResult<Option<(usize, Bound<'_, PyAny>)>> {
             let names: Vec<String> = f.getattr("__code__")?.getattr("co_freevars")?.extract()?;
             let Some(i) = names.iter().position(|n| n == name) else {
                 return Ok(None);
             };
-            Ok(Some(
-                f.getattr("__closure__")?.cast_into::<PyTuple>()?.get_item(i)?,
-            ))
+            let cells = f.getattr("__closure__")?.cast_into::<PyTuple>()?;
+            Ok(Some((i, cells.get_item(i)?)))
         };
-        match find() {
-            Ok(Some(cell)) => self.resolve(cell.as_ptr() as usize, "", || Source::Cell(Ref::from(&cell))),
-            _ => Resolved::Missing,
+        let Ok(Some((i, cell))) = find() else {
+            return Resolved::Missing;
+        };
+        let argument = self.answers.borrow().argument_codes.get(&code.0).copied();
+        match argument {
+            Some(argument) => self.argument_cell(argument, i, &Source::Cell(Ref::from(&cell))),
+            None => self.resolve(cell.as_ptr() as usize, "", || Source::Cell(Ref::from(&cell))),
         }
     }
 
