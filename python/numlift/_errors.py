@@ -51,7 +51,14 @@ def warn_fallback(name: str, text: str, code: str) -> None:
     warnings.warn(f"{name} runs in the interpreter: {text}", NumliftFallbackWarning, stacklevel=level)
 
 
-_NAMESPACE = {"np": np, "math": math, "cmath": cmath, "operator": operator}
+def _raise(class_: type[BaseException], args: tuple[Any, ...] = (), *cause: Any) -> None:
+    """`raise class_(*args)`, `from None` or `from cause[0](*cause[1])`."""
+    if not cause:
+        raise class_(*args)
+    raise class_(*args) from (None if cause[0] is None else cause[0](*cause[1]))
+
+
+_NAMESPACE = {"np": np, "math": math, "cmath": cmath, "operator": operator, "raise_": _raise}
 
 
 @functools.cache

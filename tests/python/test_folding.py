@@ -26,7 +26,6 @@ B = np.arange(12.0).reshape(3, 4)
         "assert y is None or y, 'no'\n return y",
         "if not (y is None): return y + 1\n return x.real",
         "while y is not None:\n  y += 1\n  if y > 5: return y\n else: x += 1\n return x",
-
     ],
 )
 def test_default_none(body: str, args: tuple[Any, ...]) -> None:

@@ -95,9 +95,34 @@ pub fn block_locals(f: &Function, block: &Block, out: &mut impl Extend<LocalId>)
     }
 }
 
+/// Free and global names that a function and those nested in it read.
+fn outer_names(f: &Function, out: &mut Vec<Name>) {
+    let mut add = |name: &Name| {
+        if !matches!(name, Name::Local(_)) && !out.contains(name) {
+            out.push(name.clone());
+        }
+    };
+    for expr in f.exprs.values() {
+        match &expr.kind {
+            ExprKind::Name(name) => add(name),
+            ExprKind::Dynamic(code) => code.outer.iter().for_each(&mut add),
+            _ => {}
+        }
+    }
+    for stmt in f.stmts.values() {
+        if let StmtKind::Dynamic(code) = &stmt.kind {
+            code.outer.iter().for_each(&mut add);
+        }
+    }
+    for nested in &f.nested {
+        outer_names(nested, out);
+    }
+}
+
 /// What the nodes in the arenas of `f` read and bind; `find` gives the variable of a name that a nested function uses.
 pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Option<LocalId>) -> Opaque {
-    let (mut reads, mut binds) = (Vec::new(), Vec::new());
+    let (mut reads, mut binds, mut outer) = (Vec::new(), Vec::new(), Vec::new());
+    outer_names(f, &mut outer);
     for expr in f.exprs.values() {
         match &expr.kind {
             ExprKind::Name(Name::Local(local)) => reads.push(*local),
@@ -124,5 +149,12 @@ pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Op
         list.sort();
         list.dedup();
     }
-    Opaque { what, reads, binds }
+    // what nested functions read of this one are variables
+    outer.retain(|name| !matches!(name, Name::Free(n) if find(n).is_some()));
+    Opaque {
+        what,
+        reads,
+        binds,
+        outer,
+    }
 }

@@ -216,6 +216,8 @@ pub struct Opaque {
     pub reads: Vec<LocalId>,
     /// Variables of the function it may bind, each once.
     pub binds: Vec<LocalId>,
+    /// Free and global names it may read, each once.
+    pub outer: Vec<Name>,
 }
 
 /// Assignment target.

@@ -11,5 +11,6 @@ pub mod tables;
 pub use env::{CallSig, Env, Known, ObjectEntry, Resolved};
 pub use infer::infer;
 pub use tables::{
-    ArgSource, Bound, Call, DynamicPlace, Instance, InstanceId, Program, Static, Tables, VarTy,
+    ArgSource, Bound, Call, DynamicPlace, Instance, InstanceId, Operand, Program, Static, Tables, Template,
+    VarTy,
 };

@@ -79,6 +79,31 @@ pub enum Call {
     Static(Static),
 }
 
+/// An exception that Python makes when it is raised.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Template {
+    /// A Python expression that raises it, over the operands as `a`, `b`, `c`…
+    pub text: String,
+    pub operands: Vec<Operand>,
+}
+
+/// A value that goes into an exception.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operand {
+    pub source: ArgSource,
+    pub ty: Type,
+    /// the shape of the array, as a tuple
+    pub shape: bool,
+}
+
+impl Template {
+    /// Adds an operand and gives its name.
+    pub fn operand(&mut self, source: ArgSource, ty: Type, shape: bool) -> String {
+        self.operands.push(Operand { source, ty, shape });
+        char::from(b'a' + (self.operands.len() as u8 - 1) % 26).to_string()
+    }
+}
+
 /// Answers of calls that types decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Static {
@@ -108,6 +133,8 @@ pub struct Tables {
     pub calls: HashMap<ExprId, Call>,
     /// Truth of expressions that the types decide: the other branch is not inferred.
     pub truths: HashMap<ExprId, bool>,
+    /// Exceptions of `raise` and `assert` statements.
+    pub errors: HashMap<StmtId, Template>,
     /// Indices into tuples.
     pub indices: HashMap<ExprId, usize>,
     pub hidden: HashMap<ExprId, u32>,

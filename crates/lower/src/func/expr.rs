@@ -109,6 +109,10 @@ impl FnLower<'_, '_> {
             ExprKind::Walrus(l, v) => {
                 let v = self.expr(*v)?;
                 if self.reachable() {
+                    // the value the variable had may be in use in this expression
+                    let old = &self.vars[l.index()];
+                    let old = (old.ty.clone(), old.vals.clone());
+                    self.keep(&old);
                     self.set_var(*l, v.clone());
                 }
                 Ok(v)

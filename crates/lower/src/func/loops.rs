@@ -174,6 +174,10 @@ impl FnLower<'_, '_> {
         let hir = self.hir.clone();
         let mut assigned = scan::assigned_in(&hir, body);
         numlift_syntax::facts::target_locals(target, &mut assigned);
+        let walrus = self.walrus.iter().copied();
+        if scan::reads_any(&hir, iter, &assigned.iter().copied().chain(walrus).collect()) {
+            self.keep_iter(&it);
+        }
         let head = self.head(id, &assigned)?;
         let one = self.e.b.iconst(Ty::I64, 1);
         // `i < stop` counting by one; other steps run to the last value, which cannot overflow.
@@ -298,6 +302,17 @@ impl FnLower<'_, '_> {
             Type::Tuple(_) => Ok(Iter::Tuple(v)),
             Type::Never => Ok(Iter::Tuple((Type::tuple([]), Vals::new()))),
             t => Err(format!("iteration over {t}")),
+        }
+    }
+
+    /// Keeps the arrays that are iterated over, whatever happens to their variables.
+    fn keep_iter(&mut self, it: &Iter) {
+        match it {
+            Iter::Range { .. } => {}
+            Iter::Array(a, vals) => self.keep(&(Type::Array(*a), vals.clone())),
+            Iter::Tuple(v) => self.keep(v),
+            Iter::Enumerate(_, inner) | Iter::Reversed(inner) => self.keep_iter(inner),
+            Iter::Zip(items) => items.iter().for_each(|i| self.keep_iter(i)),
         }
     }
 

@@ -515,6 +515,29 @@ impl FnLower<'_, '_> {
         };
     }
 
+    /// Keeps the arrays in a value, whatever happens to the variables that hold them.
+    pub(crate) fn keep(&mut self, v: &Typed) {
+        for owner in Self::owners_of(v) {
+            self.e.helper("py_incref", &[owner]);
+            self.hold_new(owner);
+        }
+    }
+
+    pub(crate) fn unset_var(&mut self, l: LocalId) {
+        for k in 0.. {
+            let Some(&slot) = self.slots.get(&(l, k)) else {
+                break;
+            };
+            let null = self.e.b.iconst(Ty::I64, 0);
+            self.replace_slot(slot, null);
+        }
+        self.vars[l.index()] = Var {
+            ty: Type::Never,
+            vals: Vals::new(),
+            bound: IsBound::No,
+        };
+    }
+
     pub(crate) fn effect(&mut self) {
         self.e.effects = self.e.b.iconst(Ty::I8, 1);
     }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use numlift_builtins::Kind;
 use numlift_syntax::facts;
 use numlift_syntax::hir::{Block, ExprId, ExprKind, Function, LocalId, Name, StmtKind, Target};
+use numlift_syntax::visit::{Visitor, walk_expr};
 use numlift_typeck::{Call, Instance};
 
 /// Variables bound by `:=` anywhere in the function.
@@ -27,6 +28,22 @@ pub(crate) fn assigned_in(hir: &Function, block: &Block) -> HashSet<LocalId> {
     let mut out = HashSet::new();
     facts::block_locals(hir, block, &mut out);
     out
+}
+
+/// Whether an expression reads one of the variables.
+pub(crate) fn reads_any(hir: &Function, expr: ExprId, locals: &HashSet<LocalId>) -> bool {
+    struct Reads<'l>(&'l HashSet<LocalId>, bool);
+    impl Visitor for Reads<'_> {
+        fn visit_expr(&mut self, f: &Function, expr: ExprId) {
+            if let ExprKind::Name(Name::Local(l)) = &f.exprs[expr].kind {
+                self.1 |= self.0.contains(l);
+            }
+            walk_expr(self, f, expr);
+        }
+    }
+    let mut reads = Reads(locals, false);
+    reads.visit_expr(hir, expr);
+    reads.1
 }
 
 /// Variables that only ever hold arrays allocated in this call. Flow-insensitive: every

@@ -2,10 +2,8 @@
 
 use cranelift_entity::EntityRef;
 use numlift_runtime::SiteKind;
-use numlift_syntax::hir::{
-    BinOp, Block, Case, CmpOp, Const, ExprId, ExprKind, Pattern, StmtId, StmtKind, Target,
-};
-use numlift_typeck::{Known, Resolved};
+use numlift_syntax::hir::{BinOp, Block, Case, CmpOp, ExprId, ExprKind, Pattern, StmtId, StmtKind, Target};
+use numlift_typeck::{ArgSource, Operand, Resolved};
 use numlift_types::Type;
 
 use super::{FnLower, IsBound, R, Typed, Var};
@@ -37,10 +35,7 @@ impl FnLower<'_, '_> {
                 let tuple = targets.iter().any(|t| matches!(t, Target::Tuple { .. }));
                 if tuple {
                     // Unpacking may overwrite the variables that hold the arrays: keep them.
-                    for owner in Self::owners_of(&v) {
-                        self.e.helper("py_incref", &[owner]);
-                        self.hold_new(owner);
-                    }
+                    self.keep(&v);
                 }
                 for t in targets {
                     self.assign(t, v.clone())?;
@@ -93,39 +88,17 @@ impl FnLower<'_, '_> {
                     self.return_value(v)?;
                 }
             }
-            StmtKind::Assert { test, message } => {
+            StmtKind::Assert { test, .. } => {
                 if !self.sh.env.optimized() {
                     let (yes, no) = self.condition(*test)?;
                     self.merge(no)?;
                     if self.reachable() {
-                        let args = match message {
-                            Some(m) => vec![self.literal(*m)?],
-                            None => vec![],
-                        };
-                        self.raise("AssertionError", args, false);
+                        self.raise(id)?;
                     }
                     self.merge(yes)?;
                 }
             }
-            StmtKind::Raise { exc, cause } => {
-                let e = exc.ok_or("raise without an exception")?;
-                let (class, args) = match &hir.exprs[e].kind {
-                    ExprKind::Call { func, args } => (*func, args.as_slice()),
-                    _ => (e, &[][..]),
-                };
-                let name = match self.ty(class)? {
-                    Type::Known(o) => match self.sh.env.known(o) {
-                        Known::Exception(n) => n,
-                        _ => return Err("raise of something else".into()),
-                    },
-                    _ => return Err("raise of something else".into()),
-                };
-                let args = args
-                    .iter()
-                    .map(|a| self.literal(a.value))
-                    .collect::<R<Vec<_>>>()?;
-                self.raise(&name, args, cause.is_some());
-            }
+            StmtKind::Raise { .. } => self.raise(id)?,
             StmtKind::Import { module, local, top } => {
                 let path = if *top {
                     module.split('.').next().unwrap_or(module)
@@ -154,7 +127,14 @@ impl FnLower<'_, '_> {
                 }
             }
             StmtKind::Pass => {}
-            StmtKind::Del(_) | StmtKind::With { .. } | StmtKind::Try { .. } | StmtKind::Dynamic(_) => {
+            StmtKind::Del(targets) => {
+                for t in targets {
+                    if self.reachable() {
+                        self.delete(t)?;
+                    }
+                }
+            }
+            StmtKind::With { .. } | StmtKind::Try { .. } | StmtKind::Dynamic(_) => {
                 return Err("a dynamic statement".into());
             }
         }
@@ -171,34 +151,58 @@ impl FnLower<'_, '_> {
         }
     }
 
-    fn raise(&mut self, exc: &str, args: Vec<String>, cause_none: bool) {
-        let site = self.e.site(SiteKind::Raise {
-            exc: exc.to_owned(),
-            args,
-            cause_none,
+    /// Fails with the exception of a `raise` or `assert`.
+    fn raise(&mut self, id: StmtId) -> R<()> {
+        let template = self.inst.tables.errors.get(&id).cloned();
+        let template = template.ok_or("an exception was not typed")?;
+        let (mut types, mut vals) = (vec![], vec![]);
+        for o in &template.operands {
+            let (ty, v) = self.operand(o)?;
+            if !self.reachable() {
+                return Ok(());
+            }
+            types.push(ty);
+            vals.extend(v);
+        }
+        let site = self.e.site(SiteKind::Replay {
+            expr: template.text,
+            operands: types,
         });
-        self.e.b.fail(&[], site);
+        self.e.b.fail(&vals, site);
+        Ok(())
     }
 
-    /// Python literal of a constant expression.
-    fn literal(&self, e: ExprId) -> R<String> {
-        let ExprKind::Const(c) = &self.hir.exprs[e].kind else {
-            return Err("not a constant".into());
-        };
-        Ok(match c {
-            Const::None => "None".into(),
-            Const::Ellipsis => "...".into(),
-            Const::Bool(b) => if *b { "True" } else { "False" }.into(),
-            Const::Int(n) => n.to_string(),
-            Const::BigInt(d) => d.clone(),
-            Const::Float(x) => float_literal(*x),
-            Const::Complex(x) => format!("complex(0.0, {})", float_literal(*x)),
-            Const::Str(s) => string_literal(s),
-            Const::Bytes(b) => {
-                let body: String = b.iter().map(|c| format!("\\x{c:02x}")).collect();
-                format!("b\"{body}\"")
+    fn operand(&mut self, o: &Operand) -> R<Typed> {
+        let v = match &o.source {
+            ArgSource::Local(l) => self.read_local(*l)?,
+            ArgSource::Hidden(index) => self.hidden(*index, &o.ty),
+            ArgSource::Capture(k) => self.captures[*k].clone(),
+            ArgSource::Expr(_) | ArgSource::Const | ArgSource::Part(_) => {
+                return Err("an operand of an exception".into());
             }
-        })
+        };
+        match &v.0 {
+            Type::Array(a) if o.shape => {
+                let n = usize::from(a.ndim);
+                let shape = Vals::from_slice(&v.1[1..1 + n]);
+                Ok((Type::tuple(vec![Type::INT; n]), shape))
+            }
+            _ => Ok(v),
+        }
+    }
+
+    fn delete(&mut self, target: &Target) -> R<()> {
+        match target {
+            Target::Local(l) => {
+                self.read_local(*l)?;
+                if self.reachable() {
+                    self.unset_var(*l);
+                }
+                Ok(())
+            }
+            Target::Tuple { items, .. } => items.iter().try_for_each(|t| self.delete(t)),
+            _ => Err("`del` of something dynamic".into()),
+        }
     }
 
     pub(crate) fn assign(&mut self, target: &Target, v: Typed) -> R<()> {
@@ -329,32 +333,4 @@ impl FnLower<'_, '_> {
             Pattern::Sequence(_) | Pattern::Dynamic(_) => Err("a dynamic pattern".into()),
         }
     }
-}
-
-fn float_literal(x: f64) -> String {
-    if x.is_nan() {
-        "float('nan')".into()
-    } else if x.is_infinite() {
-        if x > 0.0 {
-            "float('inf')".into()
-        } else {
-            "float('-inf')".into()
-        }
-    } else {
-        format!("{x:?}")
-    }
-}
-
-fn string_literal(s: &str) -> String {
-    let mut out = String::from("\"");
-    for c in s.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }

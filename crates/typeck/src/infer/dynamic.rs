@@ -184,7 +184,17 @@ impl FnInfer<'_, '_> {
     pub(super) fn rest_of_stmt(&mut self, id: StmtId, start: u32, r: Reason) {
         let hir = self.hir.clone();
         let mut parts = Children::default();
-        walk_stmt(&mut parts, &hir, id);
+        if let StmtKind::Raise { exc, cause } = &hir.stmts[id].kind {
+            // making the exception is no call of its own
+            for &e in exc.iter().chain(cause) {
+                match &hir.exprs[e].kind {
+                    ExprKind::Call { args, .. } => parts.exprs.extend(args.iter().map(|a| a.value)),
+                    _ => parts.exprs.push(e),
+                }
+            }
+        } else {
+            walk_stmt(&mut parts, &hir, id);
+        }
         self.rest(&parts.exprs, start);
         let mut bound = vec![];
         facts::stmt_locals(&hir, id, &mut bound);

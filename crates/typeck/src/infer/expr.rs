@@ -129,10 +129,6 @@ impl FnInfer<'_, '_> {
             }
             ExprKind::Walrus(l, v) => {
                 let t = self.expr(*v);
-                if matches!(t, Type::Array(_) | Type::Tuple(_)) {
-                    self.set(*l, t);
-                    return self.error(e.span, e.line, "NL2007", "`:=` of an array or tuple is dynamic");
-                }
                 self.set(*l, t.clone());
                 Ok(t)
             }

@@ -9,6 +9,7 @@ mod fold;
 mod index;
 mod island;
 mod library;
+mod message;
 mod pattern;
 mod random;
 mod stmt;

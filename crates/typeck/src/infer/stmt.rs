@@ -1,6 +1,6 @@
 //! Statements.
 
-use numlift_syntax::hir::{Block, Const, ExprId, ExprKind, StmtId, StmtKind, Target};
+use numlift_syntax::hir::{Block, ExprId, ExprKind, StmtId, StmtKind, Target};
 use numlift_types::{Reason, Scalar, Type};
 
 use super::dynamic::Node;
@@ -138,15 +138,14 @@ impl FnInfer<'_, '_> {
             StmtKind::Assert { test, message } => {
                 if !self.cx.env.optimized() {
                     self.truth(*test);
-                    if let Some(m) = message
-                        && !matches!(hir.exprs[*m].kind, ExprKind::Const(_))
-                    {
-                        return self.error(
-                            stmt.span,
-                            stmt.line,
-                            "NL2007",
-                            "an assertion message must be a constant",
-                        );
+                    match self.known(*test) {
+                        Some(true) => {}
+                        known => {
+                            self.assertion(id, *message)?;
+                            if known.is_some() {
+                                self.vars = None;
+                            }
+                        }
                     }
                 }
             }
@@ -202,7 +201,7 @@ impl FnInfer<'_, '_> {
                 self.set(*local, ty);
                 self.assigned_by(id, *nested)?;
             }
-            StmtKind::Del(_) => return self.error(stmt.span, stmt.line, "NL2007", "`del` is dynamic"),
+            StmtKind::Del(targets) => targets.iter().try_for_each(|t| self.delete(t, id))?,
             StmtKind::Pass => {}
             StmtKind::Dynamic(code) => {
                 return self.error(
@@ -238,6 +237,25 @@ impl FnInfer<'_, '_> {
         Ok(())
     }
 
+    fn delete(&mut self, target: &Target, at: StmtId) -> R<()> {
+        match target {
+            Target::Local(l) => {
+                self.unbind(*l);
+                Ok(())
+            }
+            Target::Tuple { items, .. } => items.iter().try_for_each(|t| self.delete(t, at)),
+            Target::Outer(_) | Target::Subscript(..) | Target::Attribute(..) => {
+                let stmt = &self.hir.stmts[at];
+                self.error(
+                    stmt.span,
+                    stmt.line,
+                    "NL2007",
+                    "`del` of anything but a variable is dynamic",
+                )
+            }
+        }
+    }
+
     fn imported(&mut self, id: StmtId, r: Resolved, module: &str) -> R<Type> {
         let (span, line) = (self.hir.stmts[id].span, self.hir.stmts[id].line);
         match r {
@@ -252,36 +270,6 @@ impl FnInfer<'_, '_> {
                 format!("what is imported from {module} has no static type"),
             ),
         }
-    }
-
-    /// Exception class and constant arguments of a `raise`: checked here, read again by `lower`.
-    fn raise(&mut self, id: StmtId, exc: Option<ExprId>, cause: Option<ExprId>) -> R<()> {
-        let hir = self.hir.clone();
-        let stmt = &hir.stmts[id];
-        let none_cause = cause.is_none_or(|c| matches!(hir.exprs[c].kind, ExprKind::Const(Const::None)));
-        if let Some(e) = exc
-            && none_cause
-        {
-            let (class, args) = match &hir.exprs[e].kind {
-                ExprKind::Call { func, args } => (*func, args.as_slice()),
-                _ => (e, &[][..]),
-            };
-            let ty = self.expr(class);
-            let constant = |x: ExprId| matches!(hir.exprs[x].kind, ExprKind::Const(_));
-            if self.exception_name(&ty).is_some()
-                && args
-                    .iter()
-                    .all(|a| a.name.is_none() && a.star == 0 && constant(a.value))
-            {
-                return Ok(());
-            }
-        }
-        self.error(
-            stmt.span,
-            stmt.line,
-            "NL2007",
-            "`raise` of anything but a built-in exception with constant arguments is dynamic",
-        )
     }
 
     fn while_loop(&mut self, id: StmtId, test: ExprId, body: &Block, orelse: &Block) {
