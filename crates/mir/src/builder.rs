@@ -184,6 +184,11 @@ impl Builder {
         self.push(op, ty, &args, Imm::Site(site), &[]);
     }
 
+    /// Says that a condition holds, for range analysis.
+    pub fn assume(&mut self, cond: Value) {
+        self.push(Opcode::Assume, Ty::I8, &[cond], Imm::None, &[]);
+    }
+
     pub fn safepoint(&mut self, site: Site) {
         self.push(Opcode::Safepoint, Ty::I64, &[], Imm::Site(site), &[]);
     }

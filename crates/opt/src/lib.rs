@@ -10,7 +10,7 @@ pub mod transform;
 use std::time::{Duration, Instant};
 
 use numlift_mir::{Function, Module};
-use transform::{assumptions, checks, dead_code, gvn, simplify};
+use transform::{assumptions, checks, dead_code, gvn, simplify, strip_mine};
 
 /// What a pass did, or why it could not, at a source line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub const PASSES: &[Pass] = &[
     dead_code::PASS,
     gvn::PASS,
     simplify::PASS,
+    strip_mine::PASS,
 ];
 
 /// The passes in the order they run.
@@ -68,6 +69,7 @@ pub const PIPELINE: &[Pass] = &[
     assumptions::PASS,
     gvn::PASS,
     simplify::PASS,
+    strip_mine::PASS,
     dead_code::PASS,
 ];
 

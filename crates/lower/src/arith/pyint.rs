@@ -164,6 +164,9 @@ fn shift_left(e: &mut Emit, x: Value, y: Value) -> Value {
 }
 
 pub fn neg(e: &mut Emit, x: Value) -> Value {
+    if let Some(n) = int_const(e, x).and_then(i64::checked_neg) {
+        return e.b.iconst(Ty::I64, n);
+    }
     let zero = e.b.iconst(Ty::I64, 0);
     e.int_op(Opcode::IsubChk, Opcode::Isub, zero, x)
 }

@@ -181,6 +181,10 @@ impl FnLower<'_, '_> {
         let head = self.head(id, &assigned)?;
         let one = self.e.b.iconst(Ty::I64, 1);
         // `i < stop` counting by one; other steps run to the last value, which cannot overflow.
+        let constant_step = match &it {
+            Iter::Range { constant, .. } => constant.filter(|n| *n != 0),
+            _ => Some(1),
+        };
         let (first, limit, step, unit) = match &it {
             Iter::Range {
                 start,
@@ -216,7 +220,12 @@ impl FnLower<'_, '_> {
         self.jump_head(&head, &[first])?;
         let i = self.start_head(&head, &[Ty::I64])[0];
         let item = match &it {
-            Iter::Range { .. } => (Type::INT, Vals::from_slice(&[i])),
+            Iter::Range { start, stop, .. } => {
+                if !unit {
+                    self.assume_within(i, *start, *stop, constant_step);
+                }
+                (Type::INT, Vals::from_slice(&[i]))
+            }
             other => self.iter_item(other, i)?,
         };
         self.assign(target, item)?;
@@ -229,7 +238,11 @@ impl FnLower<'_, '_> {
             self.e.b.set_line(hir.stmts[id].line);
             self.safepoint();
             let next = self.e.b.op(Opcode::Iadd, &[i, step]);
-            let cc = if unit { IntCC::Slt } else { IntCC::Ne };
+            let cc = match constant_step {
+                Some(n) if n > 0 => IntCC::Slt,
+                Some(_) => IntCC::Sgt,
+                None => IntCC::Ne,
+            };
             let again = self.e.b.icmp(cc, if unit { next } else { i }, limit);
             let state = self.state();
             let (more, done) = self.branch(again);
@@ -243,6 +256,19 @@ impl FnLower<'_, '_> {
         l.breaks.extend(self.suspend(None));
         self.merge(l.breaks)?;
         Ok(())
+    }
+
+    /// Says that a counter with a constant step lies between its start and its stop.
+    fn assume_within(&mut self, i: Value, start: Value, stop: Value, step: Option<i64>) {
+        let (from, to) = match step {
+            Some(n) if n > 0 => (IntCC::Sge, IntCC::Slt),
+            Some(_) => (IntCC::Sle, IntCC::Sgt),
+            None => return,
+        };
+        for (cc, bound) in [(from, start), (to, stop)] {
+            let c = self.e.b.icmp(cc, i, bound);
+            self.e.b.assume(c);
+        }
     }
 
     // -- iterables ----------------------------------------------------------------------------
@@ -282,21 +308,13 @@ impl FnLower<'_, '_> {
                 _ => {}
             }
         }
-        let step = match &hir.exprs[id].kind {
-            ExprKind::Call { args, .. } if args.len() == 3 => match hir.exprs[args[2].value].kind {
-                ExprKind::Const(hir::Const::Int(n)) => Some(n),
-                _ => None,
-            },
-            ExprKind::Call { .. } => Some(1),
-            _ => None,
-        };
         let v = self.expr(id)?;
         match &v.0 {
             Type::Range => Ok(Iter::Range {
                 start: v.1[0],
                 stop: v.1[1],
                 step: v.1[2],
-                constant: step,
+                constant: self.e.b.func.int_const(v.1[2]),
             }),
             Type::Array(a) => Ok(Iter::Array(*a, v.1.clone())),
             Type::Tuple(_) => Ok(Iter::Tuple(v)),

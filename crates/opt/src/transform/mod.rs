@@ -5,6 +5,7 @@ pub mod checks;
 pub mod dead_code;
 pub mod gvn;
 pub mod simplify;
+pub mod strip_mine;
 
 use cranelift_entity::SecondaryMap;
 use cranelift_entity::packed_option::PackedOption;
