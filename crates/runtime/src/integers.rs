@@ -113,8 +113,12 @@ pub extern "C" fn isqrt(n: i64) -> i64 {
     n.unsigned_abs().isqrt() as i64
 }
 
-/// `pow(base, exp, modulus)` for `exp >= 0` and a modulus that is not 0: the sign is the modulus's.
+/// `pow(base, exp, modulus)` for `exp >= 0`: the sign is the modulus's. A modulus of 0, which is refused
+/// before, gives 0.
 pub extern "C" fn pow_mod(base: i64, exp: i64, modulus: i64) -> i64 {
+    if modulus == 0 {
+        return 0;
+    }
     let m = i128::from(modulus).abs();
     let (mut result, mut base, mut exp) = (1 % m, i128::from(base).rem_euclid(m), exp);
     while exp > 0 {

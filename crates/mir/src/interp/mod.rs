@@ -55,6 +55,8 @@ pub enum Trap {
     Division,
     /// `unreachable` was reached.
     Unreachable,
+    /// `assume` of 0
+    Assumption,
     /// An `extent` that no array has.
     Extent(i64),
     /// An access outside of every allocation.
@@ -74,6 +76,7 @@ impl std::fmt::Display for Trap {
             Trap::Frames => f.write_str("too many frames"),
             Trap::Division => f.write_str("a division that traps"),
             Trap::Unreachable => f.write_str("`unreachable` was reached"),
+            Trap::Assumption => f.write_str("an assumption does not hold"),
             Trap::Extent(n) => write!(f, "an array with the extent {n}"),
             Trap::Memory { address, bytes } => {
                 write!(
@@ -336,6 +339,8 @@ impl<'a> Interpreter<'a> {
             _ => match d.op {
                 Opcode::Return => Ok(Next::End(Ok(raw))),
                 Opcode::Unreachable => Err(Trap::Unreachable),
+                Opcode::Assume if raw == [0] => Err(Trap::Assumption),
+                Opcode::Assume => Ok(Next::Inst),
                 _ => Err(malformed(d)),
             },
         }
