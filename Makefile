@@ -88,7 +88,7 @@ audit: $(VENV)/.dev ## known vulnerabilities in dependencies; fetches the adviso
 bench: $(VENV)/.built-release $(VENV)/.bench ## steady state and first call, interleaved with Numba
 	@$(BIN)/python bench/run.py
 
-bench-docs: $(VENV)/.built-release $(VENV)/.bench ## the same, written into docs/benchmarks.md
+bench-docs: $(VENV)/.built-release $(VENV)/.bench ## the same, written into docs/benchmarks.md and README.md
 	@$(BIN)/python bench/run.py --seconds 2 --write
 
 docs: $(VENV)/.docs | rust ## build the documentation into site/

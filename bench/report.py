@@ -95,6 +95,17 @@ def as_json(rows: list[Row]) -> str:
     return json.dumps(text, indent=1, ensure_ascii=False) + "\n"
 
 
+def with_summary(readme: str, rows: list[Row]) -> str:
+    """The README, with what stands between its marks replaced."""
+    before, begin, rest = readme.partition("<!-- Written by `make bench-docs`: -->\n")
+    _, end, after = rest.partition("<!-- end -->\n")
+    if not begin or not end:
+        raise ValueError("the README has no marks for the summary")
+    words = f"Beside Numba {versions()['Numba']} ([all kernels](docs/benchmarks.md)):\n\n"
+    words += "".join(f"- {line}\n" for line in sentences(rows).splitlines())
+    return f"{before}{begin}{words}{end}{after}"
+
+
 def with_results(page: str, rows: list[Row]) -> str:
     """The page of the documentation, with what stands below the mark replaced."""
     if MARK not in page:

@@ -9,7 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+ROOT = Path(__file__).parents[1]
+PAGE, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -24,7 +25,11 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--format", choices=("table", "json"), default="table", help="what is printed")
     parser.add_argument("--seconds", type=float, default=1.0, help="time per kernel (default %(default)s)")
     parser.add_argument("--core", type=int, help="core to run on, -1 for any; the last one if not given")
-    parser.add_argument("--write", action="store_true", help=f"write the results into {PAGE.name}")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write the results into docs/benchmarks.md and their summary into README.md",
+    )
     return parser.parse_args(arguments)
 
 
@@ -92,7 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench: wrong result: {text}", file=sys.stderr)
     if options.write and not wrong:
         PAGE.write_text(report.with_results(PAGE.read_text(), rows))
-        print(f"wrote {PAGE}", file=sys.stderr)
+        README.write_text(report.with_summary(README.read_text(), rows))
+        print(f"wrote {PAGE} and the summary in {README}", file=sys.stderr)
     return 1 if wrong else 0
 
 

@@ -61,14 +61,19 @@ def test_report() -> None:
 
 
 def test_page_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "versions", lambda: {"numlift": "1", "processor": "one"})
+    monkeypatch.setattr(report, "versions", lambda: {"numlift": "1", "Numba": "2", "processor": "one"})
     page = report.with_results((BENCH.parent / "docs" / "benchmarks.md").read_text(), ROWS)
     assert page.startswith("# Benchmarks") and page.endswith("| interpreter |\n")
-    assert report.with_results(page, ROWS) == page and "Measured with numlift 1, one." in page
+    assert report.with_results(page, ROWS) == page and "Measured with numlift 1, Numba 2, one." in page
+    readme = report.with_summary((BENCH.parent / "README.md").read_text(), ROWS)
+    assert report.with_summary(readme, ROWS) == readme and "\n- Geometric mean of 2 kernels: " in readme
+    assert readme.startswith("# numlift") and readme.endswith("as you like.\n")
     read = json.loads(report.as_json(ROWS))
     assert [k["ratio"] for k in read["kernels"]] == [0.5, 8.0] and read["versions"]["numlift"] == "1"
     with pytest.raises(ValueError):
         report.with_results("# other page\n", ROWS)
+    with pytest.raises(ValueError):
+        report.with_summary("# other page\n", ROWS)
 
 
 def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
