@@ -1,13 +1,28 @@
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
-C = TypeVar("C", bound=type)
+_C = TypeVar("_C", bound=type)
+
+__all__ = [
+    "__version__",
+    "callable_class",
+    "compile_signature",
+    "create",
+    "dynamic_places",
+    "list_builtins",
+    "py_func",
+    "set_internal_errors_fatal",
+    "specialization_rows",
+    "stage_text",
+    "stage_times",
+    "tier",
+]
 
 __version__: str
 
 def list_builtins() -> list[str]: ...
 def set_internal_errors_fatal(on: bool) -> None: ...
-def callable_class(base: C) -> C: ...
+def callable_class(base: _C) -> _C: ...
 def create(
     cls: type,
     function: Callable[..., Any],
