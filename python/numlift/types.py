@@ -67,6 +67,11 @@ class Type:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    @property
+    def name(self) -> str:
+        """The same text."""
+        return self._name
+
     def __str__(self) -> str:
         return self._name
 
@@ -87,6 +92,11 @@ class ScalarType(Type):
     """A number; indexed with slices it is the type of an array of such numbers."""
 
     __slots__ = ()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy's dtype of the name: NumPy takes the type where it takes a dtype."""
+        return np.dtype(self._name)
 
     @overload
     def __call__(self, *args: Type | tuple[Type, ...]) -> "Signature": ...

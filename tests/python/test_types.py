@@ -93,6 +93,34 @@ def test_types_convert_numbers_and_compare() -> None:
     assert len({float64[:], types.f8[:], float64(int64), float64(types.i8)}) == 2
 
 
+def test_types_are_called_in_kernels() -> None:
+    space = {
+        name: getattr(types, name) for name in ("float64", "int32", "uint8", "boolean", "complex64", "f4")
+    }
+    for name in space:
+        check(define(f"def f(x):\n    return {name}(x)\n", **space), 3)
+        check(define(f"def f(x):\n    return {name}(x)\n", **space), 1.5)
+        check(define(f"def f(n):\n    return np.zeros(n, dtype={name})\n", **space), 3)
+        check(define(f"def f(n):\n    return np.ones((n, 2), {name})\n", **space), 3)
+    check(
+        define("def f(a):\n    return a.dtype == float64, a.dtype == int32\n", **space), np.ones(2), tier=None
+    )
+    check(define("def f(n):\n    return types.int64(n) + types.f8(1)\n", types=types), 3, tier=None)
+    check(define("def f():\n    return float64\n", **space), tier=None)
+    check(define("def f():\n    return float64(1, 2)\n", **space), tier=None)
+    check(define("def f(x):\n    return uint8(x)\n", **space), 300, tier=None)
+    f = define("def f(x):\n    return kind(x)\n", kind=float64)
+    compiled = numlift.jit(f)
+    check(f, 3, compiled=compiled)
+    f.__globals__["kind"] = int32
+    check(f, 3, compiled=compiled)
+
+
+def test_numpy_takes_types_as_dtypes() -> None:
+    assert np.zeros(2, float64).dtype == np.float64 and np.dtype(types.i2) == np.int16
+    assert float64.name == "float64" and float64[:].name == "float64[:]"
+
+
 def test_types_are_annotations() -> None:
     def scaled(a: float64[:], k: float64 = 2.0) -> float64:
         x: float64 = a[0] * k

@@ -237,6 +237,12 @@ impl<'py> PyEnv<'py> {
         {
             return Resolved::Const(Type::DType(d));
         }
+        if class == "ScalarType"
+            && module == "numlift.types"
+            && let Some(d) = DType::from_name(&text(o, "name"))
+        {
+            return Resolved::Const(Type::DType(d));
+        }
         if class.starts_with("builtin_function_or_method")
             || class.ends_with("cyfunction")
             || module.starts_with("numpy")
