@@ -123,7 +123,7 @@ pub const KERNELS: &[HelperSig] = &[
         fallible: false,
         pure_fn: false,
     },
-    // ufunc(loop, data, args, n): a NumPy inner loop on one element; operand k is at args + 16 * k
+    // ufunc(loop, data, args, shape): a NumPy inner loop on one element; operand k is at args + 16 * k
     kernel("ufunc", &[I, I, I, I], None),
     // Python's float // and % for a nonzero divisor, NumPy's for any
     pure_kernel("float_floordiv", &[F, F], F),

@@ -19,14 +19,22 @@ extern "C" fn trace(ctx: *mut Ctx, site: i64) {
 
 type UfuncLoop = unsafe extern "C" fn(*mut *mut c_char, *const isize, *const isize, *mut c_void);
 
-/// Runs a NumPy inner loop on one element; operand `k` is at `args + 16 * k`.
-extern "C" fn ufunc(f: i64, data: i64, args: i64, n: i64) {
+/// Runs a NumPy inner loop on one element; operand `k` is at `args + 16 * k`. `shape` has the number
+/// of operands, of inputs, the sizes of the first input and of a result in its bytes.
+extern "C" fn ufunc(f: i64, data: i64, args: i64, shape: i64) {
     let mut pointers = [std::ptr::null_mut::<c_char>(); 8];
-    let n = (n as usize).min(pointers.len());
+    let [n, inputs, first, result, ..] = shape.to_le_bytes().map(usize::from);
+    let n = n.min(pointers.len());
     for (k, p) in pointers[..n].iter_mut().enumerate() {
         *p = (args as usize + 16 * k) as *mut c_char;
     }
-    let strides = [16isize; 8];
+    // Loops choose their code by the strides: `power` looks whether the exponent is one number, complex
+    // products are fused where the first operand is not. These give what NumPy gives for scalars.
+    let mut strides = [0isize; 8];
+    strides[0] = first as isize;
+    for s in strides.iter_mut().take(n).skip(inputs) {
+        *s = result as isize;
+    }
     // SAFETY: `f` is the address of an inner loop of a ufunc with `n` operands and `data` its data
     // pointer (both from the ufunc object); each operand has 16 bytes of its own.
     unsafe {

@@ -67,8 +67,12 @@ impl FnLower<'_, '_> {
         let data = self.sh.object(ObjectEntry::UfuncData(object, types.to_owned()));
         let f = self.e.b.object(f);
         let data = self.e.b.object(data);
-        let n = self.e.b.iconst(Ty::I64, dtypes.len() as i64);
-        self.e.helper("ufunc", &[f, data, base, n]);
+        let (n, inputs) = (dtypes.len(), operands.len());
+        let size = |k: usize| dtypes.get(k).map_or(0, |d| d.size() as u8);
+        let shape = [n as u8, inputs as u8, size(0), size(inputs), 0, 0, 0, 0];
+        let shape = i64::from_le_bytes(shape);
+        let shape = self.e.b.iconst(Ty::I64, shape);
+        self.e.helper("ufunc", &[f, data, base, shape]);
         let mut results = Vals::new();
         for (k, &d) in dtypes.iter().enumerate().skip(operands.len()) {
             let skip = self.e.b.iconst(Ty::I64, 16 * k as i64);
