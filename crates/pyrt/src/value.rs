@@ -16,7 +16,7 @@ pub fn slots(t: &Type) -> usize {
         Type::Scalar(s) => carrier_slots(s.carrier()),
         Type::Union(u) => carrier_slots(u.carrier()) + 1,
         Type::Array(a) => 2 + 2 * usize::from(a.ndim),
-        Type::Tuple(items) => items.iter().map(slots).sum(),
+        Type::Tuple(items) | Type::List(items) => items.iter().map(slots).sum(),
         Type::Range => 3,
         _ => 0,
     }
@@ -200,6 +200,23 @@ pub unsafe fn boxed(t: &Type, v: *const u64) -> *mut PyObject {
                 }
                 tuple
             }
+            Type::List(items) => {
+                let list = ffi::PyList_New(items.len() as isize);
+                if list.is_null() {
+                    return list;
+                }
+                let mut at = 0;
+                for (i, t) in items.iter().enumerate() {
+                    let item = boxed(t, v.add(at));
+                    if item.is_null() {
+                        ffi::Py_DECREF(list);
+                        return item;
+                    }
+                    ffi::PyList_SetItem(list, i as isize, item);
+                    at += slots(t);
+                }
+                list
+            }
             Type::Str(s) => ffi::PyUnicode_FromStringAndSize(s.as_ptr().cast(), s.len() as isize),
             Type::DType(d) => {
                 let o = api().scalar_types[*d as usize].cast::<PyObject>();
@@ -234,7 +251,7 @@ pub(crate) unsafe fn release(t: &Type, v: *const u64) {
     unsafe {
         match t {
             Type::Array(a) => ffi::Py_DECREF(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
-            Type::Tuple(items) => {
+            Type::Tuple(items) | Type::List(items) => {
                 let mut at = 0;
                 for t in items.iter() {
                     release(t, v.add(at));

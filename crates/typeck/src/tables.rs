@@ -37,6 +37,8 @@ pub struct VarTy {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ArgSource {
     Expr(ExprId),
+    /// item of a tuple that a call spreads: `f(*t)`
+    Item(ExprId, usize),
     /// hidden argument
     Hidden(u32),
     /// a compile-time object: no machine value
@@ -108,6 +110,8 @@ impl Template {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Static {
     Bool(bool),
+    /// bits of a Python float
+    Float(u64),
     /// a compile-time object: the type says which
     Type,
 }
@@ -135,8 +139,10 @@ pub struct Tables {
     pub truths: HashMap<ExprId, bool>,
     /// Exceptions of `raise` and `assert` statements.
     pub errors: HashMap<StmtId, Template>,
-    /// Indices into tuples.
+    /// Constant indices into tuples; out of range if there is no such item.
     pub indices: HashMap<ExprId, usize>,
+    /// Items that constant slices of tuples pick.
+    pub picks: HashMap<ExprId, Vec<usize>>,
     pub hidden: HashMap<ExprId, u32>,
     /// Types of captured variables, in the order of the instance's captures.
     pub captures: Vec<(Capture, Type)>,

@@ -209,6 +209,8 @@ pub enum Type {
     Union(UnionType),
     Array(ArrayType),
     Tuple(Arc<[Type]>),
+    /// A list of static length that nothing changes.
+    List(Arc<[Type]>),
     /// A string constant.
     Str(Arc<str>),
     /// A slice; the flags say which of start, stop, step are given (ints).
@@ -296,21 +298,30 @@ impl Type {
                     ..*a
                 })
             }
-            (Type::Tuple(a), Type::Tuple(b)) if a.len() == b.len() => {
-                let items: Vec<Type> = a.iter().zip(b.iter()).map(|(x, y)| x.join(y)).collect();
+            (Type::Tuple(a), Type::Tuple(b)) | (Type::List(a), Type::List(b)) if a.len() == b.len() => {
+                let items: Arc<[Type]> = a.iter().zip(b.iter()).map(|(x, y)| x.join(y)).collect();
                 match items.iter().find(|t| matches!(t, Type::Object(_))) {
                     Some(o) => o.clone(),
-                    None => Type::tuple(items),
+                    None if matches!(self, Type::List(_)) => Type::List(items),
+                    None => Type::Tuple(items),
                 }
             }
             _ => Type::Object(Reason::JOIN),
         }
     }
 
+    /// Items of a tuple or list.
+    pub fn items(&self) -> Option<&[Type]> {
+        match self {
+            Type::Tuple(items) | Type::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
     /// Types of the parts a composed value consists of, in the order of their machine values.
     pub fn parts(&self) -> Vec<&Type> {
         match self {
-            Type::Tuple(items) => items.iter().collect(),
+            Type::Tuple(items) | Type::List(items) => items.iter().collect(),
             Type::Nested(n) => n.defaults.iter().collect(),
             Type::Closure(c) => {
                 let captured = c.captures.iter().map(|(_, t)| t);
@@ -343,6 +354,10 @@ impl fmt::Display for Type {
                     write!(f, "{sep}{t}")?;
                 }
                 f.write_str(if items.len() == 1 { ",)" } else { ")" })
+            }
+            Type::List(items) => {
+                let names: Vec<String> = items.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", names.join(", "))
             }
             Type::Str(s) => write!(f, "Literal[{s:?}]"),
             Type::Slice { .. } => f.write_str("slice"),

@@ -138,7 +138,7 @@ impl FnLower<'_, '_> {
         let v = self.expr(base)?;
         let a = match &v.0 {
             Type::Array(a) => *a,
-            Type::Tuple(items) => return self.tuple_subscript(&v, items.len(), index),
+            Type::Tuple(_) | Type::List(_) => return self.tuple_subscript(&v, index),
             _ => return Ok(never),
         };
         let Some(parts) = self.parts(index)? else {
@@ -150,31 +150,6 @@ impl FnLower<'_, '_> {
             return Ok(self.load_element(a.dtype, addr));
         }
         Ok(self.view(a, &v.1, &parts))
-    }
-
-    fn tuple_subscript(&mut self, v: &Typed, len: usize, index: ExprId) -> R<Typed> {
-        if let Some(&n) = self.inst.tables.indices.get(&index) {
-            let Type::Tuple(items) = &v.0 else {
-                return Err("not a tuple".into());
-            };
-            self.expr(index)?;
-            let at: usize = items[..n].iter().map(|t| crate::emit::flat_tys(t).len()).sum();
-            let k = crate::emit::flat_tys(&items[n]).len();
-            return Ok((items[n].clone(), Vals::from_slice(&v.1[at..at + k])));
-        }
-        let i = self.expr(index)?;
-        if !self.reachable() {
-            return Ok((Type::Never, Vals::new()));
-        }
-        let i = self.index_value(&i)?;
-        let n = self.e.b.iconst(Ty::I64, len as i64);
-        let expr = "((0,) * b)[a]".to_owned();
-        let site = self.e.site(SiteKind::Replay {
-            expr,
-            operands: vec![Type::INT, Type::INT],
-        });
-        let k = self.e.b.checked(Opcode::BoundsCheck, &[i, n], &[i, n], site);
-        self.tuple_item(v, k)
     }
 
     fn element_addr(&mut self, a: ArrayType, v: &Vals, parts: &[Part]) -> Value {

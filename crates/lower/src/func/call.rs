@@ -7,6 +7,7 @@ use numlift_syntax::hir::{Arg, ExprId, ExprKind};
 use numlift_typeck::{ArgSource, Call, CallSig, Known, ObjectEntry, Static, operators};
 use numlift_types::{ObjectRef, Scalar, Type};
 
+use super::tuple::part_of;
 use super::{FnLower, R, Typed};
 use crate::arith;
 use crate::emit::{Vals, flat_tys};
@@ -114,6 +115,10 @@ impl FnLower<'_, '_> {
                 }
                 Ok(match answer {
                     Static::Bool(x) => (ty, Vals::from_slice(&[self.e.bool_const(x)])),
+                    Static::Float(bits) => {
+                        let x = self.e.b.fconst(Ty::F64, f64::from_bits(bits));
+                        (ty, Vals::from_slice(&[x]))
+                    }
                     Static::Type => (ty, Vals::new()),
                 })
             }
@@ -152,13 +157,23 @@ impl FnLower<'_, '_> {
         // Arguments are evaluated in source order, which is not always parameter order.
         let mut order: Vec<usize> = (0..sources.len()).collect();
         order.sort_by_key(|&i| match sources[i] {
-            ArgSource::Expr(e) => (0, self.hir.exprs[e].span.start),
+            ArgSource::Expr(e) | ArgSource::Item(e, _) => (0, self.hir.exprs[e].span.start),
             _ => (1, 0),
         });
         let mut values: Vec<Vals> = vec![Vals::new(); sources.len()];
+        let mut spread: Option<(ExprId, Typed)> = None;
         for i in order {
             let v = match &sources[i] {
                 ArgSource::Expr(e) => self.expr(*e)?,
+                ArgSource::Item(e, k) => {
+                    if spread.as_ref().is_none_or(|(of, _)| of != e) {
+                        spread = Some((*e, self.expr(*e)?));
+                    }
+                    match &spread {
+                        Some((_, v)) if self.reachable() => part_of(v, *k),
+                        _ => (Type::Never, Vals::new()),
+                    }
+                }
                 ArgSource::Hidden(index) => self.hidden(*index, &params[i]),
                 ArgSource::Const => (params[i].clone(), Vals::new()),
                 ArgSource::Local(l) => self.read_local(*l)?,
@@ -299,12 +314,4 @@ impl FnLower<'_, '_> {
             }
         }
     }
-}
-
-/// A part of a composed value.
-fn part_of((ty, vals): &Typed, k: usize) -> Typed {
-    let parts = ty.parts();
-    let at: usize = parts[..k].iter().map(|t| flat_tys(t).len()).sum();
-    let n = flat_tys(parts[k]).len();
-    (parts[k].clone(), Vals::from_slice(&vals[at..at + n]))
 }

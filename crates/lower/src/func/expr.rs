@@ -35,6 +35,9 @@ impl FnLower<'_, '_> {
                 let a = self.expr(*a)?;
                 let b = self.expr(*b)?;
                 self.e.b.set_line(e.line);
+                if let (BinOp::Mul, Some(v)) = (op, self.repeated(id, &a, &b)?) {
+                    return Ok(v);
+                }
                 self.binary(*op, &a, &b)
             }
             ExprKind::Unary(UnaryOp::Not, a) => {
@@ -100,6 +103,12 @@ impl FnLower<'_, '_> {
                 let mut types = vec![];
                 let mut vals = Vals::new();
                 for &x in items {
+                    if let ExprKind::Starred(inner) = hir.exprs[x].kind {
+                        let v = self.expr(inner)?;
+                        types.extend(v.0.items().unwrap_or_default().iter().cloned());
+                        vals.extend(v.1);
+                        continue;
+                    }
                     let (t, v) = self.expr(x)?;
                     types.push(t);
                     vals.extend(v);
@@ -386,7 +395,7 @@ impl FnLower<'_, '_> {
                 self.e.bool_const(false)
             }
             Type::None => self.e.bool_const(false),
-            Type::Tuple(items) => self.e.bool_const(!items.is_empty()),
+            Type::Tuple(items) | Type::List(items) => self.e.bool_const(!items.is_empty()),
             Type::Str(s) => self.e.bool_const(!s.is_empty()),
             Type::Scalar(s) => arith::truth(&mut self.e, (*s, &v.1)),
             Type::Union(_) => {
@@ -424,6 +433,16 @@ impl FnLower<'_, '_> {
         r.1.first().copied().ok_or_else(|| "comparison".into())
     }
 
+    /// `t * n` of a tuple and a constant.
+    fn repeated(&self, id: ExprId, a: &Typed, b: &Typed) -> R<Option<Typed>> {
+        let (Type::Tuple(of), vals) = (if matches!(a.0, Type::Tuple(_)) { a } else { b }) else {
+            return Ok(None);
+        };
+        let ty = self.ty(id)?;
+        let n = ty.items().map_or(0, <[Type]>::len) / of.len().max(1);
+        Ok(Some((ty, (0..n).flat_map(|_| vals.iter().copied()).collect())))
+    }
+
     fn compare_chain(&mut self, id: ExprId, first: ExprId, rest: &[(CmpOp, ExprId)]) -> R<Typed> {
         let mut left = self.expr(first)?;
         let mut ends = vec![];
@@ -456,7 +475,17 @@ impl FnLower<'_, '_> {
     }
 
     /// A comparison with the family of its result.
-    fn compare_typed(&mut self, op: CmpOp, a: &Typed, b: &Typed) -> R<Typed> {
+    pub(crate) fn compare_typed(&mut self, op: CmpOp, a: &Typed, b: &Typed) -> R<Typed> {
+        if let CmpOp::In | CmpOp::NotIn = op {
+            let mut c = self.contains(a, b)?;
+            if op == CmpOp::NotIn {
+                c = self.e.not(c);
+            }
+            return Ok((Type::BOOL, Vals::from_slice(&[c])));
+        }
+        if let (Type::Tuple(_), Type::Tuple(_)) = (&a.0, &b.0) {
+            return self.tuple_compare(op, a, b);
+        }
         if a.0.scalars().is_empty() || b.0.scalars().is_empty() {
             let c = self.compare_values(op, a, b)?;
             return Ok((Type::BOOL, Vals::from_slice(&[c])));

@@ -6,9 +6,10 @@ use numlift_syntax::hir::{Arg, BinOp, CmpOp, ExprId};
 use numlift_typeck::operators;
 use numlift_types::{Kind as DKind, Scalar, Type};
 
+use super::tuple::parts_of;
 use super::{FnLower, R, Typed};
 use crate::arith;
-use crate::emit::{Vals, flat_tys};
+use crate::emit::Vals;
 
 impl FnLower<'_, '_> {
     pub(crate) fn alloc(&mut self, id: ExprId, args: &[Arg], fill: Fill, like: bool) -> R<Typed> {
@@ -51,7 +52,7 @@ impl FnLower<'_, '_> {
         match kind {
             Kind::Len => match &args[0].0 {
                 Type::Array(_) => int(args[0].1[1]),
-                Type::Tuple(items) => int(self.e.b.iconst(Ty::I64, items.len() as i64)),
+                Type::Tuple(items) | Type::List(items) => int(self.e.b.iconst(Ty::I64, items.len() as i64)),
                 Type::Str(s) => int(self.e.b.iconst(Ty::I64, s.chars().count() as i64)),
                 Type::Range => int(self.range_len(&args[0].1)),
                 t => Err(format!("len of {t}")),
@@ -206,17 +207,7 @@ impl FnLower<'_, '_> {
     /// `min` and `max`: the first of the smallest (largest), as Python compares them.
     fn extremum(&mut self, op: CmpOp, args: &[Typed], ty: &Type) -> R<Typed> {
         let unpacked: Vec<Typed> = match args {
-            [(Type::Tuple(items), vals)] => {
-                let mut at = 0;
-                items
-                    .iter()
-                    .map(|t| {
-                        let k = flat_tys(t).len();
-                        at += k;
-                        (t.clone(), Vals::from_slice(&vals[at - k..at]))
-                    })
-                    .collect()
-            }
+            [v @ (Type::Tuple(_), _)] => parts_of(v),
             many => many.to_vec(),
         };
         let mut best = unpacked[0].clone();

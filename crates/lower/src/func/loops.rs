@@ -10,7 +10,7 @@ use numlift_typeck::{Call, VarTy};
 use numlift_types::{ArrayType, Scalar, Type};
 
 use super::{FnLower, LoopState, R, Typed, scan};
-use crate::emit::{Vals, flat_tys};
+use crate::emit::Vals;
 
 /// What a `for` iterates over, evaluated.
 pub(crate) enum Iter {
@@ -317,7 +317,7 @@ impl FnLower<'_, '_> {
                 constant: self.e.b.func.int_const(v.1[2]),
             }),
             Type::Array(a) => Ok(Iter::Array(*a, v.1.clone())),
-            Type::Tuple(_) => Ok(Iter::Tuple(v)),
+            Type::Tuple(_) | Type::List(_) => Ok(Iter::Tuple(v)),
             Type::Never => Ok(Iter::Tuple((Type::tuple([]), Vals::new()))),
             t => Err(format!("iteration over {t}")),
         }
@@ -391,11 +391,7 @@ impl FnLower<'_, '_> {
             }
             Iter::Array(_, vals) => vals[1],
             Iter::Tuple((t, _)) => {
-                let n = if let Type::Tuple(items) = t {
-                    items.len()
-                } else {
-                    0
-                };
+                let n = t.items().map_or(0, <[Type]>::len);
                 self.e.b.iconst(Ty::I64, n as i64)
             }
             Iter::Enumerate(_, inner) | Iter::Reversed(inner) => self.iter_len(inner),
@@ -445,33 +441,6 @@ impl FnLower<'_, '_> {
                 self.iter_item(inner, k)
             }
         }
-    }
-
-    /// Item `k` (in range) of a tuple whose items have one type: through the stack.
-    pub(crate) fn tuple_item(&mut self, t: &Typed, k: Value) -> R<Typed> {
-        let Type::Tuple(items) = &t.0 else {
-            return Err("not a tuple".into());
-        };
-        let first = items.first().cloned().unwrap_or(Type::Never);
-        let tys = flat_tys(&first);
-        let width = tys.len();
-        if width == 0 {
-            return Ok((first, Vals::new()));
-        }
-        let slot = self.e.b.create_slot((8 * t.1.len()) as u32, false);
-        let base = self.e.b.slot_addr(slot);
-        for (i, &v) in t.1.iter().enumerate() {
-            self.e.b.store(v, base, 8 * i as i32, numlift_mir::Region::Stack);
-        }
-        let size = self.e.b.iconst(Ty::I64, 8 * width as i64);
-        let off = self.e.b.op(Opcode::Imul, &[k, size]);
-        let at = self.e.b.op(Opcode::Iadd, &[base, off]);
-        let vals = tys
-            .iter()
-            .enumerate()
-            .map(|(i, &ty)| self.e.b.load(ty, at, 8 * i as i32, numlift_mir::Region::Stack))
-            .collect();
-        Ok((first, vals))
     }
 
     /// `range(...)` with its checks.

@@ -9,6 +9,7 @@ mod operator;
 mod random;
 mod scan;
 mod stmt;
+mod tuple;
 mod ufunc;
 
 use std::collections::{HashMap, HashSet};
@@ -378,7 +379,7 @@ impl FnLower<'_, '_> {
                 out.extend(self.convert(v, &from, &Type::tuple(to.iter().cloned()))?);
                 out
             }
-            (Type::Tuple(a), Type::Tuple(b)) => {
+            (Type::Tuple(a), Type::Tuple(b)) | (Type::List(a), Type::List(b)) => {
                 let (a, b) = (a.clone(), b.clone());
                 let mut out = Vals::new();
                 let mut at = 0;

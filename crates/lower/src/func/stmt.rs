@@ -6,8 +6,9 @@ use numlift_syntax::hir::{BinOp, Block, Case, CmpOp, ExprId, ExprKind, Pattern, 
 use numlift_typeck::{ArgSource, Operand, Resolved};
 use numlift_types::Type;
 
+use super::tuple::{composed, parts_of};
 use super::{FnLower, IsBound, R, Typed, Var};
-use crate::emit::{Vals, flat_tys};
+use crate::emit::Vals;
 
 impl FnLower<'_, '_> {
     pub(crate) fn block(&mut self, block: &Block) -> R<()> {
@@ -177,7 +178,7 @@ impl FnLower<'_, '_> {
             ArgSource::Local(l) => self.read_local(*l)?,
             ArgSource::Hidden(index) => self.hidden(*index, &o.ty),
             ArgSource::Capture(k) => self.captures[*k].clone(),
-            ArgSource::Expr(_) | ArgSource::Const | ArgSource::Part(_) => {
+            ArgSource::Expr(_) | ArgSource::Item(..) | ArgSource::Const | ArgSource::Part(_) => {
                 return Err("an operand of an exception".into());
             }
         };
@@ -212,8 +213,13 @@ impl FnLower<'_, '_> {
         match target {
             Target::Local(l) => self.set_var(*l, v),
             Target::Subscript(base, index) => self.store_subscript(*base, *index, v)?,
-            Target::Tuple { items, star: None } => {
-                let parts = self.unpack(&v, items.len())?;
+            Target::Tuple { items, star } => {
+                let mut parts = self.unpack(&v, items.len())?;
+                if let Some(k) = *star {
+                    let after = parts.len() + 1 - (items.len() - k);
+                    let list = composed(&Type::List([].into()), parts[k..after].to_vec());
+                    parts.splice(k..after, [list]);
+                }
                 for (t, part) in items.iter().zip(parts) {
                     self.assign(t, part)?;
                 }
@@ -226,17 +232,7 @@ impl FnLower<'_, '_> {
     /// Items of a tuple, or of an array of which the length is checked.
     fn unpack(&mut self, v: &Typed, n: usize) -> R<Vec<Typed>> {
         match &v.0 {
-            Type::Tuple(items) => {
-                let mut at = 0;
-                Ok(items
-                    .iter()
-                    .map(|t| {
-                        let k = flat_tys(t).len();
-                        at += k;
-                        (t.clone(), Vals::from_slice(&v.1[at - k..at]))
-                    })
-                    .collect())
-            }
+            Type::Tuple(_) | Type::List(_) => Ok(parts_of(v)),
             Type::Array(_) => self.unpack_array(v, n),
             t => Err(format!("{t} is unpacked")),
         }

@@ -12,22 +12,28 @@ use super::dynamic::Stop;
 use super::{FnInfer, Key, R};
 use crate::env::{Known, Resolved};
 use crate::operators;
-use crate::tables::{ArgSource, Call};
+use crate::tables::{ArgSource, Call, Static};
 
 impl FnInfer<'_, '_> {
     pub(super) fn call(&mut self, id: ExprId, func: ExprId, args: &[Arg]) -> R<Type> {
         let hir = self.hir.clone();
         let (span, line) = (hir.exprs[id].span, hir.exprs[id].line);
-        if args.iter().any(|a| a.star > 0) {
-            return self.error(span, line, "NL2007", "a call with * or ** is dynamic");
+        let python = |t: &Type| matches!(t, Type::Function(_) | Type::Nested(_) | Type::Closure(_));
+        let spread = args.iter().any(|a| a.star > 0);
+        if args.iter().any(|a| a.star > 1) {
+            return self.error(span, line, "NL2007", "a call with ** is dynamic");
         }
         if let ExprKind::Attribute(base, name) = &hir.exprs[func].kind {
             let t = self.expr(*base);
-            if let Type::Array(_) = t {
+            if matches!(t, Type::Array(_)) && !spread {
                 return self.array_method(id, *base, &t, name, args);
             }
         }
         let callee = self.expr(func);
+        if spread && !python(&callee) {
+            self.no_objects([&callee])?;
+            return self.error(span, line, "NL2007", "a call with * of this function is dynamic");
+        }
         match callee {
             Type::Never => Ok(Type::Never),
             Type::Object(r) => Err(Stop::Flow(r)),
@@ -75,9 +81,8 @@ impl FnInfer<'_, '_> {
         let n = callee.params.len();
         let mut slots: Vec<Option<(ArgSource, Type)>> = vec![None; n];
         let mut next = 0;
-        for a in args {
-            let ty = self.expr(a.value);
-            let slot = match &a.name {
+        for (name, source, ty) in self.spread(id, args)? {
+            let slot = match name {
                 None => {
                     next += 1;
                     callee
@@ -86,9 +91,10 @@ impl FnInfer<'_, '_> {
                         .filter(|p| p.kind != ParamKind::KeywordOnly)
                         .map(|_| next - 1)
                 }
-                Some(name) => callee.params.iter().position(|p| {
-                    callee.locals[p.local].name == *name && p.kind != ParamKind::PositionalOnly
-                }),
+                Some(name) => callee
+                    .params
+                    .iter()
+                    .position(|p| callee.locals[p.local].name == name && p.kind != ParamKind::PositionalOnly),
             };
             let Some(slot) = slot.filter(|s| slots[*s].is_none()) else {
                 return self.error(
@@ -98,7 +104,7 @@ impl FnInfer<'_, '_> {
                     "the arguments do not match the function's parameters",
                 );
             };
-            slots[slot] = Some((ArgSource::Expr(a.value), ty));
+            slots[slot] = Some((source, ty));
         }
         let mut sources = Vec::with_capacity(n);
         let mut defaults = value.defaults.into_iter();
@@ -149,6 +155,31 @@ impl FnInfer<'_, '_> {
         Ok(ret)
     }
 
+    /// The arguments of a call, `*t` of a tuple as its items.
+    fn spread<'a>(&mut self, id: ExprId, args: &'a [Arg]) -> R<Vec<(Option<&'a str>, ArgSource, Type)>> {
+        let mut out = Vec::with_capacity(args.len());
+        for a in args {
+            let ty = self.expr(a.value);
+            if a.star == 0 {
+                out.push((a.name.as_deref(), ArgSource::Expr(a.value), ty));
+                continue;
+            }
+            match ty.items() {
+                Some(items) => {
+                    let items = items.iter().enumerate();
+                    out.extend(items.map(|(k, t)| (None, ArgSource::Item(a.value, k), t.clone())));
+                }
+                None => {
+                    self.no_objects([&ty])?;
+                    let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
+                    let what = "a call with * is dynamic unless it is of a tuple";
+                    return self.error(span, line, "NL2007", what);
+                }
+            }
+        }
+        Ok(out)
+    }
+
     /// A call of a function that is not native.
     fn callee_error(&mut self, id: ExprId, callee: &Function, d: &Diagnostic) -> R<Type> {
         let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
@@ -192,6 +223,13 @@ impl FnInfer<'_, '_> {
 
     pub(super) fn cast(&mut self, id: ExprId, to: Scalar, args: &[Arg]) -> R<Type> {
         let types = self.positional(id, args)?;
+        if let (Scalar::PyFloat, [Type::Str(text)]) = (to, types.as_slice())
+            && let Some(x) = super::fold::float_of(text)
+        {
+            let bits = Static::Float(x.to_bits());
+            self.tables.calls.insert(id, Call::Static(bits));
+            return Ok(Type::FLOAT);
+        }
         let ok = match types.as_slice() {
             [] => true,
             [t] => !t.scalars().is_empty() && t.scalars().iter().all(|s| operators::construct(to, *s)),
@@ -266,11 +304,9 @@ impl FnInfer<'_, '_> {
         match self.expr(id) {
             Type::Range => Ok(Type::INT),
             Type::Array(a) if a.ndim > 0 => Ok(super::index::element(a)),
-            Type::Tuple(items) => match items.first() {
-                Some(first) if !first.scalars().is_empty() && items.iter().all(|t| t == first) => {
-                    Ok(first.clone())
-                }
-                _ => self.error(
+            Type::Tuple(items) | Type::List(items) => match super::tuple::any_item(&items) {
+                Some(t) => Ok(t),
+                None => self.error(
                     e.span,
                     e.line,
                     "NL2012",

@@ -11,6 +11,9 @@ use crate::env::{Known, Resolved};
 use crate::operators;
 use crate::tables::Bound;
 
+/// Items of the longest tuple that `t * n` makes.
+const MAX_REPEATED: i64 = 64;
+
 impl FnInfer<'_, '_> {
     /// Type of an expression, recorded in the table: an object if it has no static type.
     pub(super) fn expr(&mut self, id: ExprId) -> Type {
@@ -47,6 +50,17 @@ impl FnInfer<'_, '_> {
             ExprKind::Binary(op, a, b) => {
                 let ta = self.expr(*a);
                 let tb = self.expr(*b);
+                let repeated = match (&ta, &tb) {
+                    (Type::Tuple(items), _) => self.const_int(*b).map(|n| (items, n)),
+                    (_, Type::Tuple(items)) => self.const_int(*a).map(|n| (items, n)),
+                    _ => None,
+                };
+                if let (BinOp::Mul, Some((items, n))) = (op, repeated)
+                    && n.saturating_mul(items.len() as i64) <= MAX_REPEATED
+                {
+                    let n = usize::try_from(n).unwrap_or(0);
+                    return Ok(Type::tuple((0..n).flat_map(|_| items.iter().cloned())));
+                }
                 self.binary(*op, &ta, &tb, e.span, e.line)
             }
             ExprKind::Unary(UnaryOp::Not, a) => {
@@ -120,10 +134,20 @@ impl FnInfer<'_, '_> {
             ExprKind::Tuple(items) => {
                 let mut out = Vec::with_capacity(items.len());
                 for &x in items {
-                    if matches!(hir.exprs[x].kind, ExprKind::Starred(_)) {
-                        return self.error(e.span, e.line, "NL2007", "a starred item is dynamic");
+                    let ExprKind::Starred(inner) = hir.exprs[x].kind else {
+                        out.push(self.expr(x));
+                        continue;
+                    };
+                    let t = self.expr(inner);
+                    match t.items() {
+                        Some(spread) => out.extend(spread.iter().cloned()),
+                        None if t == Type::Never => return Ok(t),
+                        None => {
+                            self.no_objects([&t])?;
+                            let what = "a starred item is dynamic unless it is a tuple";
+                            return self.error(e.span, e.line, "NL2007", what);
+                        }
                     }
-                    out.push(self.expr(x));
                 }
                 Ok(Type::tuple(out))
             }
@@ -280,8 +304,15 @@ impl FnInfer<'_, '_> {
                     return self.operand_error(span, line, "identity of", &[a, b]);
                 }
             }
+            CmpOp::In | CmpOp::NotIn if super::tuple::membership(a, b) => return Ok(Type::BOOL),
             CmpOp::In | CmpOp::NotIn => return self.operand_error(span, line, "membership of", &[a, b]),
             _ => {}
+        }
+        if let (Type::Tuple(x), Type::Tuple(y)) = (a, b) {
+            return match super::tuple::compare(op, x, y) {
+                Some(t) => Ok(t),
+                None => self.operand_error(span, line, "comparison of", &[a, b]),
+            };
         }
         if (*a == Type::None) != (*b == Type::None) && matches!(op, CmpOp::Eq | CmpOp::Ne) {
             return Ok(Type::BOOL);

@@ -50,7 +50,7 @@ impl FnInfer<'_, '_> {
             },
             _ => match ty {
                 Type::None => Some(false),
-                Type::Tuple(items) => Some(!items.is_empty()),
+                Type::Tuple(items) | Type::List(items) => Some(!items.is_empty()),
                 Type::Str(s) => Some(!s.is_empty()),
                 Type::Function(_) | Type::Nested(..) => Some(true),
                 _ => None,
@@ -117,7 +117,7 @@ impl FnInfer<'_, '_> {
             ExprKind::Call { args, .. } => match (self.tables.calls.get(&e)?, args.as_slice()) {
                 (Call::Builtin(row), [a]) if row.kind == numlift_builtins::Kind::Len => {
                     match self.tables.exprs.get(&a.value)? {
-                        Type::Tuple(items) => i64::try_from(items.len()).ok(),
+                        Type::Tuple(items) | Type::List(items) => i64::try_from(items.len()).ok(),
                         Type::Str(s) => i64::try_from(s.chars().count()).ok(),
                         _ => None,
                     }
@@ -220,6 +220,17 @@ fn str_compare(op: CmpOp, x: &str, y: &str) -> Option<bool> {
     })
 }
 
+/// `float(text)` of the forms that Rust reads as Python does.
+pub(super) fn float_of(text: &str) -> Option<f64> {
+    let text = text.trim_ascii().to_ascii_lowercase();
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(&text);
+    let named = ["inf", "infinity", "nan"].contains(&unsigned);
+    let number = |c: char| c.is_ascii_digit() || ".e+-".contains(c);
+    (named || unsigned.chars().all(number))
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
 /// A class that `isinstance` knows.
 #[derive(Clone, Copy)]
 enum Class {
@@ -308,6 +319,21 @@ impl Class {
             Type::Tuple(_) => Some(matches!(self, Class::Tuple)),
             Type::Str(_) => Some(matches!(self, Class::Str)),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::float_of;
+
+    #[test]
+    fn floats_from_text() {
+        assert_eq!(float_of(" -Infinity"), Some(f64::NEG_INFINITY));
+        assert_eq!(float_of("1.5e3"), Some(1500.0));
+        assert!(float_of("nan").is_some_and(f64::is_nan));
+        for text in ["", "e", "1_0", "0x1", "infin", "1e", "--1"] {
+            assert_eq!(float_of(text), None, "{text}");
         }
     }
 }

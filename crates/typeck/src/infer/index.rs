@@ -74,41 +74,20 @@ impl FnInfer<'_, '_> {
         if t == Type::Never || parts.contains(&Type::Never) {
             return Ok(Type::Never);
         }
-        let (span, line) = (self.hir.exprs[index].span, self.hir.exprs[index].line);
         match &t {
             Type::Array(a) => match indexed(*a, &parts) {
                 Some(t) => Ok(t),
                 None => self.subscript_error(&t, &parts, index),
             },
-            Type::Tuple(items) if parts.len() == 1 && is_index(&parts[0]) => match self.const_int(index) {
-                Some(n) => {
-                    let n = if n < 0 { n + items.len() as i64 } else { n };
-                    match usize::try_from(n).ok().filter(|n| *n < items.len()) {
-                        Some(n) => {
-                            self.tables.indices.insert(index, n);
-                            Ok(items[n].clone())
-                        }
-                        None => self.error(span, line, "NL2008", "this tuple index is out of range"),
-                    }
-                }
-                // any index: the items must be of one machine type
-                None => match items.first() {
-                    Some(first) if !first.scalars().is_empty() && items.iter().all(|t| t == first) => {
-                        Ok(first.clone())
-                    }
-                    _ => self.error(
-                        span,
-                        line,
-                        "NL2008",
-                        "a tuple of different types is indexed by a variable",
-                    ),
-                },
-            },
+            Type::Tuple(items) | Type::List(items) if parts.len() == 1 => {
+                let items = items.clone();
+                self.item(&t, &items, index, &parts[0])
+            }
             _ => self.subscript_error(&t, &parts, index),
         }
     }
 
-    fn subscript_error<T>(&mut self, base: &Type, parts: &[Type], index: ExprId) -> R<T> {
+    pub(super) fn subscript_error<T>(&mut self, base: &Type, parts: &[Type], index: ExprId) -> R<T> {
         self.no_objects(parts.iter().chain([base]))?;
         let names: Vec<String> = parts.iter().map(ToString::to_string).collect();
         let (span, line) = (self.hir.exprs[index].span, self.hir.exprs[index].line);

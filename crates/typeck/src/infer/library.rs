@@ -83,7 +83,7 @@ impl FnInfer<'_, '_> {
         match kind {
             Kind::Len => match types {
                 [Type::Array(a)] if a.ndim > 0 => Some(Type::INT),
-                [Type::Tuple(_) | Type::Range | Type::Str(_)] => Some(Type::INT),
+                [Type::Tuple(_) | Type::List(_) | Type::Range | Type::Str(_)] => Some(Type::INT),
                 _ => None,
             },
             Kind::Abs => match types {

@@ -13,6 +13,7 @@ mod message;
 mod pattern;
 mod random;
 mod stmt;
+mod tuple;
 mod ufunc;
 
 use std::collections::HashMap;

@@ -117,7 +117,7 @@ impl FnInfer<'_, '_> {
                     } else {
                         self.closed(&ty, stmt.span)?
                     };
-                    if !storable(&ty) && (self.id.0 == 0 || !is_function(&ty)) {
+                    if !returnable(&ty) && (self.id.0 == 0 || !is_function(&ty)) {
                         self.no_objects([&ty])?;
                         return self.error(
                             stmt.span,
@@ -361,8 +361,8 @@ impl FnInfer<'_, '_> {
             }
             Target::Tuple { items, star } => {
                 let parts = match ty {
-                    Type::Tuple(parts) => parts.to_vec(),
-                    Type::Array(a) if star.is_none() => {
+                    Type::Tuple(parts) | Type::List(parts) => parts.to_vec(),
+                    Type::Array(a) if star.is_none() && a.ndim > 0 => {
                         // `x, y = array`: the length is checked at run time
                         vec![super::index::element(*a); items.len()]
                     }
@@ -373,20 +373,23 @@ impl FnInfer<'_, '_> {
                     Type::Never => return Ok(()),
                     _ => return self.error(span, line, "NL2012", format!("{ty} is unpacked")),
                 };
-                match star {
-                    _ if parts.len() == items.len() && (star.is_none() || ty.is_object()) => {
-                        for (t, ty) in items.iter().zip(&parts) {
-                            self.assign(t, ty, at)?;
-                        }
-                        Ok(())
+                let parts = match star {
+                    Some(k) if !ty.is_object() && parts.len() + 1 >= items.len() => {
+                        let after = parts.len() - (items.len() - 1 - k);
+                        let mut out = parts[..*k].to_vec();
+                        out.push(Type::List(parts[*k..after].into()));
+                        out.extend_from_slice(&parts[after..]);
+                        out
                     }
-                    _ => self.error(
-                        span,
-                        line,
-                        "NL2007",
-                        "unpacking into a list or of another length is dynamic",
-                    ),
+                    _ => parts,
+                };
+                if parts.len() != items.len() {
+                    return self.error(span, line, "NL2007", "unpacking into another length is dynamic");
                 }
+                for (t, ty) in items.iter().zip(&parts) {
+                    self.assign(t, ty, at)?;
+                }
+                Ok(())
             }
         }
     }
@@ -423,6 +426,17 @@ pub(super) fn storable(t: &Type) -> bool {
     }
 }
 
+/// Whether values of the type can be results: a list may be there once, as it is one object.
+fn returnable(t: &Type) -> bool {
+    fn lists(t: &Type) -> usize {
+        usize::from(matches!(t, Type::List(_))) + t.parts().into_iter().map(lists).sum::<usize>()
+    }
+    fn boxable(t: &Type) -> bool {
+        storable(t) || t.items().is_some_and(|items| items.iter().all(boxable))
+    }
+    boxable(t) && lists(t) <= 1
+}
+
 /// Functions that an instance may return to another.
 fn is_function(t: &Type) -> bool {
     match t {
@@ -436,7 +450,13 @@ fn is_function(t: &Type) -> bool {
 pub(super) fn has_truth(t: &Type) -> bool {
     matches!(
         t,
-        Type::None | Type::Scalar(_) | Type::Union(_) | Type::Tuple(_) | Type::Str(_) | Type::Range
+        Type::None
+            | Type::Scalar(_)
+            | Type::Union(_)
+            | Type::Tuple(_)
+            | Type::List(_)
+            | Type::Str(_)
+            | Type::Range
     )
 }
 
