@@ -8,17 +8,8 @@ use std::ffi::c_void;
 use crate::helpers::{self, HelperId, HelperSig, HelperType};
 use crate::kernels;
 
-/// Helpers whose last parameter is an address for a result, and the bytes stored there.
-const OUT: &[(&str, usize)] = &[("int_pow", 8), ("complex_div", 16), ("np_complex_div", 16)];
-
-/// What a helper gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Returned {
-    /// Bits of the result; f32 in the low half, 0 if there is none.
-    pub value: u64,
-    /// What was stored through the last parameter.
-    pub out: Option<Vec<u8>>,
-}
+/// Helpers whose last parameter is the address of 8 bytes for a result.
+const STORES: &[&str] = &["int_pow", "lcm", "perm", "comb", "float_frexp"];
 
 /// The addresses of the helpers that this crate provides.
 #[derive(Clone, Debug)]
@@ -33,28 +24,28 @@ impl Kernels {
         }
     }
 
-    /// Calls a helper with the bits of its arguments; `None` if it cannot be called this way.
-    pub fn call(&self, helper: HelperId, args: &[u64]) -> Option<Returned> {
+    /// Whether a helper may store 8 bytes through its last parameter.
+    pub fn stores(helper: HelperId) -> bool {
+        STORES.contains(&helpers::sig(helper).name)
+    }
+
+    /// Calls a helper with the bits of its arguments; the last one of those that store is `out` instead.
+    /// Gives the bits of the result (f32 in the low half, 0 if there is none); `None` if it cannot be
+    /// called this way.
+    pub fn call(&self, helper: HelperId, args: &[u64], out: &mut u64) -> Option<u64> {
         let sig = helpers::sig(helper);
-        let out = OUT.iter().find(|(name, _)| *name == sig.name).map(|o| o.1);
-        let callable = !sig.ctx && !sig.fallible && (sig.pure_fn || out.is_some());
+        let stores = Kernels::stores(helper);
+        let callable = !sig.ctx && !sig.fallible && (sig.pure_fn || stores);
         if !callable || args.len() != sig.params.len() {
             return None;
         }
         let address = *self.addresses.get(usize::from(helper.0))?;
-        let Some(bytes) = out else {
-            let value = call(address, sig, args)?;
-            return Some(Returned { value, out: None });
-        };
-        let mut place = [0u64; 2];
+        if !stores {
+            return call(address, sig, args);
+        }
         let mut args = args.to_vec();
-        *args.last_mut()? = place.as_mut_ptr() as u64;
-        let value = call(address, sig, &args)?;
-        let stored = place.iter().flat_map(|w| w.to_le_bytes()).take(bytes);
-        Some(Returned {
-            value,
-            out: Some(stored.collect()),
-        })
+        *args.last_mut()? = std::ptr::from_mut(out) as u64;
+        call(address, sig, &args)
     }
 }
 
@@ -146,26 +137,25 @@ mod tests {
         let kernels = Kernels::load();
         for h in helpers::all().filter(|h| h.pure_fn) {
             let args: Vec<u64> = h.params.iter().map(|_| 1).collect();
-            assert!(kernels.call(find(h.name), &args).is_some(), "{}", h.name);
+            let result = kernels.call(find(h.name), &args, &mut 0);
+            assert!(result.is_some(), "{}", h.name);
         }
-        assert_eq!(kernels.call(find("py_decref"), &[0]), None);
-        assert_eq!(kernels.call(find("exp"), &[]), None);
+        assert_eq!(kernels.call(find("py_decref"), &[0], &mut 0), None);
+        assert_eq!(kernels.call(find("exp"), &[], &mut 0), None);
     }
 
     #[test]
     fn results_and_places_for_them() {
         let kernels = Kernels::load();
-        let value = |name: &str, args: &[u64]| kernels.call(find(name), args).map(|r| r.value);
+        let mut out = 7;
+        let mut value = |name: &str, args: &[u64]| (kernels.call(find(name), args, &mut out), out);
         let [x, y] = [2.5f64, -3.0].map(f64::to_bits);
-        assert_eq!(value("pow", &[x, y]), Some(0.064f64.to_bits()));
-        assert_eq!(value("gcd", &[12, -18i64 as u64]), Some(6));
+        assert_eq!(value("pow", &[x, y]).0, Some(0.064f64.to_bits()));
+        assert_eq!(value("gcd", &[12, -18i64 as u64]).0, Some(6));
         let f = |x: f32| u64::from(x.to_bits());
-        assert_eq!(value("powf", &[f(3.0), f(2.0)]), Some(f(9.0)));
-        let power = kernels.call(find("int_pow"), &[3, 4, 0]);
-        assert_eq!(power.and_then(|r| r.out), Some(81i64.to_le_bytes().to_vec()));
-        let [one, zero] = [1.0f64, 0.0].map(f64::to_bits);
-        let quotient = kernels.call(find("complex_div"), &[one, one, one, zero, 0]);
-        let both = [1.0f64.to_le_bytes(), 1.0f64.to_le_bytes()].concat();
-        assert_eq!(quotient.and_then(|r| r.out), Some(both));
+        assert_eq!(value("powf", &[f(3.0), f(2.0)]).0, Some(f(9.0)));
+        assert_eq!(value("int_pow", &[3, 40, 0]), (Some(1), 7));
+        assert_eq!(value("int_pow", &[3, 4, 0]), (Some(0), 81));
+        assert_eq!(value("float_frexp", &[x, 0]), (Some(0.625f64.to_bits()), 2));
     }
 }

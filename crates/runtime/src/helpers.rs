@@ -27,7 +27,8 @@ pub struct HelperSig {
     pub ret: Option<HelperType>,
     /// Returns a status as its (only) i32 result; nonzero means a Python exception is set.
     pub fallible: bool,
-    /// Same result for the same arguments and no effect: may be merged, moved and deleted.
+    /// Same result for the same arguments, whatever they are, and no effect: may be merged, moved
+    /// (before the checks of its arguments too) and deleted.
     pub pure_fn: bool,
 }
 

@@ -1,7 +1,9 @@
 //! The body of a function: statements over the values in scope.
 
 use numlift_mir::interp::scalar;
-use numlift_mir::{Block, Builder, FloatCC, FuncId, IntCC, Module, Opcode, Region, Site, Slot, Ty, Value};
+use numlift_mir::{
+    Block, Builder, FloatCC, FuncId, Imm, IntCC, Module, Opcode, Region, Site, Slot, Ty, Value,
+};
 use numlift_runtime::{ExitReason, SiteData, SiteKind, helpers};
 
 use super::{ELEMENTS, FLOATS, INTS, Tape, start};
@@ -301,6 +303,9 @@ impl Body<'_, '_, '_> {
             0 => {
                 let c = self.condition();
                 self.b.check(Opcode::Guard, &[c], &operands, site);
+                if self.tape.once_in(3) {
+                    self.b.push(Opcode::Assume, Ty::I8, &[c], Imm::None, &[]);
+                }
             }
             1 => {
                 let ty = self.int_ty();

@@ -88,6 +88,16 @@ impl Memory {
         }
     }
 
+    /// 8 bytes, 0 where they were never written.
+    ///
+    /// # Errors
+    /// If a byte is outside of every block.
+    pub fn peek(&mut self, address: u64) -> Result<u64, Trap> {
+        let (block, at) = self.place(address, 8)?;
+        let held = block.bytes[at..at + 8].try_into();
+        Ok(held.map_or(0, u64::from_le_bytes))
+    }
+
     /// # Errors
     /// If a byte is outside of every block.
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Trap> {

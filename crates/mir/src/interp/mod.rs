@@ -55,7 +55,7 @@ pub enum Trap {
     Division,
     /// `unreachable` was reached.
     Unreachable,
-    /// `assume` of 0
+    /// An `assume` that does not hold.
     Assumption,
     /// An `extent` that no array has.
     Extent(i64),
@@ -76,8 +76,8 @@ impl std::fmt::Display for Trap {
             Trap::Frames => f.write_str("too many frames"),
             Trap::Division => f.write_str("a division that traps"),
             Trap::Unreachable => f.write_str("`unreachable` was reached"),
-            Trap::Assumption => f.write_str("an assumption does not hold"),
             Trap::Extent(n) => write!(f, "an array with the extent {n}"),
+            Trap::Assumption => f.write_str("an assumption that does not hold"),
             Trap::Memory { address, bytes } => {
                 write!(
                     f,
@@ -339,8 +339,8 @@ impl<'a> Interpreter<'a> {
             _ => match d.op {
                 Opcode::Return => Ok(Next::End(Ok(raw))),
                 Opcode::Unreachable => Err(Trap::Unreachable),
-                Opcode::Assume if raw == [0] => Err(Trap::Assumption),
-                Opcode::Assume => Ok(Next::Inst),
+                Opcode::Assume if raw[..] == [1] => Ok(Next::Inst),
+                Opcode::Assume => Err(Trap::Assumption),
                 _ => Err(malformed(d)),
             },
         }
@@ -422,12 +422,18 @@ impl<'a> Interpreter<'a> {
         args: &[u64],
     ) -> Result<Next, Trap> {
         let sig = helpers::sig(helper);
-        if let Some(returned) = self.kernels.call(helper, args) {
-            if let (Some(out), Some(&address)) = (returned.out, args.last()) {
-                self.memory.write(address, &out)?;
+        // What the helper does not store through its last parameter stays as it is.
+        let out = args.last().copied().filter(|_| Kernels::stores(helper));
+        let mut place = match out {
+            Some(address) => self.memory.peek(address)?,
+            None => 0,
+        };
+        if let Some(value) = self.kernels.call(helper, args, &mut place) {
+            if let Some(address) = out {
+                self.memory.write(address, &place.to_le_bytes())?;
             }
             return match sig.ret {
-                Some(ty) => frame.result(d, truncate(helper_ty(ty), returned.value)),
+                Some(ty) => frame.result(d, truncate(helper_ty(ty), value)),
                 None => Ok(Next::Inst),
             };
         }

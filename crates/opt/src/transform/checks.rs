@@ -112,8 +112,9 @@ fn verdict(f: &Function, ranges: &Ranges<'_>, d: &InstData, at: Place) -> Option
 
 fn index(ranges: &Ranges<'_>, d: &InstData, at: Place) -> Verdict {
     let (v, len) = (d.args[0], d.args[1]);
-    let positive = d.op == Opcode::IndexCheck || ranges.holds(Dir::Ge, v, None, 0, at);
-    match positive {
+    // An index check refuses negative indices, it does not promise that there are none.
+    let not_negative = ranges.holds(Dir::Ge, v, None, 0, at);
+    match not_negative {
         true if ranges.holds(Dir::Le, v, Some(len), -1, at) => Verdict::Holds,
         true if d.op == Opcode::BoundsCheck => Verdict::NotNegative,
         _ => Verdict::Keep,

@@ -21,7 +21,7 @@
 mod fold;
 
 use cranelift_entity::{EntitySet, SecondaryMap};
-use numlift_mir::{Block, BlockCall, ControlFlowGraph, Function, Imm, Inst, Opcode, Value, ValueDef};
+use numlift_mir::{Block, BlockCall, ControlFlowGraph, Function, Imm, Inst, Opcode, Ty, Value, ValueDef};
 use smallvec::SmallVec;
 
 use super::Aliases;
@@ -88,6 +88,7 @@ fn fold_branches(f: &mut Function) -> bool {
         };
         let d = &mut f.insts[i];
         d.op = Opcode::Jump;
+        d.ty = Ty::I64;
         d.args.clear();
         d.imm = Imm::Jump(taken);
         changed = true;

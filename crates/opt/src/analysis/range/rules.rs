@@ -60,7 +60,7 @@ impl Proof<'_, '_> {
                 let positive = self.at_least(d.args[1], 1, at);
                 positive
                     && self.at_least(d.args[0], 0, at)
-                    && (within(q, 0, i64::MAX) || self.prove(of(d.args[0]), at))
+                    && (within(q, 0, i64::MAX) || q.dir == Dir::Le && self.prove(of(d.args[0]), at))
             }
             _ => false,
         }
