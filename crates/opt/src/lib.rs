@@ -175,7 +175,7 @@ mod tests {
         let lines = |fuel| {
             let mut m = numlift_mir::parse(DEAD).unwrap_or_else(|e| panic!("{e}"));
             let options = OptOptions { verify: true, fuel };
-            let out = run_passes(&mut m, &[PASSES[0]], &options);
+            let out = run_passes(&mut m, &[dead_code::PASS], &options);
             assert_eq!((out.timings.len(), out.timings[0].0), (1, "dead-code"));
             (out.rewrites, m.to_string().lines().count())
         };

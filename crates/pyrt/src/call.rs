@@ -50,7 +50,7 @@ pub(crate) unsafe extern "C" fn vectorcall(
 }
 
 /// The entry of the last call, if the arguments are the parameters as they are and it fits.
-#[inline]
+#[inline(always)]
 unsafe fn fast(object: &Object, call: Call) -> Option<*mut PyObject> {
     let n = call.positional();
     if !call.kwnames.is_null() || n != object.exact {
@@ -71,7 +71,7 @@ unsafe fn fast(object: &Object, call: Call) -> Option<*mut PyObject> {
 }
 
 /// Runs an entry; `None`: it does not fit, or not any more.
-#[inline]
+#[inline(always)]
 unsafe fn run(body: &Body, entry: &Entry, args: *const *mut PyObject, call: Call) -> Option<*mut PyObject> {
     // SAFETY: the entry is for these arguments; the GIL is held.
     unsafe {

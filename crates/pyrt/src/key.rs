@@ -58,24 +58,29 @@ impl Default for Key {
 }
 
 impl Key {
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, word: u64) {
-        if self.len < INLINE && self.heap.is_empty() {
+        if self.len < INLINE {
             self.inline[self.len].write(word);
+            self.len += 1;
         } else {
-            if self.heap.is_empty() {
-                let words = self.words().to_vec();
-                self.heap = words;
-            }
-            self.heap.push(word);
+            self.push_to_heap(word);
         }
+    }
+
+    #[cold]
+    fn push_to_heap(&mut self, word: u64) {
+        if self.len == INLINE {
+            self.heap = self.words().to_vec();
+        }
+        self.heap.push(word);
         self.len += 1;
     }
 
     /// The words so far.
-    #[inline]
+    #[inline(always)]
     pub fn words(&self) -> &[u64] {
-        if self.heap.is_empty() {
+        if self.len <= INLINE {
             // SAFETY: the first `len` words have been written.
             unsafe { std::slice::from_raw_parts(self.inline.as_ptr().cast(), self.len) }
         } else {
@@ -83,11 +88,17 @@ impl Key {
         }
     }
 
+    /// Whether the words are these. Keys are short: a loop beats a call of `memcmp`.
+    #[inline(always)]
+    pub fn is(&self, words: &[u64]) -> bool {
+        same(self.words(), words)
+    }
+
     /// Adds an argument; `false` if native code cannot hold it.
     ///
     /// # Safety
     /// `o` is a valid object and the GIL is held.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn push_object(&mut self, o: *mut PyObject) -> bool {
         // SAFETY: type objects are compared by address; the cast follows the check of the exact type.
         unsafe {
@@ -118,9 +129,21 @@ impl Key {
     ///
     /// # Safety
     /// `o` is a valid object and the GIL is held.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn push_argument(&mut self, o: *mut PyObject) -> bool {
         // SAFETY: as promised by the caller.
+        unsafe {
+            let t = ffi::Py_TYPE(o);
+            if t == &raw mut ffi::PyFloat_Type || t == api().array_type || t == &raw mut ffi::PyLong_Type {
+                return self.push_object(o);
+            }
+            self.push_rare_argument(o)
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn push_rare_argument(&mut self, o: *mut PyObject) -> bool {
+        // SAFETY: as for `push_argument`.
         unsafe {
             match closure_of(o) {
                 None => self.push_object(o),
@@ -152,6 +175,7 @@ impl Key {
         }
     }
 
+    #[inline(never)]
     unsafe fn push_rare(&mut self, o: *mut PyObject, api: &Api, depth: u32) -> bool {
         // SAFETY: as for `push_object`.
         unsafe {
@@ -213,6 +237,12 @@ impl Key {
         self.push(word);
         true
     }
+}
+
+/// Whether two keys are the same.
+#[inline(always)]
+pub(crate) fn same(a: &[u64], b: &[u64]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x == y)
 }
 
 /// The closure of a function.

@@ -48,13 +48,13 @@ pub enum Source {
 pub type Args = *const *mut PyObject;
 
 impl Source {
-    /// The object there now, a new reference or NULL. No exception is set.
+    /// The object there now, borrowed from the place, or NULL. No exception is set. For cells, whose contents
+    /// come as a reference, see [`Source::fetch_raw`].
     #[inline]
-    fn fetch_raw(&self, args: Args) -> *mut PyObject {
-        // SAFETY: the objects are alive and of the classes their variants say; the GIL is held by
-        // whoever evaluates guards. Borrowed items become references before anything else runs.
+    unsafe fn borrow(&self) -> *mut PyObject {
+        // SAFETY: the objects are alive and of the classes their variants say; the GIL is held.
         unsafe {
-            let borrowed = match self {
+            match self {
                 Source::Global {
                     globals,
                     builtins,
@@ -68,13 +68,6 @@ impl Source {
                     }
                 }
                 Source::Module { dict, name } => cpython::dict_item(dict.as_ptr(), name.as_ptr()),
-                Source::Cell(c) => return cpython::cell_contents(c.as_ptr()),
-                Source::ArgumentCell { argument, cell } => {
-                    if args.is_null() {
-                        return std::ptr::null_mut();
-                    }
-                    return argument_cell(*args.add(*argument), *cell);
-                }
                 Source::Code(f) => cpython::function_field(f.as_ptr(), Field::Code),
                 Source::Default { function, index } => {
                     let all = cpython::function_field(function.as_ptr(), Field::Defaults);
@@ -90,9 +83,27 @@ impl Source {
                     }
                     cpython::dict_item(all, name.as_ptr())
                 }
-            };
-            ffi::Py_XINCREF(borrowed);
-            borrowed
+                Source::Cell(_) | Source::ArgumentCell { .. } => std::ptr::null_mut(),
+            }
+        }
+    }
+
+    /// The object there now, a new reference or NULL. No exception is set.
+    #[inline]
+    fn fetch_raw(&self, args: Args) -> *mut PyObject {
+        // SAFETY: as for `borrow`; a borrowed object becomes a reference before anything else runs.
+        unsafe {
+            match self {
+                Source::Cell(c) => cpython::cell_contents(c.as_ptr()),
+                Source::ArgumentCell { argument, cell } if !args.is_null() => {
+                    argument_cell(*args.add(*argument), *cell)
+                }
+                _ => {
+                    let found = self.borrow();
+                    ffi::Py_XINCREF(found);
+                    found
+                }
+            }
         }
     }
 
@@ -129,11 +140,16 @@ impl Guard {
     /// Whether it is still there. Called with the GIL held.
     #[inline]
     pub fn holds(&self) -> bool {
-        let found = self.source.fetch_raw(std::ptr::null());
         let expected = self.expected.as_ref().map_or(std::ptr::null_mut(), Ref::as_ptr);
-        // SAFETY: a reference of our own, or NULL; `expected` is kept alive by the guard.
-        unsafe { ffi::Py_XDECREF(found) };
-        found == expected
+        // SAFETY: the GIL is held. The contents of a cell are kept by it, and only compared by address.
+        unsafe {
+            if let Source::Cell(_) = self.source {
+                let found = self.source.fetch_raw(std::ptr::null());
+                ffi::Py_XDECREF(found);
+                return found == expected;
+            }
+            self.source.borrow() == expected
+        }
     }
 }
 
@@ -169,7 +185,7 @@ impl Hidden {
         let mut key = Key::default();
         // SAFETY: a live object, our own reference.
         unsafe {
-            if key.push_object(o) && key.words() == self.words {
+            if key.push_object(o) && key.is(&self.words) {
                 return Some(o);
             }
             ffi::Py_DECREF(o);

@@ -51,6 +51,7 @@ pub struct Specialization {
     ret: RetPlan,
     arg_slots: usize,
     ret_slots: usize,
+    helpers: *const *const c_void,
     parts: Parts,
     /// calls that the interpreter repeated
     exits: AtomicU64,
@@ -94,6 +95,7 @@ impl Specialization {
             arg_slots: parts.args.iter().map(value::slots).sum(),
             ret_slots: value::slots(&ret).max(parts.blob.ret_slots as usize),
             ret: RetPlan::new(&ret),
+            helpers: table(),
             parts,
             exits: AtomicU64::new(0),
         })
@@ -143,7 +145,7 @@ impl Specialization {
     ///
     /// # Safety
     /// There are as many objects as arguments, of their types; the GIL is held.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn call(&self, args: Args) -> Outcome {
         if !self.parts.guards.iter().all(Guard::holds) {
             return Outcome::Stale;
@@ -162,6 +164,7 @@ impl Specialization {
     }
 
     /// Holds a reference to each hidden argument during the call: another thread may rebind it.
+    #[inline(never)]
     unsafe fn call_with_hidden(&self, args: Args, slots: *const u64) -> Outcome {
         let mut held = Held::default();
         let mut hidden_slots = Slots::<ARG_SLOTS>::new(self.parts.hidden_slots);
@@ -183,7 +186,7 @@ impl Specialization {
         unsafe { self.enter(slots, hidden_slots.ptr()) }
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn enter(&self, slots: *const u64, hidden: *const u64) -> Outcome {
         let mut ret = Slots::<RET_SLOTS>::new(self.ret_slots);
         let mut trace = [const { MaybeUninit::<u32>::uninit() }; TRACE];
@@ -204,7 +207,7 @@ impl Specialization {
         // the first, which an exit may leave alone) and the trace are written before they are read.
         let ctx = unsafe {
             let c = ctx.as_mut_ptr();
-            (&raw mut (*c).helpers).write(table());
+            (&raw mut (*c).helpers).write(self.helpers);
             (&raw mut (*c).interrupt).write(INTERRUPT.as_ptr());
             (&raw mut (*c).depth_limit).write(depth_limit);
             (&raw mut (*c).objects).write(self.parts.objects.as_ptr());

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::ffi::{self, PyObject};
 
 use crate::cpython;
-use crate::key::closure_of;
+use crate::key::{closure_of, same};
 use crate::reference::Ref;
 use crate::source::{Args, Guard, visit};
 use crate::spec::Specialization;
@@ -42,10 +42,10 @@ impl Entry {
     ///
     /// # Safety
     /// The words are the key of the `n` live objects at `args`; the GIL is held.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn is_for(&self, words: &[u64], args: *const *mut PyObject, n: usize) -> bool {
         // SAFETY: as promised by the caller.
-        self.words == words && (self.texts.is_empty() || unsafe { self.texts_match(args, n) })
+        same(&self.words, words) && (self.texts.is_empty() || unsafe { self.texts_match(args, n) })
     }
 
     unsafe fn texts_match(&self, args: *const *mut PyObject, n: usize) -> bool {

@@ -1,7 +1,7 @@
 //! NumPy's universal functions on scalars.
 
 use numlift_syntax::hir::{Arg, ExprId};
-use numlift_types::{DType, ObjectRef, Scalar, Type};
+use numlift_types::{DType, Kind, ObjectRef, Scalar, Type};
 
 use super::{FnInfer, R};
 use crate::env::Env;
@@ -19,20 +19,33 @@ impl FnInfer<'_, '_> {
         };
         let results: Vec<Type> = dtypes[types.len()..].iter().map(|d| Type::np(*d)).collect();
         let args = args.iter().map(|a| a.value).collect();
-        self.tables.calls.insert(
-            id,
-            Call::Ufunc {
+        let call = match depends_on_memory(path, &dtypes) {
+            true => Call::Boxed {
+                object: Some(object),
+                method: String::new(),
+                args,
+                keywords: vec![],
+            },
+            false => Call::Ufunc {
                 object,
                 types: found,
                 args,
                 dtypes,
             },
-        );
+        };
+        self.tables.calls.insert(id, call);
         Ok(match results.as_slice() {
             [only] => only.clone(),
             _ => Type::tuple(results),
         })
     }
+}
+
+/// Loops whose last bit depends on where their operands lie: complex products are fused where operands and
+/// result do not touch in memory. Only the function itself, called with objects, gives what it gives.
+fn depends_on_memory(path: &str, dtypes: &[DType]) -> bool {
+    let complex = dtypes.iter().any(|d| d.kind() == Kind::Complex);
+    complex && matches!(path, "numpy.multiply" | "numpy.square")
 }
 
 /// The loop for operands of these types; members of a union must all select the same one.
