@@ -105,3 +105,23 @@ def mix_replicas(nswap_attempts, nstates, replica_states, u_kl, Nij_proposed, Ni
     for counts in (np.int64, np.float64):
         args = (2000, n, np.arange(n), u, np.zeros((n, n), counts), np.zeros((n, n), counts))
         check(f, *args, seed=11)
+
+
+def test_another_generator_is_drawn_from() -> None:
+    """`set_bit_generator` replaces what compiled code has the address of: also in a callee, also back again."""
+    draw = define(
+        "def draw():\n    return np.random.random(), np.random.randint(100), np.random.normal(), np.random.normal()\n"
+    )
+    outer = define("def outer():\n    return draw()[0]\n", draw=draw)
+    compiled, caller = jit(draw), jit(outer)
+    old = np.random.get_bit_generator()
+    compiled(), caller()
+    try:
+        for make in (np.random.PCG64, np.random.MT19937, np.random.PCG64, np.random.SFC64):
+            np.random.set_bit_generator(make(5))
+            expected = [draw(), outer(), draw()]
+            np.random.set_bit_generator(make(5))
+            assert [compiled(), caller(), compiled()] == expected
+            assert compiled.tier() == caller.tier() == "native"
+    finally:
+        np.random.set_bit_generator(old)

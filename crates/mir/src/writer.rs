@@ -1,7 +1,7 @@
 //! The text form of a module: what `Display` prints and [`crate::reader`] reads back.
 //!
 //! Everything of a module that has a meaning is printed, numbers of values, blocks, slots and sites as
-//! they are. `docs/mir.md` is the reference of the syntax.
+//! they are. The operations are in the table of `ops`; `tests/filetests` has examples.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 

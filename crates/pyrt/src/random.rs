@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::reference::Ref;
+use crate::source::{Guard, Source};
 
 fn state(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     py.import("numpy.random.mtrand")?.getattr("_rand")
@@ -17,6 +20,19 @@ fn state(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 /// If this NumPy has none where it is expected.
 pub fn generator(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     state(py)?.getattr("_bit_generator")
+}
+
+/// That it is still the one there: code has its address, and `set_bit_generator` puts another in its place.
+///
+/// # Errors
+/// If this NumPy has none where it is expected.
+pub fn guard(py: Python<'_>) -> PyResult<Guard> {
+    let source = Source::Attribute {
+        object: Ref::from(&state(py)?),
+        name: Ref::from(&PyString::intern(py, "_bit_generator")),
+    };
+    let expected = Some(Ref::from(&generator(py)?));
+    Ok(Guard { source, expected })
 }
 
 /// Its `bitgen_t`.

@@ -37,6 +37,11 @@ pub enum Source {
     },
     /// the code object of a Python function
     Code(Ref),
+    /// an attribute of any object
+    Attribute {
+        object: Ref,
+        name: Ref,
+    },
     /// a closure variable of an argument
     ArgumentCell {
         argument: usize,
@@ -48,8 +53,8 @@ pub enum Source {
 pub type Args = *const *mut PyObject;
 
 impl Source {
-    /// The object there now, borrowed from the place, or NULL. No exception is set. For cells, whose contents
-    /// come as a reference, see [`Source::fetch_raw`].
+    /// The object there now, borrowed from the place, or NULL. No exception is set. For cells and attributes,
+    /// which come as a reference, see [`Source::fetch_raw`].
     #[inline]
     unsafe fn borrow(&self) -> *mut PyObject {
         // SAFETY: the objects are alive and of the classes their variants say; the GIL is held.
@@ -83,7 +88,9 @@ impl Source {
                     }
                     cpython::dict_item(all, name.as_ptr())
                 }
-                Source::Cell(_) | Source::ArgumentCell { .. } => std::ptr::null_mut(),
+                Source::Cell(_) | Source::Attribute { .. } | Source::ArgumentCell { .. } => {
+                    std::ptr::null_mut()
+                }
             }
         }
     }
@@ -95,6 +102,13 @@ impl Source {
         unsafe {
             match self {
                 Source::Cell(c) => cpython::cell_contents(c.as_ptr()),
+                Source::Attribute { object, name } => {
+                    let found = ffi::PyObject_GetAttr(object.as_ptr(), name.as_ptr());
+                    if found.is_null() {
+                        ffi::PyErr_Clear();
+                    }
+                    found
+                }
                 Source::ArgumentCell { argument, cell } if !args.is_null() => {
                     argument_cell(*args.add(*argument), *cell)
                 }
@@ -121,6 +135,7 @@ impl Source {
             } => [Some(globals.as_ptr()), Some(builtins.as_ptr())],
             Source::Module { dict, .. } => [Some(dict.as_ptr()), None],
             Source::Cell(o) | Source::Code(o) => [Some(o.as_ptr()), None],
+            Source::Attribute { object, .. } => [Some(object.as_ptr()), None],
             Source::ArgumentCell { .. } => [None, None],
             Source::Default { function, .. } | Source::KeywordDefault { function, .. } => {
                 [Some(function.as_ptr()), None]
@@ -141,9 +156,9 @@ impl Guard {
     #[inline]
     pub fn holds(&self) -> bool {
         let expected = self.expected.as_ref().map_or(std::ptr::null_mut(), Ref::as_ptr);
-        // SAFETY: the GIL is held. The contents of a cell are kept by it, and only compared by address.
+        // SAFETY: the GIL is held. What comes as a reference is kept by its place, and only compared by address.
         unsafe {
-            if let Source::Cell(_) = self.source {
+            if let Source::Cell(_) | Source::Attribute { .. } = self.source {
                 let found = self.source.fetch_raw(std::ptr::null());
                 ffi::Py_XDECREF(found);
                 return found == expected;

@@ -29,7 +29,9 @@ pub fn parts(py: Python<'_>, artifact: Artifact, answers: Answers, nogil: bool) 
         .iter()
         .map(|c| BoxedCall::new(py, c.args.clone(), &c.keywords, &c.method, c.ret.clone()))
         .collect::<PyResult<Vec<_>>>()?;
+    let mut guards = answers.guards;
     let lock = if artifact.uses_global_rng {
+        guards.push(random::guard(py)?);
         let lock = random::generator(py)?.getattr("lock")?;
         let method = |name: &str| lock.getattr(name).map(|m| Ref::from(&m));
         Some([method("acquire")?, method("release")?])
@@ -52,7 +54,7 @@ pub fn parts(py: Python<'_>, artifact: Artifact, answers: Answers, nogil: bool) 
         calls,
         objects,
         keep: answers.objects,
-        guards: answers.guards,
+        guards,
         hidden,
         hidden_slots: answers.hidden_slots as usize,
         lock,
