@@ -8,6 +8,8 @@ from pathlib import Path
 MOST_BYTES = 10_000_000
 IN_WHEEL = (
     "numlift/__init__.py",
+    "numlift/__main__.py",
+    "entry_points.txt",
     "numlift/_core.abi3.so",
     "numlift/_core.pyi",
     "numlift/py.typed",
@@ -18,9 +20,12 @@ IN_SOURCE = (
     "README.md",
     "Cargo.lock",
     "crates/python/src/lib.rs",
+    "docs/errors/NL1001.md",
     "python/numlift/py.typed",
 )
 LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
+# The extension contains the pages of the diagnostics, so the source has them.
+PAGES = "docs/errors/"
 NOT_AT_TOP = ("tests", "bench", "examples", "docs", "site", "target", ".venv", ".ci")
 
 
@@ -39,6 +44,8 @@ def problems(path: Path) -> list[str]:
     texts = [f"lacks {name}" for name in required if not any(n.endswith(name) for n in found)]
     for name in found:
         parts = name.split("/")[0 if wheel else 1 :]
+        if not wheel and "/".join(parts).startswith(PAGES):
+            continue
         if parts and (
             parts[0] in NOT_AT_TOP or "__pycache__" in parts or (not wheel and name.endswith(".so"))
         ):

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 _C = TypeVar("_C", bound=type)
@@ -6,11 +6,19 @@ _C = TypeVar("_C", bound=type)
 __all__ = [
     "__version__",
     "callable_class",
+    "check_signature",
+    "code_page",
     "compile_signature",
+    "completion_script",
+    "cpu_features",
     "create",
     "dynamic_places",
     "list_builtins",
+    "list_codes",
+    "parse_command_line",
+    "parse_type",
     "py_func",
+    "render_diagnostics",
     "set_internal_errors_fatal",
     "specialization_rows",
     "stage_text",
@@ -33,6 +41,18 @@ def create(
     nogil: bool,
     verify: bool,
 ) -> Any: ...
+def parse_command_line(arguments: Sequence[str], *, colour: bool) -> tuple[str, dict[str, Any]]: ...
+def completion_script(shell: str) -> str: ...
+def list_codes() -> list[tuple[str, str, str]]: ...
+def code_page(code: str) -> str | None: ...
+def cpu_features() -> list[str]: ...
+def render_diagnostics(
+    rows: Sequence[tuple[str, str, str, int, int, int, str | None, str]], format: str, *, colour: bool
+) -> str: ...
+def parse_type(text: str) -> str: ...
+def check_signature(
+    jitted: object, signature: str
+) -> list[tuple[str, str, str, int, int, int, str | None]]: ...
 def py_func(jitted: object) -> Callable[..., Any]: ...
 def tier(
     jitted: object, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -199,6 +199,29 @@ class Dispatcher(Generic[P, T]):
         return (_rebuild, (function, self.__dict__["_options"]))
 
 
+class Watcher:
+    """What happens to the functions that decorators make; the command line has watchers of its own."""
+
+    def options(self, chosen: dict[str, Any]) -> dict[str, Any]:
+        """The options that a function is made with."""
+        return chosen
+
+    def made(self, function: Dispatcher[..., Any], signatures: list[str]) -> None:
+        """A function was made and given these signatures: by default it is compiled for them."""
+        for text in signatures:
+            function.compile(text)
+
+
+_watcher = Watcher()
+
+
+def watch(watcher: Watcher) -> Watcher:
+    """Makes it the one that is asked; gives the one before."""
+    global _watcher
+    before, _watcher = _watcher, watcher
+    return before
+
+
 def _signatures(target: Any) -> list[str]:
     """Texts of the signatures that the decorator was given: none, one or a list of them."""
     if target is None:
@@ -225,9 +248,8 @@ def _decorate(function: Any, signatures: list[str], chosen: dict[str, Any]) -> A
     if not isinstance(function, types.FunctionType):
         hint = "; put @jit below it" if isinstance(function, (staticmethod, classmethod, property)) else ""
         raise TypeError(f"jit() decorates functions, not {type(function).__name__}{hint}")
-    made: Dispatcher[..., Any] = Dispatcher(function, **chosen)
-    for text in signatures:
-        made.compile(text)
+    made: Dispatcher[..., Any] = Dispatcher(function, **_watcher.options(chosen))
+    _watcher.made(made, signatures)
     return made
 
 

@@ -1,6 +1,7 @@
 //! Spans, source maps, diagnostics and their renderers.
 
 pub mod codes;
+pub mod pages;
 pub mod render;
 mod source_map;
 

@@ -44,20 +44,76 @@ impl Paint {
 pub fn text(diagnostic: &Diagnostic, colour: bool) -> String {
     let d = diagnostic;
     let paint = Paint { colour };
-    let number = if d.line == 0 {
-        String::new()
-    } else {
-        d.line.to_string()
-    };
-    let gutter = " ".repeat(number.len());
     let mut out = format!(
         "{}{}\n",
         paint.warning(d.code),
         paint.bold(&format!(": {}", d.message))
     );
     if !d.file.is_empty() {
+        let gutter = " ".repeat(number(d).len());
         let _ = writeln!(out, "{gutter}{} {}", paint.rule("-->"), place(d));
     }
+    snippet(d, &paint, &mut out);
+    out
+}
+
+/// The diagnostic as linters print it, place first:
+///
+/// ```text
+/// model.py:12:9: NL2003 name has no static type: `table`
+///    |
+/// 12 |     y = table[x]
+///    |         ^^^^^
+///    = help: pass it as an argument
+/// ```
+pub fn linter(diagnostic: &Diagnostic, colour: bool) -> String {
+    let d = diagnostic;
+    let paint = Paint { colour };
+    let mut out = format!(
+        "{} {} {}\n",
+        paint.bold(&format!("{}:", place(d))),
+        paint.warning(d.code),
+        d.message
+    );
+    snippet(d, &paint, &mut out);
+    out
+}
+
+/// The diagnostic as a command of GitHub's workflows, which shows it beside the line.
+pub fn github(diagnostic: &Diagnostic) -> String {
+    let d = diagnostic;
+    let mut properties = vec![format!("title=numlift ({})", d.code)];
+    if !d.file.is_empty() {
+        let file = escaped(&d.file).replace(':', "%3A").replace(',', "%2C");
+        properties.push(format!("file={file}"));
+    }
+    if d.line > 0 {
+        properties.push(format!("line={}", d.line));
+    }
+    if d.column > 0 {
+        let end = d.column + d.length.max(1);
+        properties.push(format!("col={},endColumn={end}", d.column));
+    }
+    let message = escaped(&format!("{}: {} {}", place(d), d.code, d.message));
+    format!("::warning {}::{message}", properties.join(","))
+}
+
+/// Text within a command of GitHub's workflows.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn number(d: &Diagnostic) -> String {
+    match d.line {
+        0 => String::new(),
+        line => line.to_string(),
+    }
+}
+
+/// Source line, carets and help.
+fn snippet(d: &Diagnostic, paint: &Paint, out: &mut String) {
+    let number = number(d);
+    let gutter = " ".repeat(number.len());
     if d.line > 0 && !d.source_line.is_empty() {
         let bar = paint.rule("|");
         let (line, pad, carets) = underline(d);
@@ -74,7 +130,6 @@ pub fn text(diagnostic: &Diagnostic, colour: bool) -> String {
     if let Some(help) = help {
         let _ = writeln!(out, "{gutter} {} {} {help}", paint.rule("="), paint.bold("help:"));
     }
-    out
 }
 
 fn place(d: &Diagnostic) -> String {
@@ -192,6 +247,30 @@ NL2003: `tab` has no static type
             ..sample()
         };
         assert!(text(&d, false).contains('^'));
+    }
+
+    #[test]
+    fn linters_put_the_place_first() {
+        let expected = "\
+m.py:12:6: NL2003 `tab` has no static type
+   |
+12 |     é = tab[x]
+   |         ^^^
+   = help: pass it
+";
+        assert_eq!(linter(&sample(), false), expected);
+    }
+
+    #[test]
+    fn github_commands_are_escaped() {
+        let d = Diagnostic {
+            file: "a,b:c.py".to_owned(),
+            message: "100 %\nof it".to_owned(),
+            ..sample()
+        };
+        let expected = "::warning title=numlift (NL2003),file=a%2Cb%3Ac.py,line=12,col=6,endColumn=9\
+                        ::a,b:c.py:12:6: NL2003 100 %25%0Aof it";
+        assert_eq!(github(&d), expected);
     }
 
     #[test]

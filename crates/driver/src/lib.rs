@@ -157,6 +157,14 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
     })
 }
 
+/// Every place without a static type, callees included, without making code; empty if all is native.
+pub fn check(env: &dyn Env, root: CodeRef, args: &[Type]) -> Vec<Diagnostic> {
+    match numlift_typeck::infer(env, root, args) {
+        Ok(program) => program.places().into_iter().cloned().collect(),
+        Err(whole) => vec![*whole],
+    }
+}
+
 /// Whether a function counts references or calls a helper that needs the GIL; the safepoint takes it itself.
 fn uses_python(f: &numlift_mir::Function) -> bool {
     let needs_gil = |imm: &numlift_mir::Imm| match imm {

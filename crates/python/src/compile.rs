@@ -86,18 +86,7 @@ impl JitCompiler {
         function: &Bound<'_, PyAny>,
     ) -> Result<Artifact, Refused> {
         let run = || numlift_driver::compile(env, root, args, &self.options);
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(result) => result,
-            Err(panic) => {
-                let text = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied())
-                    .unwrap_or("unknown");
-                let d = diagnostic(function, "NL9001", format!("internal error: {text}"));
-                Err(Refused::from(Box::new(d)))
-            }
-        }
+        caught(function, run).unwrap_or_else(|d| Err(Refused::from(Box::new(d))))
     }
 
     /// Warns once per function, or raises: `strict`, or an internal error while these are fatal.
@@ -127,6 +116,41 @@ impl JitCompiler {
         let parts = load::parts(py, artifact, answers, self.nogil)?;
         let tier = Tier::Native(Box::new(Specialization::load(parts)?));
         Ok((tier, Box::new(info)))
+    }
+}
+
+/// What has no static type in a function with arguments of these types; nothing is compiled.
+pub fn check(function: &Bound<'_, PyAny>, args: &[Type]) -> Vec<Diagnostic> {
+    let py = function.py();
+    let env = PyEnv::new(py);
+    let root = env.code(function);
+    let places = caught(function, || numlift_driver::check(&env, root, args));
+    let mut places = places.unwrap_or_else(|d| vec![d]);
+    places.iter_mut().for_each(|d| locate(function, d));
+    places
+}
+
+/// Runs a stage of the compiler; a panic of it is an internal error.
+fn caught<R>(function: &Bound<'_, PyAny>, run: impl FnOnce() -> R) -> Result<R, Diagnostic> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown");
+        diagnostic(function, "NL9001", format!("internal error: {text}"))
+    })
+}
+
+/// Adds what a diagnostic about the whole function does not say: its place and the line there.
+fn locate(function: &Bound<'_, PyAny>, d: &mut Diagnostic) {
+    if d.file.is_empty() {
+        let place = diagnostic(function, "", String::new());
+        d.file = place.file;
+        d.line = place.line;
+    }
+    if d.source_line.is_empty() {
+        d.source_line = source_line(function.py(), d);
     }
 }
 
@@ -198,16 +222,8 @@ impl Compiler for JitCompiler {
             Ok(artifact) => return self.native(py, artifact, answers, args),
             Err(refused) => refused,
         };
-        let d = &mut refused.diagnostic;
-        if d.file.is_empty() {
-            let place = diagnostic(function, "", String::new());
-            d.file = place.file;
-            d.line = place.line;
-        }
-        if d.source_line.is_empty() {
-            d.source_line = source_line(py, d);
-        }
-        self.report(function, d)?;
+        locate(function, &mut refused.diagnostic);
+        self.report(function, &refused.diagnostic)?;
         let info = Info {
             arg_names: args.names,
             ret: None,

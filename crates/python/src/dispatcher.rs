@@ -6,11 +6,12 @@ use numlift_pyrt::key::Key;
 use numlift_pyrt::select::Request;
 use numlift_pyrt::table::{Entry, Tier};
 use numlift_pyrt::{call, object};
+use numlift_types::Type;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::compile::{Info, JitCompiler};
+use crate::compile::{self, Info, JitCompiler};
 use crate::env::PyEnv;
 
 /// Adds the functions of this file to the module.
@@ -19,6 +20,8 @@ pub fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(create, m)?)?;
     m.add_function(wrap_pyfunction!(py_func, m)?)?;
     m.add_function(wrap_pyfunction!(tier, m)?)?;
+    m.add_function(wrap_pyfunction!(parse_type, m)?)?;
+    m.add_function(wrap_pyfunction!(check_signature, m)?)?;
     m.add_function(wrap_pyfunction!(compile_signature, m)?)?;
     m.add_function(wrap_pyfunction!(specialization_rows, m)?)?;
     m.add_function(wrap_pyfunction!(dynamic_places, m)?)?;
@@ -70,12 +73,19 @@ fn tier(
     Ok(if native { "native" } else { "interpreter" })
 }
 
-/// Compiles for argument types given by a signature string; the arguments are not needed.
+/// A type of a signature as it is printed.
 #[pyfunction]
-fn compile_signature(jitted: &Bound<'_, PyAny>, signature: &str) -> PyResult<()> {
+fn parse_type(text: &str) -> PyResult<String> {
+    let parsed = numlift_types::signature::parse_type(text.trim());
+    parsed
+        .map(|t| t.to_string())
+        .map_err(|e| PyValueError::new_err(e.to_string()))
+}
+
+/// The argument types of a signature string, which has as many as the function has parameters.
+fn signature_types(body: &object::Body, signature: &str) -> PyResult<Vec<Type>> {
     let types =
         numlift_types::signature::parse(signature).map_err(|e| PyValueError::new_err(e.to_string()))?;
-    let body = object::body(jitted)?;
     let wanted = body.params.as_ref().map_or(0, |p| p.len());
     if types.len() != wanted {
         return Err(PyValueError::new_err(format!(
@@ -83,6 +93,27 @@ fn compile_signature(jitted: &Bound<'_, PyAny>, signature: &str) -> PyResult<()>
             types.len()
         )));
     }
+    Ok(types)
+}
+
+/// What has no static type with the argument types of a signature string, callees included; compiles nothing.
+#[pyfunction]
+fn check_signature(jitted: &Bound<'_, PyAny>, signature: &str) -> PyResult<Vec<PlaceRow>> {
+    let body = object::body(jitted)?;
+    // With `*args` there are no parameters to count: the diagnostic says so.
+    let types = match body.params {
+        Some(_) => signature_types(body, signature)?,
+        None => vec![],
+    };
+    let places = compile::check(&body.function.bind(jitted.py()), &types);
+    Ok(places.iter().map(place_row).collect())
+}
+
+/// Compiles for argument types given by a signature string; the arguments are not needed.
+#[pyfunction]
+fn compile_signature(jitted: &Bound<'_, PyAny>, signature: &str) -> PyResult<()> {
+    let body = object::body(jitted)?;
+    let types = signature_types(body, signature)?;
     let mut key = Key::default();
     if let Some(t) = types.iter().find(|t| !key.push_type(t)) {
         return Err(PyValueError::new_err(format!("no argument has the type {t}")));
@@ -123,7 +154,12 @@ fn specialization_rows(jitted: &Bound<'_, PyAny>) -> PyResult<Vec<Row>> {
 }
 
 /// Code, message, file, line, column, length, help of a dynamic place.
-type PlaceRow = (&'static str, String, String, u32, u32, u32, Option<String>);
+pub type PlaceRow = (&'static str, String, String, u32, u32, u32, Option<String>);
+
+fn place_row(d: &Diagnostic) -> PlaceRow {
+    let (message, file, help) = (d.message.clone(), d.file.clone(), d.help.clone());
+    (d.code, message, file, d.line, d.column, d.length, help)
+}
 
 /// Every place without a static type in the code that these arguments would run, callees included.
 #[pyfunction]
@@ -133,12 +169,8 @@ fn dynamic_places(
     kwargs: &Bound<'_, PyDict>,
 ) -> PyResult<Vec<PlaceRow>> {
     let entry = call::entry_for(object::body(jitted)?, args, Some(kwargs))?;
-    let row = |d: &Diagnostic| {
-        let (message, file, help) = (d.message.clone(), d.file.clone(), d.help.clone());
-        (d.code, message, file, d.line, d.column, d.length, help)
-    };
     let places = entry.and_then(info).map_or(&[][..], Info::places);
-    Ok(places.iter().map(row).collect())
+    Ok(places.iter().map(place_row).collect())
 }
 
 /// Text of a stage (`types`, `mir`, `clif`, `asm`) for each native specialisation: compiled again with texts kept.

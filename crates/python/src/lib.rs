@@ -1,8 +1,10 @@
 //! The `numlift._core` extension module.
 
+mod cli;
 mod compile;
 mod dispatcher;
 mod env;
+mod explain;
 mod load;
 mod ufunc;
 
@@ -14,6 +16,8 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(list_builtins, m)?)?;
     m.add_function(wrap_pyfunction!(compile::set_internal_errors_fatal, m)?)?;
+    cli::add_to(m)?;
+    explain::add_to(m)?;
     dispatcher::add_to(m)
 }
 

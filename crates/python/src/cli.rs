@@ -1,0 +1,174 @@
+//! The command line: what there is to say, parsed and completed. What the commands do is in `python/numlift/_cli.py`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// A just-in-time compiler for numeric Python.
+#[derive(Parser)]
+#[command(name = "numlift", version, arg_required_else_help = true, styles = STYLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find what has no static type in the functions of files, without running their main part.
+    ///
+    /// Checks the @jit functions that have a signature or annotations. The exit status is 0 if nothing was
+    /// found, 1 if something was, 2 if a file cannot be imported.
+    Check {
+        #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+        /// Check all functions, also those without @jit; --assume says what their arguments are
+        #[arg(long)]
+        all: bool,
+        /// Type of parameters without annotation, or of the parameters of a name: 'float64[:, ::1]', 'n=int'
+        #[arg(long, value_name = "[NAME=]TYPE")]
+        assume: Vec<String>,
+        /// How to print what is found
+        #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+        format: CheckFormat,
+    },
+    /// Print the page of a diagnostic code, or all codes.
+    Explain {
+        /// Such as NL2003
+        code: Option<String>,
+    },
+    /// Print versions, machine and options, for reports of bugs.
+    Info {
+        #[arg(long, value_enum, default_value_t = InfoFormat::Text)]
+        format: InfoFormat,
+    },
+    /// Print a script that completes the command line in a shell.
+    Completion {
+        #[arg(value_enum)]
+        shell: ShellName,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum CheckFormat {
+    /// Each diagnostic with its source line
+    Text,
+    /// An array of objects
+    Json,
+    /// Annotations of a workflow
+    Github,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum InfoFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ShellName {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl From<ShellName> for Shell {
+    fn from(name: ShellName) -> Shell {
+        match name {
+            ShellName::Bash => Shell::Bash,
+            ShellName::Zsh => Shell::Zsh,
+            ShellName::Fish => Shell::Fish,
+        }
+    }
+}
+
+/// The word that a value is on the command line.
+fn word<V: ValueEnum>(value: V) -> String {
+    value
+        .to_possible_value()
+        .map_or(String::new(), |v| v.get_name().to_owned())
+}
+
+/// Adds the functions of this file to the module.
+pub fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(parse_command_line, m)?)?;
+    m.add_function(wrap_pyfunction!(completion_script, m)?)
+}
+
+/// The command and its options. Help, version and mistakes are the command `print`: a text and an exit status.
+#[pyfunction]
+#[pyo3(signature = (arguments, *, colour))]
+fn parse_command_line(
+    py: Python<'_>,
+    arguments: Vec<OsString>,
+    colour: bool,
+) -> PyResult<(&'static str, Bound<'_, PyDict>)> {
+    let options = PyDict::new(py);
+    let words = std::iter::once(OsString::from("numlift")).chain(arguments);
+    let command = match Arguments::try_parse_from(words) {
+        Ok(parsed) => parsed.command,
+        Err(e) => {
+            let text = e.render();
+            let text = if colour {
+                text.ansi().to_string()
+            } else {
+                text.to_string()
+            };
+            options.set_item("text", text)?;
+            options.set_item("status", e.exit_code())?;
+            return Ok(("print", options));
+        }
+    };
+    let name = match command {
+        Command::Check {
+            files,
+            all,
+            assume,
+            format,
+        } => {
+            options.set_item("files", files)?;
+            options.set_item("all", all)?;
+            options.set_item("assume", assume)?;
+            options.set_item("format", word(format))?;
+            "check"
+        }
+        Command::Explain { code } => {
+            options.set_item("code", code)?;
+            "explain"
+        }
+        Command::Info { format } => {
+            options.set_item("format", word(format))?;
+            "info"
+        }
+        Command::Completion { shell } => {
+            options.set_item("shell", word(shell))?;
+            "completion"
+        }
+    };
+    Ok((name, options))
+}
+
+/// The completion script of a shell.
+#[pyfunction]
+fn completion_script(shell: &str) -> PyResult<String> {
+    let shell = ShellName::from_str(shell, false).map_err(PyValueError::new_err)?;
+    let mut script = vec![];
+    clap_complete::generate(
+        Shell::from(shell),
+        &mut Arguments::command(),
+        "numlift",
+        &mut script,
+    );
+    Ok(String::from_utf8_lossy(&script).into_owned())
+}

@@ -1,0 +1,307 @@
+"""`numlift check`: what has no static type in the functions of a file, found without calling them.
+
+The file is imported under its own name, so decorators run and the main part does not. Nothing is compiled.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import inspect
+import linecache
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_origin
+
+import numpy as np
+
+from numlift import _core, _decorator
+from numlift._cli import use_colour
+from numlift._decorator import Dispatcher
+from numlift.types import Type
+
+_PYTHON = {bool: "bool", int: "int", float: "float", complex: "complex", None: "none", type(None): "none"}
+
+
+class Place(NamedTuple):
+    """A diagnostic, in the order of the extension's rows."""
+
+    code: str
+    message: str
+    file: str
+    line: int
+    column: int
+    length: int
+    help: str | None
+
+
+class Unusable(Exception):
+    """A file that cannot be checked, or an option that is not understood; the text is for the user."""
+
+
+class _Collector(_decorator.Watcher):
+    """Keeps the functions that decorators make, and compiles none of them."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Dispatcher[..., Any], list[str]]] = []
+
+    def options(self, chosen: dict[str, Any]) -> dict[str, Any]:
+        return {**chosen, "strict": False}
+
+    def made(self, function: Dispatcher[..., Any], signatures: list[str]) -> None:
+        self.found.append((function, signatures))
+
+
+class Assumptions:
+    """Types of parameters that have no annotation: of all, or of those with a name."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.default: str | None = None
+        self.named: dict[str, str] = {}
+        for text in texts:
+            name, equals, type_ = text.partition("=")
+            try:
+                _core.parse_type(type_ if equals else text)
+            except ValueError as e:
+                raise Unusable(f"--assume {text!r}: {e}") from None
+            if equals:
+                self.named[name.strip()] = type_
+            else:
+                self.default = text
+
+    def of(self, parameter: inspect.Parameter) -> str | None:
+        found = self.named.get(parameter.name)
+        if found is None and parameter.default is not None:
+            found = _PYTHON.get(type(parameter.default))
+        return self.default if found is None else found
+
+
+def _module_name(path: Path) -> tuple[Path, str]:
+    """The directory to import from, and the dotted name of the file."""
+    parts = [path.stem] if path.stem != "__init__" else []
+    directory = path.parent
+    while (directory / "__init__.py").exists():
+        parts.insert(0, directory.name)
+        directory = directory.parent
+    return directory, ".".join(parts)
+
+
+def _load(path: Path, name: str) -> None:
+    package = name.rpartition(".")[0]
+    if package:
+        importlib.import_module(package)
+    if name in sys.modules or name in sys.stdlib_module_names:
+        name = f"{package}.{path.stem}_checked" if package else f"{path.stem}_checked"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise Unusable(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+@contextlib.contextmanager
+def _as_script(path: Path, directory: Path) -> Iterator[None]:
+    """What the file prints while it is imported goes to standard error: the output is the diagnostics'."""
+    arguments, search = sys.argv, list(sys.path)
+    sys.argv = [str(path)]
+    sys.path.insert(0, str(directory))
+    try:
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.argv, sys.path[:] = arguments, search
+
+
+def _import(path: Path) -> list[tuple[Dispatcher[..., Any], list[str]]]:
+    """The functions that decorators make while the file is imported.
+
+    Raises Unusable if that fails.
+    """
+    if not path.is_file():
+        raise Unusable(f"{path}: no such file")
+    directory, name = _module_name(path)
+    collector = _Collector()
+    before = _decorator.watch(collector)
+    try:
+        with _as_script(path, directory):
+            _load(path, name)
+    except Unusable:
+        raise
+    except (Exception, SystemExit) as e:
+        shown = "".join(traceback.format_exception_only(e)).strip()
+        where = [f for f in traceback.extract_tb(e.__traceback__) if f.filename == str(path)]
+        line = f":{where[-1].lineno}" if where else ""
+        raise Unusable(f"{path}{line}: cannot be imported: {shown}") from None
+    finally:
+        _decorator.watch(before)
+    return collector.found
+
+
+def _plain_functions(path: Path, jitted: set[types.CodeType]) -> list[Dispatcher[..., Any]]:
+    """The functions of the module, and of its classes, that no decorator has made."""
+    of_file = [m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == str(path)]
+    scopes: list[Any] = [vars(module) for module in of_file]
+    classes = {id(value): value for scope in scopes for value in scope.values() if isinstance(value, type)}
+    names = {module.__name__ for module in of_file}
+    scopes += [vars(c) for c in classes.values() if c.__module__ in names]
+    found: dict[types.CodeType, Dispatcher[..., Any]] = {}
+    for value in (value for scope in scopes for value in scope.values()):
+        code = value.__code__ if isinstance(value, types.FunctionType) else None
+        if code is not None and code.co_filename == str(path) and code not in jitted:
+            found.setdefault(code, Dispatcher(value))
+    return list(found.values())
+
+
+def _type_text(annotation: Any) -> str | None:
+    """An annotation as the text of a type; None: it says nothing about the machine type."""
+    if isinstance(annotation, Type):
+        return str(annotation)
+    if annotation is None or (isinstance(annotation, type) and annotation in _PYTHON):
+        return _PYTHON[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, np.generic):
+        name = np.dtype(annotation).name
+        return name if _understood(name) else None
+    if get_origin(annotation) is tuple:
+        items = [_type_text(item) for item in get_args(annotation)]
+        texts = [item for item in items if item is not None]
+        if len(texts) == len(items) and texts:
+            return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
+    return None
+
+
+def _understood(text: str) -> bool:
+    try:
+        _core.parse_type(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    value = parameter.annotation
+    if isinstance(value, str):
+        try:
+            return eval(value, getattr(function, "__globals__", {}))
+        except Exception:
+            return inspect.Parameter.empty
+    return value
+
+
+def _signature(function: Callable[..., Any], assumptions: Assumptions | None) -> str | None:
+    """The signature that the annotations spell, completed by what is assumed; None: a type is not known."""
+    texts = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        text = _type_text(_annotation(function, parameter))
+        if text is None and assumptions is not None:
+            text = assumptions.of(parameter)
+        if text is None:
+            return None
+        texts.append(text)
+    return f"({', '.join(texts)})"
+
+
+def _is_annotated(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.annotation is not p.empty for p in parameters) or (
+        not parameters and "return" in function.__annotations__
+    )
+
+
+class Result(NamedTuple):
+    """What was found in a file."""
+
+    places: list[Place]
+    checked: int
+    #: names of functions whose argument types are not known
+    skipped: list[str]
+
+
+def check_file(path: Path, everything: bool, assumptions: Assumptions) -> Result:
+    """Checks the functions of one file.
+
+    Raises Unusable if it cannot be imported.
+    """
+    path = path.resolve()
+    found = [(d, s) for d, s in _import(path) if d.py_func.__code__.co_filename == str(path)]
+    if everything:
+        jitted = {d.py_func.__code__ for d, _ in found}
+        found += [(d, []) for d in _plain_functions(path, jitted)]
+    found.sort(key=lambda item: item[0].py_func.__code__.co_firstlineno)
+    places: dict[Place, None] = {}
+    checked, skipped = 0, []
+    for dispatcher, signatures in found:
+        function = dispatcher.py_func
+        if not signatures and (everything or _is_annotated(function)):
+            text = _signature(function, assumptions)
+            signatures = [] if text is None else [text]
+        if not signatures:
+            skipped.append(function.__qualname__)
+            continue
+        checked += 1
+        for signature in signatures:
+            places.update(dict.fromkeys(_places(dispatcher, signature)))
+    ordered = sorted(places, key=lambda p: (p.file != str(path), p.file, p.line, p.column))
+    return Result(ordered, checked, skipped)
+
+
+def _places(dispatcher: Dispatcher[..., Any], signature: str) -> list[Place]:
+    try:
+        return [Place(*row) for row in _core.check_signature(dispatcher, signature)]
+    except ValueError as e:
+        code = dispatcher.py_func.__code__
+        return [Place("NL2016", str(e), code.co_filename, code.co_firstlineno, 1, 1, None)]
+
+
+def _shown(file: str) -> str:
+    """The path relative to the working directory, if it is below."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
+
+
+def _row(place: Place) -> tuple[str, str, str, int, int, int, str | None, str]:
+    line = linecache.getline(place.file, place.line).rstrip("\r\n")
+    return (*place._replace(file=_shown(place.file)), line)
+
+
+def _summary(results: list[Result], everything: bool) -> str:
+    places = sum(len(r.places) for r in results)
+    checked = sum(r.checked for r in results)
+    skipped = [name for r in results for name in r.skipped]
+    text = f"{places or 'No'} place{'s' * (places != 1)} without a static type in {checked} "
+    text += f"function{'s' * (checked != 1)}"
+    if skipped:
+        hint = "--assume says what their arguments are" if everything else "--all checks them"
+        text += f"; {len(skipped)} not checked for want of types ({', '.join(skipped)}): {hint}"
+    return text + "."
+
+
+def run(files: Sequence[str], *, everything: bool, assumed: Sequence[str], format: str) -> int:
+    """Prints what is found; 0: nothing, 1: something, 2: a file cannot be checked."""
+    results, failed = [], False
+    try:
+        assumptions = Assumptions(assumed)
+    except Unusable as e:
+        print(f"numlift: {e}", file=sys.stderr)
+        return 2
+    for file in files:
+        try:
+            results.append(check_file(Path(file), everything, assumptions))
+        except Unusable as e:
+            print(f"numlift: {e}", file=sys.stderr)
+            failed = True
+    rows = [_row(place) for result in results for place in result.places]
+    text = _core.render_diagnostics(rows, format, colour=use_colour(sys.stdout))
+    if text:
+        print(text)
+    if format == "text" and results:
+        print(_summary(results, everything))
+    return 2 if failed else int(bool(rows))
