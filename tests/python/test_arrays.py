@@ -345,3 +345,55 @@ def test_histogram_with_tuples_of_arrays() -> None:
         (np.ones(2), np.zeros(2), True),
         (np.ones(2), np.zeros(2), False),
     )
+
+
+C3 = sample("float64", (3, 4, 5))
+
+INDICES = [
+    "a[..., 0]",
+    "a[0, ...]",
+    "a[...]",
+    "a[0, ..., 1]",
+    "a[..., 1, :]",
+    "a[:, ..., ::2]",
+    "a[-1, ..., -1:, 0]",
+    "a[None]",
+    "a[:, None, 1]",
+    "a[..., None]",
+    "a[None, :, 0, ..., None]",
+    "a[0, None, 0, 1]",
+    "a[1:, :], a[1:, :, :], a[1:, ...], a[:, :, :]",
+    "a[..., 9]",
+    "a[9, ...]",
+]
+
+
+@pytest.mark.parametrize("text", INDICES)
+def test_ellipsis_and_new_axes(text: str) -> None:
+    f = define(f"def f(a): return {text}\n")
+    for a in (C3, np.asfortranarray(C3), C3[::-1, :, ::2], C3.transpose(2, 0, 1)):
+        check(f, a)
+
+
+def test_views_with_ellipsis_in_loops() -> None:
+    check(
+        define(
+            "def f(a):\n"
+            "    s = 0.0\n"
+            "    for k in range(a.shape[-1]):\n"
+            "        plane = a[..., k]\n"
+            "        for row in plane:\n"
+            "            row[0] += k\n"
+            "            for x in row:\n"
+            "                s = s * 0.5 + x\n"
+            "    return s, a\n"
+        ),
+        C3,
+    )
+
+
+def test_new_arrays_are_those_of_numpy() -> None:
+    f = define("def f(n, m): return np.zeros((n, m)), np.ones((n, m), order='F')\n")
+    for shape in ((0, 3), (3, 0), (1, 3), (3, 1), (2, 2)):
+        for a, b in zip(f(*shape), jit(f)(*shape), strict=True):
+            assert a.strides == b.strides and a.flags == b.flags and b.base is None

@@ -259,6 +259,33 @@ for _name in ("round", "around"):
 for _name in ("sum", "prod", "max", "min", "mean", "var", "std", "all", "any", "argmax", "argmin"):
     CASES.setdefault(f"ndarray.{_name}", reduction(f"a.{_name}()"))
     CASES[f"numpy.{_name}"] = reduction(f"np.{_name}(a)")
+for _name, _families in {
+    "conjugate": [n for n in SCALARS if n != "np.bool_"],
+    "conj": [n for n in SCALARS if n.startswith("np.") and n != "np.bool_"],
+    "is_integer": ["float", *(n for n in SCALARS if n.startswith(("np.int", "np.uint", "np.float")))],
+    "bit_length": ["bool", "int"],
+    "bit_count": ["bool", "int", *(n for n in SCALARS if n.startswith(("np.int", "np.uint")))],
+    "item": [n for n in SCALARS if n.startswith("np.")],
+}.items():
+    CASES[f"number.{_name}"] = [(f"a.{_name}()", [(v,) for v in SCALARS[f]]) for f in _families]
+CASES["number.astype"] = [
+    (f"(a.astype(np.{t}), a.astype('{t}'))", [(np.float64(2.7),), (np.float64(-0.0),)])
+    for t in ("int8", "int64", "float32", "float64", "complex64", "bool")
+] + [
+    (f"a.astype(np.{t})", [(np.int64(-300),), (np.int64(7),)]) for t in ("int8", "uint8", "uint64", "float32")
+]
+for _name, _order in (("zeros", "'F'"), ("ones", "'C'"), ("ones", "'F'"), ("full", "'F'"), ("full", "'C'")):
+    _value = ", 2.5" if _name == "full" else ""
+    CASES[f"numpy.{_name}"] += [
+        (f"np.{_name}((a, b){_value}, order={_order})", [(2, 3), (0, 3), (3, 0), (1, 1), (-1, 2)]),
+        (f"np.{_name}((a, 2, b){_value}, dtype=np.int16, order={_order})", [(2, 3)]),
+        (f"np.{_name}(a{_value}, order={_order})", [(3,)]),
+    ]
+for _name in ("min", "max", "sum"):
+    CASES[f"builtins.{_name}"] += [
+        (f"{_name}(a)", [(A,), (A[::-2],), (A[:0],), (A[:3].astype(np.int8),)]),
+        (f"{_name}(range(a, b, 3))", [(2, 30), (30, 2), (-9, 1)]),
+    ]
 CASES["numpy.amax"], CASES["numpy.amin"] = CASES["numpy.max"], CASES["numpy.min"]
 
 LOOPS = {

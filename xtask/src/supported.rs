@@ -1,6 +1,6 @@
 //! Writes `docs/supported.md`, the list of library functions, from the table of `builtins`.
 
-use numlift_builtins::{BUILTINS, Builtin, METHODS};
+use numlift_builtins::{BUILTINS, Builtin, METHODS, NUMBER_METHODS};
 
 const HEAD: &str = "# Supported functions
 
@@ -36,6 +36,11 @@ pub fn page() -> String {
         section(&mut out, title, rows);
     }
     section(&mut out, "Methods of arrays", METHODS.iter().map(|b| (b.path, b)));
+    section(
+        &mut out,
+        "Methods of numbers",
+        NUMBER_METHODS.iter().map(|b| (b.path, b)),
+    );
     out
 }
 
@@ -59,7 +64,7 @@ mod tests {
     #[test]
     fn every_row_is_on_the_page() {
         let page = page();
-        for b in BUILTINS.iter().chain(METHODS) {
+        for b in BUILTINS.iter().chain(METHODS).chain(NUMBER_METHODS) {
             let name = b.path.rsplit('.').next().unwrap_or(b.path);
             assert!(page.contains(&format!("| `{name}` |")), "{}", b.path);
         }

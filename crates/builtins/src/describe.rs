@@ -1,6 +1,6 @@
 //! What the documentation says about a row: which arguments it takes, and who computes it.
 
-use crate::{Draw, Kind, Numpy, Ret};
+use crate::{Draw, Kind, Method, Numpy, Ret};
 
 const CODE: &str = "machine code";
 const CALL: &str = "library call";
@@ -11,7 +11,10 @@ impl Kind {
         match self {
             Kind::Len => ("arrays, tuples, strings, ranges", CODE),
             Kind::Abs => ("numbers", CODE),
-            Kind::Min | Kind::Max => ("two or more numbers, or a tuple of them", CODE),
+            Kind::Min | Kind::Max => (
+                "two or more numbers, or a tuple of them; a one-dimensional array or range",
+                "machine code, library call for arrays and ranges",
+            ),
             Kind::Pow => ("two numbers; three Python ints", CODE),
             Kind::Round => (
                 "a real number; digits",
@@ -27,7 +30,7 @@ impl Kind {
                 "machine code for two, else library call",
             ),
             Kind::Boxed(ret) => (ret.arguments(), CALL),
-            Kind::Alloc(_) => ("shape, `dtype`, `order='C'`", CODE),
+            Kind::Alloc(_) => ("shape, `dtype`, `order`", CODE),
             Kind::AllocLike(_) => (
                 "an array, `dtype`",
                 "machine code if it is C-contiguous, else library call",
@@ -36,10 +39,24 @@ impl Kind {
                 ("scalars", "machine code for the plain forms, else library call")
             }
             Kind::Numpy(Numpy::Info) => ("a dtype; only its attributes", "constant"),
+            Kind::Method(method) => (method.arguments(), CODE),
             Kind::Random(draw) => (
                 draw.arguments(),
                 "machine code for scalars, library call for arrays",
             ),
+        }
+    }
+}
+
+impl Method {
+    const fn arguments(self) -> &'static str {
+        match self {
+            Method::Conjugate => "any number (`conj`: a NumPy scalar)",
+            Method::IsInteger => "`float`, NumPy floats and integers",
+            Method::BitLength => "`int`, `bool`",
+            Method::BitCount => "`int`, `bool`, NumPy integers",
+            Method::Item => "a NumPy scalar",
+            Method::AsType => "a NumPy scalar; a dtype",
         }
     }
 }
@@ -60,14 +77,17 @@ impl Draw {
 impl Ret {
     const fn arguments(self) -> &'static str {
         match self {
-            Ret::Full => "`shape`, `fill_value`, `dtype`",
+            Ret::Full => "`shape`, `fill_value`, `dtype`, `order`",
             Ret::LikeFirst => "an array, `dtype`",
             Ret::Arange => "`start`, `stop`, `step`, `dtype`",
             Ret::Sum => "the whole array, `dtype`",
             Ret::Spread => "the whole array, `ddof`",
             Ret::Mean | Ret::Element | Ret::NpBool | Ret::Index | Ret::Copy => "the whole array",
             Ret::Item => "the whole array; indices",
-            Ret::BuiltinSum | Ret::Product => "a tuple of numbers or a one-dimensional array, `start`",
+            Ret::Extreme => "a one-dimensional array or range",
+            Ret::BuiltinSum | Ret::Product => {
+                "a tuple of numbers, a one-dimensional array or a range; `start`"
+            }
             Ret::Part | Ret::Angle => "a scalar",
             Ret::None | Ret::Bool | Ret::Int | Ret::Float | Ret::Complex | Ret::FloatPair => "as in Python",
         }

@@ -7,7 +7,7 @@ mod info;
 mod table;
 
 pub use info::info;
-pub use table::{BUILTINS, METHODS};
+pub use table::{BUILTINS, METHODS, NUMBER_METHODS};
 
 /// How a function is typed and lowered; `typeck` and `lower` have one arm per kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,21 @@ pub enum Kind {
     Numpy(Numpy),
     /// A draw from NumPy's global generator: scalars natively, arrays through the interpreter.
     Random(Draw),
+    /// A method of numbers.
+    Method(Method),
+}
+
+/// Methods of Python's numbers and NumPy's scalars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Conjugate,
+    IsInteger,
+    BitLength,
+    BitCount,
+    /// the Python number of a NumPy scalar
+    Item,
+    /// a NumPy scalar in another dtype
+    AsType,
 }
 
 /// Functions of NumPy with typing rules of their own.
@@ -132,9 +147,11 @@ pub enum Ret {
     Element,
     /// the Python number of an element
     Item,
-    /// builtin `sum` of a tuple or one-dimensional array
+    /// builtin `min` and `max` of a one-dimensional array or range
+    Extreme,
+    /// builtin `sum` of a tuple, one-dimensional array or range
     BuiltinSum,
-    /// `math.prod` of a tuple or one-dimensional array
+    /// `math.prod` of a tuple, one-dimensional array or range
     Product,
     /// NumPy's bool
     NpBool,
@@ -158,6 +175,11 @@ pub struct Builtin {
 /// Finds a function by canonical path (`math.sqrt`).
 pub fn find(path: &str) -> Option<&'static Builtin> {
     BUILTINS.iter().find(|b| b.path == path)
+}
+
+/// Finds a method of numbers by name.
+pub fn find_number_method(name: &str) -> Option<&'static Builtin> {
+    NUMBER_METHODS.iter().find(|b| b.path == name)
 }
 
 /// Finds a method of arrays by name.

@@ -1,6 +1,6 @@
 //! The rows.
 
-use crate::{Builtin, Draw, Fill, Kind, Numpy, Python, Ret};
+use crate::{Builtin, Draw, Fill, Kind, Method, Numpy, Python, Ret};
 
 /// Rows of functions that share module, kind and effect.
 macro_rules! rows {
@@ -89,4 +89,14 @@ pub const METHODS: &[Builtin] = rows! {
     "", Kind::Boxed(Ret::Item), false: "item";
     "", Kind::Boxed(Ret::Copy), false: "copy";
     "", Kind::Boxed(Ret::None), true: "fill";
+};
+
+/// Methods of Python's numbers and NumPy's scalars by name.
+pub const NUMBER_METHODS: &[Builtin] = rows! {
+    "", Kind::Method(Method::Conjugate), false: "conj" "conjugate";
+    "", Kind::Method(Method::IsInteger), false: "is_integer";
+    "", Kind::Method(Method::BitLength), false: "bit_length";
+    "", Kind::Method(Method::BitCount), false: "bit_count";
+    "", Kind::Method(Method::Item), false: "item";
+    "", Kind::Method(Method::AsType), false: "astype";
 };

@@ -73,7 +73,7 @@ extern "C" fn array_new(
     dtype: i64,
     nd: i64,
     shape: *const isize,
-    zeroed: i64,
+    how: i64,
     ret: *mut u64,
 ) -> i32 {
     // SAFETY: generated code passes `nd` extents and room for two slots; the GIL is held.
@@ -81,7 +81,7 @@ extern "C" fn array_new(
         let Some(d) = DType::ALL.get(dtype as usize) else {
             return false;
         };
-        let a = api().new_array(*d, nd as i32, shape, zeroed != 0);
+        let a = api().new_array(*d, nd as i32, shape, how & 1 != 0, how & 2 != 0);
         if a.is_null() {
             return false;
         }

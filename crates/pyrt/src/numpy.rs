@@ -178,11 +178,18 @@ impl Api {
     ///
     /// # Safety
     /// The GIL is held and `shape` has `nd` entries.
-    pub unsafe fn new_array(&self, d: DType, nd: c_int, shape: *const isize, zeroed: bool) -> *mut PyObject {
+    pub unsafe fn new_array(
+        &self,
+        d: DType,
+        nd: c_int,
+        shape: *const isize,
+        zeroed: bool,
+        fortran: bool,
+    ) -> *mut PyObject {
         // SAFETY: entries 183 and 184 are PyArray_Zeros and PyArray_Empty.
         unsafe {
             let f: Make = std::mem::transmute(*self.table.add(if zeroed { 183 } else { 184 }));
-            f(nd, shape, self.descr(d), 0)
+            f(nd, shape, self.descr(d), c_int::from(fortran))
         }
     }
 

@@ -21,15 +21,16 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     dispatcher::add_to(m)
 }
 
-/// Canonical paths of the supported functions; methods of arrays start with `ndarray.`.
+/// Canonical paths of the supported functions; methods of arrays start with `ndarray.`, those of
+/// numbers with `number.`.
 #[pyfunction]
 fn list_builtins() -> Vec<String> {
     let functions = numlift_builtins::BUILTINS.iter().map(|b| b.path.to_owned());
-    functions
-        .chain(
-            numlift_builtins::METHODS
-                .iter()
-                .map(|b| format!("ndarray.{}", b.path)),
-        )
-        .collect()
+    let methods = numlift_builtins::METHODS
+        .iter()
+        .map(|b| format!("ndarray.{}", b.path));
+    let numbers = numlift_builtins::NUMBER_METHODS
+        .iter()
+        .map(|b| format!("number.{}", b.path));
+    functions.chain(methods).chain(numbers).collect()
 }

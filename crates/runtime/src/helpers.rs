@@ -84,8 +84,8 @@ pub const PYRT: &[HelperSig] = &[
     // without an exception, `effects` noted in the context. A result of another type than declared is
     // an internal error (SystemError). Array results are new references (owner slot).
     py("py_call", &[I, I, I, I, I]),
-    // array_new(ctx, dtype number (DType as u8), ndim, shape: *const i64, zeroed, ret: *mut u64 -> {data, owner}):
-    // a new C-contiguous NumPy array; owner is a new reference. MemoryError / ValueError as NumPy.
+    // array_new(ctx, dtype number (DType as u8), ndim, shape: *const i64, how, ret: *mut u64 -> {data, owner}):
+    // a new NumPy array, zeroed if bit 0 of `how` is set, Fortran-contiguous if bit 1 is; owner is a new reference. MemoryError / ValueError as NumPy.
     py("array_new", &[I, I, I, I, I]),
 ];
 

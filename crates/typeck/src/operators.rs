@@ -145,6 +145,25 @@ pub fn part(a: Scalar) -> Scalar {
     }
 }
 
+/// Family of `a.conjugate()`.
+pub fn conjugate(a: Scalar) -> Option<Scalar> {
+    match a {
+        Scalar::PyBool => Some(Scalar::PyInt),
+        Scalar::BOOL => None,
+        other => Some(other),
+    }
+}
+
+/// Python's number for an element of a dtype.
+pub fn python_number(d: DType) -> Scalar {
+    match d.kind() {
+        Kind::Bool => Scalar::PyBool,
+        Kind::Signed | Kind::Unsigned => Scalar::PyInt,
+        Kind::Float => Scalar::PyFloat,
+        Kind::Complex => Scalar::PyComplex,
+    }
+}
+
 /// Family of `round(a)` without digits.
 pub fn round(a: Scalar) -> Option<Scalar> {
     (a != Scalar::BOOL && a.dtype().kind() != Kind::Complex).then_some(Scalar::PyInt)

@@ -17,21 +17,14 @@ pub(crate) struct Place {
     dtype: DType,
 }
 
-/// One part of an index.
-enum Part {
-    Int(Value),
-    /// start, stop, step
-    Slice(Option<Value>, Option<Value>, Option<Value>),
-}
-
 impl FnLower<'_, '_> {
-    fn shape(a: ArrayType, v: &Vals, axis: usize) -> Value {
+    pub(super) fn shape(a: ArrayType, v: &Vals, axis: usize) -> Value {
         debug_assert!(axis < usize::from(a.ndim));
         v[1 + axis]
     }
 
     /// Stride of an axis in bytes: a constant where the layout says so.
-    fn stride(&mut self, a: ArrayType, v: &Vals, axis: usize) -> Value {
+    pub(super) fn stride(&mut self, a: ArrayType, v: &Vals, axis: usize) -> Value {
         let n = usize::from(a.ndim);
         let unit = match a.layout {
             Layout::C => axis + 1 == n,
@@ -46,14 +39,14 @@ impl FnLower<'_, '_> {
     }
 
     /// `data + index * stride`
-    fn offset(&mut self, base: Value, a: ArrayType, v: &Vals, axis: usize, index: Value) -> Value {
+    pub(super) fn offset(&mut self, base: Value, a: ArrayType, v: &Vals, axis: usize, index: Value) -> Value {
         let stride = self.stride(a, v, axis);
         let off = self.e.b.op(Opcode::Imul, &[index, stride]);
         self.e.b.op(Opcode::Iadd, &[base, off])
     }
 
     /// Index along an axis, checked; negative ones count from the end.
-    fn checked_index(&mut self, index: Value, len: Value, axis: usize) -> Value {
+    pub(super) fn checked_index(&mut self, index: Value, len: Value, axis: usize) -> Value {
         let ones = "1, ".repeat(axis);
         let zeros = "0, ".repeat(axis);
         let expr = format!("np.broadcast_to(np.int8(0), ({ones}b,))[({zeros}a,)]");
@@ -99,173 +92,6 @@ impl FnLower<'_, '_> {
         vals.extend_from_slice(&v[2 + n..1 + 2 * n]);
         vals.push(v[1 + 2 * n]);
         Ok((Type::Array(ty), vals))
-    }
-
-    fn parts(&mut self, index: ExprId) -> R<Option<Vec<Part>>> {
-        let (t, v) = self.expr(index)?;
-        if !self.reachable() {
-            return Ok(None);
-        }
-        let types = match &t {
-            Type::Tuple(items) => items.to_vec(),
-            t => vec![t.clone()],
-        };
-        let mut out = vec![];
-        let mut at = 0;
-        for t in types {
-            match t {
-                Type::Slice { start, stop, step } => {
-                    let mut next = |given: bool| {
-                        given.then(|| {
-                            at += 1;
-                            v[at - 1]
-                        })
-                    };
-                    out.push(Part::Slice(next(start), next(stop), next(step)));
-                }
-                t => {
-                    let n = self.index_value(&(t, Vals::from_slice(&v[at..=at])))?;
-                    at += 1;
-                    out.push(Part::Int(n));
-                }
-            }
-        }
-        Ok(Some(out))
-    }
-
-    pub(crate) fn subscript(&mut self, base: ExprId, index: ExprId) -> R<Typed> {
-        let never = (Type::Never, Vals::new());
-        let v = self.expr(base)?;
-        let a = match &v.0 {
-            Type::Array(a) => *a,
-            Type::Tuple(_) | Type::List(_) => return self.tuple_subscript(&v, index),
-            _ => return Ok(never),
-        };
-        let Some(parts) = self.parts(index)? else {
-            return Ok(never);
-        };
-        let ints = parts.iter().filter(|p| matches!(p, Part::Int(_))).count();
-        if ints == usize::from(a.ndim) {
-            let addr = self.element_addr(a, &v.1, &parts);
-            return Ok(self.load_element(a.dtype, addr));
-        }
-        Ok(self.view(a, &v.1, &parts))
-    }
-
-    fn element_addr(&mut self, a: ArrayType, v: &Vals, parts: &[Part]) -> Value {
-        let mut indices = vec![];
-        for (axis, p) in parts.iter().enumerate() {
-            if let Part::Int(i) = p {
-                let len = Self::shape(a, v, axis);
-                indices.push(self.checked_index(*i, len, axis));
-            }
-        }
-        let mut addr = v[0];
-        for (axis, i) in indices.into_iter().enumerate() {
-            addr = self.offset(addr, a, v, axis, i);
-        }
-        addr
-    }
-
-    /// A view: integers drop an axis, slices keep one.
-    fn view(&mut self, a: ArrayType, v: &Vals, parts: &[Part]) -> Typed {
-        let n = usize::from(a.ndim);
-        let mut addr = v[0];
-        let mut shape = vec![];
-        let mut strides = vec![];
-        let mut contiguous = a.layout == Layout::C;
-        let mut sliced = false;
-        for axis in 0..n {
-            let len = Self::shape(a, v, axis);
-            match parts.get(axis) {
-                Some(Part::Int(i)) => {
-                    contiguous &= !sliced;
-                    let i = self.checked_index(*i, len, axis);
-                    addr = self.offset(addr, a, v, axis, i);
-                }
-                Some(Part::Slice(start, stop, step)) => {
-                    contiguous &= !sliced && step.is_none();
-                    sliced = true;
-                    let (first, count, step) = self.slice_bounds(*start, *stop, *step, len);
-                    let stride = self.stride(a, v, axis);
-                    let off = self.e.b.op(Opcode::Imul, &[first, stride]);
-                    addr = self.e.b.op(Opcode::Iadd, &[addr, off]);
-                    shape.push(count);
-                    strides.push(match step {
-                        Some(s) => self.e.b.op(Opcode::Imul, &[stride, s]),
-                        None => stride,
-                    });
-                }
-                None => {
-                    shape.push(len);
-                    strides.push(self.stride(a, v, axis));
-                }
-            }
-        }
-        let layout = if contiguous { Layout::C } else { Layout::A };
-        let ty = ArrayType {
-            ndim: shape.len() as u8,
-            layout,
-            ..a
-        };
-        let mut vals = Vals::from_slice(&[addr]);
-        vals.extend(shape);
-        vals.extend(strides);
-        vals.push(v[1 + 2 * n]);
-        (Type::Array(ty), vals)
-    }
-
-    /// `slice.indices(len)`: first index and count, and the step if one is given.
-    fn slice_bounds(
-        &mut self,
-        start: Option<Value>,
-        stop: Option<Value>,
-        step: Option<Value>,
-        len: Value,
-    ) -> (Value, Value, Option<Value>) {
-        let zero = self.e.b.iconst(Ty::I64, 0);
-        let one = self.e.b.iconst(Ty::I64, 1);
-        let minus = self.e.b.iconst(Ty::I64, -1);
-        if let Some(s) = step {
-            let ok = self.e.b.icmp(IntCC::Ne, s, zero);
-            let v = Vals::from_slice(&[s]);
-            self.e
-                .replay_unless(ok, "np.empty(1)[::a]", &[(Scalar::PyInt, &v)]);
-        }
-        // bounds for a negative step are one lower
-        let (low, high) = match step {
-            None => (zero, len),
-            Some(s) => {
-                let down = self.e.b.icmp(IntCC::Slt, s, zero);
-                let low = self.e.b.select(down, minus, zero);
-                let last = self.e.b.op(Opcode::Isub, &[len, one]);
-                (low, self.e.b.select(down, last, len))
-            }
-        };
-        let mut clamp = |x: Value| {
-            let neg = self.e.b.icmp(IntCC::Slt, x, zero);
-            let wrapped = self.e.b.op(Opcode::Iadd, &[x, len]);
-            let x = self.e.b.select(neg, wrapped, x);
-            let x = self.e.b.op(Opcode::Smax, &[x, low]);
-            self.e.b.op(Opcode::Smin, &[x, high])
-        };
-        let given_start = start.map(&mut clamp);
-        let given_stop = stop.map(&mut clamp);
-        match step {
-            None => {
-                let first = given_start.unwrap_or(zero);
-                let last = given_stop.unwrap_or(len);
-                let n = self.e.b.op(Opcode::Isub, &[last, first]);
-                (first, self.e.b.op(Opcode::Smax, &[n, zero]), None)
-            }
-            Some(s) => {
-                let down = self.e.b.icmp(IntCC::Slt, s, zero);
-                let first = given_start.unwrap_or_else(|| self.e.b.select(down, high, low));
-                let last = given_stop.unwrap_or_else(|| self.e.b.select(down, low, high));
-                let n = self.range_len(&Vals::from_slice(&[first, last, s]));
-                (first, n, Some(s))
-            }
-        }
     }
 
     /// The element that an index of integers names.
@@ -376,7 +202,7 @@ impl FnLower<'_, '_> {
     }
 
     /// `np.zeros(shape)` and its like; the shape's values are i64.
-    pub(crate) fn allocate(&mut self, dtype: DType, shape: &[Value], zeroed: bool) -> Typed {
+    pub(crate) fn allocate(&mut self, dtype: DType, shape: &[Value], layout: Layout, zeroed: bool) -> Typed {
         let n = shape.len();
         let slot = self.e.b.create_slot((8 * (n + 2)).max(16) as u32, false);
         let base = self.e.b.slot_addr(slot);
@@ -387,21 +213,25 @@ impl FnLower<'_, '_> {
         let out = self.e.b.op(Opcode::Iadd, &[base, sixteen]);
         let d = self.e.b.iconst(Ty::I64, dtype as i64);
         let nd = self.e.b.iconst(Ty::I64, n as i64);
-        let z = self.e.b.iconst(Ty::I64, i64::from(zeroed));
-        self.e.helper_fallible("array_new", &[d, nd, base, z, out]);
+        let fortran = layout == Layout::F;
+        let how = i64::from(zeroed) | i64::from(fortran) << 1;
+        let how = self.e.b.iconst(Ty::I64, how);
+        self.e.helper_fallible("array_new", &[d, nd, base, how, out]);
         let data = self.e.b.load(Ty::I64, out, 0, Region::Any);
         let owner = self.e.b.load(Ty::I64, out, 8, Region::Any);
         self.hold_new(owner);
         let shape = self.new_extents(shape);
         let mut strides = vec![self.e.b.iconst(Ty::I64, i64::from(dtype.size())); n];
-        for axis in (0..n.saturating_sub(1)).rev() {
-            strides[axis] = self.e.b.op(Opcode::Imul, &[strides[axis + 1], shape[axis + 1]]);
+        let inner = |axis: usize| if fortran { n - 1 - axis } else { axis };
+        for k in (0..n.saturating_sub(1)).rev() {
+            let (axis, within) = (inner(k), inner(k + 1));
+            strides[axis] = self.e.b.op(Opcode::Imul, &[strides[within], shape[within]]);
         }
         let mut vals = Vals::from_slice(&[data]);
         vals.extend(shape);
         vals.extend(strides);
         vals.push(owner);
-        (Type::array(dtype, n as u8, Layout::C), vals)
+        (Type::array(dtype, n as u8, layout), vals)
     }
 
     /// The extents of an array that could be allocated. Of one dimension they are bounded by memory; of
@@ -417,7 +247,7 @@ impl FnLower<'_, '_> {
         shape.iter().map(|&n| self.e.b.op(Opcode::Extent, &[n])).collect()
     }
 
-    /// Writes 1 to every element of a fresh C-contiguous array.
+    /// Writes 1 to every element of a fresh array.
     pub(crate) fn fill_ones(&mut self, v: &Typed) -> R<()> {
         let Type::Array(a) = v.0 else {
             return Err("not an array".into());

@@ -96,6 +96,7 @@ impl FnLower<'_, '_> {
                 Kind::Random(draw) => self.random(id, draw, args, &ty),
                 Kind::Alloc(fill) => self.alloc(id, args, fill, false),
                 Kind::AllocLike(fill) => self.alloc(id, args, fill, true),
+                Kind::Method(method) => self.number_method(method, func, &ty),
                 kind => {
                     let values = self.values(args)?;
                     if !self.reachable() {

@@ -4,7 +4,7 @@ use numlift_builtins::{Fill, Kind, Numpy};
 use numlift_mir::{IntCC, Opcode, Ty, Value};
 use numlift_syntax::hir::{Arg, BinOp, CmpOp, ExprId};
 use numlift_typeck::operators;
-use numlift_types::{Kind as DKind, Scalar, Type};
+use numlift_types::{Kind as DKind, Layout, Scalar, Type};
 
 use super::tuple::parts_of;
 use super::{FnLower, R, Typed};
@@ -40,7 +40,11 @@ impl FnLower<'_, '_> {
             _ => vec![self.index_value(&v)?],
         };
         self.e.b.set_line(self.hir.exprs[id].line);
-        let array = self.allocate(dtype, &shape, fill == Fill::Zeros);
+        let layout = match self.ty(id)? {
+            Type::Array(a) => a.layout,
+            _ => Layout::C,
+        };
+        let array = self.allocate(dtype, &shape, layout, fill == Fill::Zeros);
         if fill == Fill::Ones {
             self.fill_ones(&array)?;
         }

@@ -3,8 +3,10 @@
 mod array;
 mod call;
 mod expr;
+mod index;
 mod library;
 mod loops;
+mod method;
 mod operator;
 mod random;
 mod scan;

@@ -19,9 +19,13 @@ pub struct Given {
 impl Given {
     /// The argument at a position or of a name.
     pub fn get(&self, position: usize, name: &str) -> Option<&Type> {
-        let named = self.items.iter().find(|(n, _)| n.as_deref() == Some(name));
         let plain = self.items.iter().filter(|(n, _)| n.is_none()).nth(position);
-        named.or(plain).map(|(_, t)| t)
+        self.named(name).or(plain.map(|(_, t)| t))
+    }
+
+    fn named(&self, name: &str) -> Option<&Type> {
+        let found = self.items.iter().find(|(n, _)| n.as_deref() == Some(name));
+        found.map(|(_, t)| t)
     }
 
     /// Whether every keyword is one of these and there are no more arguments than names.
@@ -61,7 +65,8 @@ impl Given {
 /// Result type of a boxed call for the argument types, `None` if it has no static type.
 pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
     use Ret::{
-        Arange, BuiltinSum, Copy, Element, Full, Index, Item, LikeFirst, Mean, NpBool, Product, Spread, Sum,
+        Arange, BuiltinSum, Copy, Element, Extreme, Full, Index, Item, LikeFirst, Mean, NpBool, Product,
+        Spread, Sum,
     };
     if given.dtype.is_some() && !matches!(ret, Full | LikeFirst | Arange | Sum) {
         return None;
@@ -79,8 +84,17 @@ pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
                 (None, Type::Scalar(s)) => s.dtype(),
                 _ => return None,
             };
-            let rank = shape_rank(given.get(0, "shape")?).filter(|_| given.only(&["shape", "fill_value"]))?;
-            Type::array(d, rank, Layout::C)
+            let known = given.only(&["shape", "fill_value", "order"]);
+            let rank = shape_rank(given.get(0, "shape")?).filter(|_| known)?;
+            let fortran = match given.named("order") {
+                Some(Type::Str(s)) if **s == *"F" => true,
+                Some(Type::Str(s)) if **s == *"C" => false,
+                Some(_) => return None,
+                None => false,
+            };
+            // of few elements it is C-contiguous as well
+            let layout = if fortran && rank > 1 { Layout::A } else { Layout::C };
+            Type::array(d, rank, layout)
         }
         LikeFirst => {
             let a = given.array().filter(|_| given.only(&["a", "fill_value"]))?;
@@ -124,13 +138,18 @@ pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
             if !given.items[1..].iter().all(|(n, t)| n.is_none() && is_index(t)) {
                 return None;
             }
-            Type::Scalar(python_number(a.dtype))
+            Type::Scalar(operators::python_number(a.dtype))
         }
         Ret::Part => Type::Scalar(operators::part(given.scalar()?)),
         Ret::Angle => match given.scalar()? {
             Scalar::PyInt => Type::np(DType::F64),
             Scalar::Np(d) if d.is_integer() && d.size() >= 4 => Type::np(DType::F64),
             s if s.dtype().kind() >= DKind::Float => Type::np(s.dtype().component()),
+            _ => return None,
+        },
+        Extreme => match given.items.as_slice() {
+            [(None, Type::Array(a))] if a.ndim == 1 => Type::np(a.dtype),
+            [(None, Type::Range)] => Type::INT,
             _ => return None,
         },
         BuiltinSum => fold(given, BinOp::Add, Scalar::PyInt)?,
@@ -149,15 +168,6 @@ pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
 /// dtype of a mean.
 fn inexact(d: DType) -> DType {
     if d.kind() < DKind::Float { DType::F64 } else { d }
-}
-
-fn python_number(d: DType) -> Scalar {
-    match d.kind() {
-        DKind::Bool => Scalar::PyBool,
-        DKind::Signed | DKind::Unsigned => Scalar::PyInt,
-        DKind::Float => Scalar::PyFloat,
-        DKind::Complex => Scalar::PyComplex,
-    }
 }
 
 /// `sum` and `prod`: the start, then each item of a tuple or one-dimensional array by the operator.
@@ -186,6 +196,11 @@ fn fold(given: &Given, op: BinOp, zero: Scalar) -> Option<Type> {
             // the start alone if the array is empty
             settled.then(|| Type::union([start, total])).flatten()
         }
+        Type::Range => {
+            let total = operators::binary(op, start, Scalar::PyInt)?;
+            let settled = operators::binary(op, total, Scalar::PyInt) == Some(total);
+            settled.then(|| Type::union([start, total])).flatten()
+        }
         _ => None,
     }
 }
@@ -197,6 +212,11 @@ pub(super) fn shape_rank(t: &Type) -> Option<u8> {
         Type::Tuple(items) if items.iter().all(is_index) => u8::try_from(items.len()).ok(),
         _ => None,
     }
+}
+
+/// Whether an argument is the memory layout of a new array.
+fn is_order(a: &Arg, t: &Type) -> bool {
+    a.name.as_deref() == Some("order") && matches!(t, Type::Str(_))
 }
 
 impl FnInfer<'_, '_> {
@@ -233,7 +253,10 @@ impl FnInfer<'_, '_> {
             match d {
                 Some(d) if is_dtype => given.dtype = Some(d),
                 None if is_dtype && t == Type::None => {}
-                None if !is_dtype && storable(&t) => given.items.push((a.name.clone(), t)),
+                _ if is_order(a, &t) => given.items.push((a.name.clone(), t)),
+                None if !is_dtype && (storable(&t) || t == Type::Range) => {
+                    given.items.push((a.name.clone(), t))
+                }
                 _ => return self.unsupported(id, path, &[t]),
             }
             keywords.extend(a.name.clone());

@@ -28,6 +28,9 @@ impl FnInfer<'_, '_> {
             if matches!(t, Type::Array(_)) && !spread {
                 return self.array_method(id, *base, &t, name, args);
             }
+            if let Some(found) = self.number_method(id, &t, name, args) {
+                return Ok(found);
+            }
         }
         let callee = self.expr(func);
         if spread && !python(&callee) {

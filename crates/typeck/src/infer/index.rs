@@ -32,26 +32,34 @@ pub(super) fn transposed(a: ArrayType) -> ArrayType {
     ArrayType { layout, ..a }
 }
 
-/// Type of `array[parts]`, each part an integer or a slice.
+/// Slice of a whole axis.
+const WHOLE: Type = Type::Slice {
+    start: false,
+    stop: false,
+    step: false,
+};
+
+/// Type of `array[parts]`, each part an integer, a slice, `None` (a new axis) or `...` (once).
 fn indexed(a: ArrayType, parts: &[Type]) -> Option<Type> {
-    if parts.len() > usize::from(a.ndim) || a.ndim == 0 {
-        return None;
-    }
     let ints = parts.iter().filter(|t| is_index(t)).count();
-    if parts
-        .iter()
-        .any(|t| !is_index(t) && !matches!(t, Type::Slice { .. }))
-    {
+    let slices = parts.iter().filter(|t| matches!(t, Type::Slice { .. })).count();
+    let new = parts.iter().filter(|t| **t == Type::None).count();
+    let whole = parts.iter().filter(|t| **t == Type::Ellipsis).count();
+    let known = ints + slices + new + whole == parts.len() && whole <= 1;
+    if !known || ints + slices > usize::from(a.ndim) || a.ndim == 0 {
         return None;
     }
-    let ndim = a.ndim - ints as u8;
+    let ndim = a.ndim - ints as u8 + new as u8;
     if ndim == 0 {
-        return Some(Type::np(a.dtype));
+        // `a[0, ...]` is an array without axes
+        return (whole == 0).then_some(Type::np(a.dtype));
     }
-    let leading = parts.iter().take_while(|t| is_index(t)).count();
     // Integers, then at most one slice without a step, then whole axes: still C-contiguous.
-    let tail = &parts[leading..];
-    let contiguous = matches!(tail, [] | [Type::Slice { step: false, .. }]);
+    let is_whole = |t: &&Type| **t == WHOLE || **t == Type::Ellipsis;
+    let trailing = parts.iter().rev().take_while(is_whole).count();
+    let parts = &parts[..parts.len() - trailing];
+    let leading = parts.iter().take_while(|t| is_index(t)).count();
+    let contiguous = matches!(parts[leading..], [] | [Type::Slice { step: false, .. }]);
     let layout = if a.layout == Layout::C && contiguous {
         Layout::C
     } else {

@@ -52,6 +52,11 @@ impl FnInfer<'_, '_> {
             Kind::Hypot if args.len() != 2 => self.boxed(id, Callee::Object(object, path), args, |g| {
                 boxed_result(Ret::Float, g)
             }),
+            Kind::Min | Kind::Max if self.is_sequence(args) => {
+                self.boxed(id, Callee::Object(object, path), args, |g| {
+                    boxed_result(Ret::Extreme, g)
+                })
+            }
             Kind::Pow if args.len() == 3 => self.pow_mod(id, object, path, row, args),
             Kind::Round if args.len() == 2 => self.round_digits(id, object, path, row, args),
             _ => {
@@ -69,6 +74,11 @@ impl FnInfer<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Whether the only argument is an array or a range.
+    fn is_sequence(&mut self, args: &[Arg]) -> bool {
+        matches!(args, [a] if matches!(self.expr(a.value), Type::Array(_) | Type::Range))
     }
 
     fn builtin_type(&self, kind: Kind, path: &str, types: &[Type]) -> Option<Type> {
@@ -179,9 +189,10 @@ impl FnInfer<'_, '_> {
             },
         };
         let ty = match (row.kind, types.first()) {
-            (Kind::Alloc(_), Some(t)) => shape_rank(t)
-                .filter(|n| !fortran || *n < 2)
-                .map(|n| Type::array(dtype.unwrap_or(DType::F64), n, Layout::C)),
+            (Kind::Alloc(_), Some(t)) => shape_rank(t).map(|n| {
+                let layout = if fortran && n > 1 { Layout::F } else { Layout::C };
+                Type::array(dtype.unwrap_or(DType::F64), n, layout)
+            }),
             // `*_like` keeps the layout (order="K")
             (Kind::AllocLike(_), Some(Type::Array(a))) if a.layout == Layout::C && !fortran => {
                 Some(Type::array(dtype.unwrap_or(a.dtype), a.ndim, Layout::C))

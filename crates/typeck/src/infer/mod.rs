@@ -10,6 +10,7 @@ mod index;
 mod island;
 mod library;
 mod message;
+mod method;
 mod pattern;
 mod random;
 mod stmt;
