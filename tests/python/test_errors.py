@@ -207,3 +207,24 @@ def test_exception_context_is_clean() -> None:
             f(0)
     except ZeroDivisionError as error:
         assert isinstance(error.__context__, KeyError)
+
+
+def test_traceback_of_deep_recursion() -> None:
+    """Every frame is there, and none of the call that was refused."""
+    source = (
+        "def down(n, k):\n"
+        "    if n == 0: raise ValueError('bottom')\n"
+        "    x = k + 1\n"
+        "    return (1 if n < 0 else\n"
+        "            1 + down(n - 1, k) + x)\n"
+        "def ping(n): return pong(n + 1)\n"
+        "def pong(n):\n"
+        "    if n < 0: return 1\n"
+        "    return ping(n + 1)\n"
+        "def f(n):\n"
+        "    if n == 0: return ping(n)\n"
+        "    return down(n, n)\n"
+    )
+    for name, args in (("down", (10**6, 2)), ("ping", (1,)), ("f", (10**6,)), ("f", (300,)), ("f", (0,))):
+        error = check(define(source, name), *args)
+        assert isinstance(error, RecursionError | ValueError)

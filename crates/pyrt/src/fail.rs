@@ -20,7 +20,7 @@ pub enum Failure {
 ///
 /// # Safety
 /// Generated code of `spec` has returned `status` with this context; the GIL is held.
-pub unsafe fn failure(spec: &Specialization, ctx: *const Ctx, status: i32) -> Failure {
+pub unsafe fn failure(spec: &Specialization, ctx: *mut Ctx, status: i32) -> Failure {
     // SAFETY: the GIL is held.
     unsafe {
         Python::attach_unchecked(|py| {
@@ -38,22 +38,20 @@ pub unsafe fn failure(spec: &Specialization, ctx: *const Ctx, status: i32) -> Fa
 unsafe fn build(
     py: Python<'_>,
     spec: &Specialization,
-    ctx: *const Ctx,
+    ctx: *mut Ctx,
     pending: Option<PyErr>,
 ) -> PyResult<Option<PyErr>> {
     let wrong = |text: &'static str| Err(pyo3::exceptions::PySystemError::new_err(text));
-    // SAFETY: a failure sets the site; `trace_len` entries of the trace are written.
-    let (site_id, trace) = unsafe {
-        let trace: &[u32] = std::slice::from_raw_parts((*ctx).trace, (*ctx).trace_len as usize);
-        ((*ctx).site, trace)
-    };
+    // SAFETY: a failure sets the site; the trace is as generated code has left it.
+    let (site_id, trace) = unsafe { ((*ctx).site, (*ctx).take_trace()) };
     let Some(site) = spec.sites().get(site_id as usize) else {
         return wrong("numlift: a failure without a site");
     };
     let module = py.import("numlift._errors")?;
     let frames = PyList::empty(py);
-    for s in std::iter::once(&site_id).chain(trace) {
+    for s in std::iter::once(&site_id).chain(&trace) {
         if let Some(s) = spec.sites().get(*s as usize)
+            && s.line > 0
             && let Some(f) = spec.frames().get(s.frame as usize)
         {
             frames.append((&f.file, &f.name, f.first_line, s.line))?;

@@ -78,7 +78,7 @@ pub enum Outcome {
 
 const ARG_SLOTS: usize = 64;
 const RET_SLOTS: usize = 24;
-const TRACE: usize = 64;
+const TRACE: usize = numlift_runtime::INLINE_TRACE as usize;
 
 impl Specialization {
     /// Loads the code.

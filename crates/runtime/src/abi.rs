@@ -36,6 +36,9 @@ pub enum Status {
 /// Operands that a failing site can record.
 pub const MAX_OPERANDS: usize = 16;
 
+/// Entries of a trace that the host's own buffer has.
+pub const INLINE_TRACE: u32 = 64;
+
 /// Per-call context, shared by all frames of one native call.
 #[derive(Debug)]
 #[repr(C)]
@@ -56,12 +59,73 @@ pub struct Ctx {
     pub effects: u32,
     /// Operand bits of the failed site, in the slot form above.
     pub operands: [u64; MAX_OPERANDS],
-    /// Call sites passed while unwinding, innermost first.
+    /// Call sites passed while unwinding, innermost first. The host begins with a buffer of its own, of
+    /// at most [`INLINE_TRACE`] entries; one of that many is grown on the heap ([`Ctx::take_trace`]).
     pub trace: *mut u32,
     pub trace_len: u32,
     pub trace_cap: u32,
     /// For helpers: `pyrt`'s own per-call data.
     pub host: *mut c_void,
+}
+
+impl Ctx {
+    /// Notes a call site. A trace that cannot grow loses its outermost entries.
+    ///
+    /// # Safety
+    /// `trace` has room for `trace_cap` entries, of which `trace_len` are written; it is on the heap if
+    /// that is more than [`INLINE_TRACE`].
+    pub unsafe fn push_trace(&mut self, site: u32) {
+        // SAFETY: as the caller says.
+        unsafe {
+            if self.trace_len == self.trace_cap && self.trace_cap >= INLINE_TRACE {
+                self.grow_trace();
+            }
+            if self.trace_len < self.trace_cap {
+                *self.trace.add(self.trace_len as usize) = site;
+                self.trace_len += 1;
+            }
+        }
+    }
+
+    #[cold]
+    unsafe fn grow_trace(&mut self) {
+        let Some(cap) = self.trace_cap.checked_mul(8) else {
+            return;
+        };
+        let mut grown: Vec<u32> = Vec::new();
+        if grown.try_reserve_exact(cap as usize).is_err() {
+            return;
+        }
+        // SAFETY: as the caller says.
+        unsafe {
+            grown.extend_from_slice(&self.take_trace());
+        }
+        let mut grown = std::mem::ManuallyDrop::new(grown);
+        self.trace = grown.as_mut_ptr();
+        self.trace_len = grown.len() as u32;
+        self.trace_cap = grown.capacity() as u32;
+    }
+
+    /// The trace, which is empty afterwards and owns no memory.
+    ///
+    /// # Safety
+    /// As for [`Ctx::push_trace`].
+    pub unsafe fn take_trace(&mut self) -> Vec<u32> {
+        let (len, cap) = (self.trace_len as usize, self.trace_cap as usize);
+        self.trace_len = 0;
+        // SAFETY: a larger trace is the vector that `grow_trace` made; a smaller one is a buffer with
+        // `len` entries written.
+        unsafe {
+            if self.trace_cap > INLINE_TRACE {
+                self.trace_cap = 0;
+                return Vec::from_raw_parts(self.trace, len, cap);
+            }
+            if len == 0 {
+                return vec![];
+            }
+            std::slice::from_raw_parts(self.trace, len).to_vec()
+        }
+    }
 }
 
 /// Byte offsets of the fields of [`Ctx`] that generated code touches.

@@ -9,11 +9,7 @@ use crate::{Ctx, floats, integers, random};
 extern "C" fn trace(ctx: *mut Ctx, site: i64) {
     // SAFETY: generated code passes the context of its call; `trace` has `trace_cap` entries.
     unsafe {
-        let c = &mut *ctx;
-        if c.trace_len < c.trace_cap {
-            *c.trace.add(c.trace_len as usize) = site as u32;
-            c.trace_len += 1;
-        }
+        (*ctx).push_trace(site as u32);
     }
 }
 

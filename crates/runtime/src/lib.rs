@@ -11,6 +11,6 @@ pub mod kernels;
 pub mod random;
 pub mod site;
 
-pub use abi::{Ctx, EntryFn, Status};
+pub use abi::{Ctx, EntryFn, INLINE_TRACE, Status};
 pub use helpers::{HelperId, HelperSig, HelperType};
 pub use site::{ExitReason, FrameInfo, SiteData, SiteId, SiteKind};

@@ -80,6 +80,6 @@ pub struct SiteData {
     pub kind: SiteKind,
     /// Index into the specialisation's `FrameInfo` table.
     pub frame: u32,
-    /// 1-based line in the file.
+    /// 1-based line in the file; 0: no entry of the traceback.
     pub line: u32,
 }

@@ -133,11 +133,15 @@ pub(crate) fn lower_instance(
     };
     f.bind_params(&params);
     if inst.recursive {
+        // A function that is not entered has no line in the traceback.
+        let line = f.e.b.line();
+        f.e.b.set_line(0);
         let site = f.e.site(SiteKind::Raise {
             exc: "RecursionError".into(),
             args: vec!["\"maximum recursion depth exceeded\"".into()],
             cause_none: false,
         });
+        f.e.b.set_line(line);
         f.e.b.func.recursion_site = Some(site);
         // Recursion can run as long as any loop.
         let poll = f.e.site(SiteKind::Helper);
