@@ -107,6 +107,9 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
     let lowered =
         numlift_lower::lower(&program, env, options.overflow_wrap).map_err(|m| internal(&program, m))?;
     let mut module = lowered.module;
+    if options.verify {
+        numlift_mir::verifier::verify(&module).map_err(|m| internal(&program, m))?;
+    }
     clock.lap("lower");
     let opt = numlift_opt::OptOptions {
         verify: options.verify,

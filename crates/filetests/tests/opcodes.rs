@@ -9,6 +9,7 @@ use numlift_mir::{
     ops::{Operand, Rest},
 };
 use numlift_runtime::{ExitReason, HelperType, SiteData, SiteKind, helpers};
+use numlift_types::{DType, Scalar, Type};
 
 /// Numbers at which operations change their behaviour.
 fn edges(ty: Ty) -> Vec<u64> {
@@ -45,15 +46,16 @@ const FLOATS: [f64; 18] = [
     -f64::NAN,
 ];
 
-/// A module whose entry has the parameters and ends in what `build` returns.
+/// A module whose entry has the parameters and ends in what `build` returns; it may leave by a site of the kind.
 fn module(
     params: &[Ty],
     results: &[Ty],
+    kind: SiteKind,
     build: impl FnOnce(&mut Builder, &[Value], Site) -> Vec<Value>,
 ) -> Module {
     let mut m = Module::default();
     let site = m.sites.push(SiteData {
-        kind: SiteKind::Exit(ExitReason::Overflow),
+        kind,
         frame: 0,
         line: 0,
     });
@@ -87,16 +89,20 @@ fn combinations(params: &[Ty]) -> Vec<Vec<u64>> {
 }
 
 fn check(m: &Module, params: &[Ty], what: &str) {
+    let calls = combinations(params).into_iter();
+    check_calls(m, calls.map(|row| row.into_iter().map(Arg::Bits).collect()), what);
+}
+
+fn check_calls(m: &Module, calls: impl Iterator<Item = Vec<Arg>>, what: &str) {
     numlift_mir::verifier::verify(m).unwrap_or_else(|e| panic!("{what}: {e}\n{m}"));
     let native = Native::compile(m, &Options::default()).unwrap_or_else(|e| panic!("{what}: {e}"));
-    for row in combinations(params) {
-        let args: Vec<Arg> = row.iter().map(|x| Arg::Bits(*x)).collect();
+    for args in calls {
         match interpret(m, &args, 100) {
             Ok(observed) => {
-                compare(&native, &args, &observed).unwrap_or_else(|e| panic!("{what} {row:x?}: {e}"));
+                compare(&native, &args, &observed).unwrap_or_else(|e| panic!("{what} {args:x?}: {e}"));
             }
             Err(Trap::Division | Trap::Extent(_) | Trap::Assumption) => {}
-            Err(e) => panic!("{what} {row:x?}: {e}"),
+            Err(e) => panic!("{what} {args:x?}: {e}"),
         }
     }
 }
@@ -106,12 +112,33 @@ fn accepted(o: Operand, ty: Ty) -> Vec<Ty> {
     Ty::ALL.into_iter().filter(|t| o.accepts(*t, ty)).collect()
 }
 
+/// A site that records values of these types.
+fn recording(params: &[Ty]) -> SiteKind {
+    let one = |ty: &Ty| {
+        Type::Scalar(Scalar::Np(match ty {
+            Ty::I8 => DType::I8,
+            Ty::I16 => DType::I16,
+            Ty::I32 => DType::I32,
+            Ty::I64 => DType::I64,
+            Ty::F32 => DType::F32,
+            Ty::F64 => DType::F64,
+        }))
+    };
+    SiteKind::Replay {
+        expr: "a".into(),
+        operands: params.iter().map(one).collect(),
+    }
+}
+
 /// The immediates to try.
 fn immediates(op: Opcode, ty: Ty, site: Site) -> Vec<Imm> {
     match op.format() {
         Format::Plain => vec![Imm::None],
-        Format::IntConst => edges(ty).iter().map(|x| Imm::Int(*x as i64)).collect(),
-        Format::FloatConst => FLOATS.iter().map(|x| Imm::Float(x.to_bits())).collect(),
+        Format::IntConst => edges(ty).iter().map(|x| Imm::Int(ty.wrap(*x as i64))).collect(),
+        Format::FloatConst => edges(ty)
+            .iter()
+            .map(|x| Imm::Float(scalar::float(ty, *x).to_bits()))
+            .collect(),
         Format::IntCmp => IntCC::ALL.iter().map(|c| Imm::IntCC(*c)).collect(),
         Format::FloatCmp => FloatCC::ALL.iter().map(|c| Imm::FloatCC(*c)).collect(),
         Format::Site => vec![Imm::Site(site)],
@@ -145,7 +172,11 @@ fn numbers_and_checks() {
             for params in rows {
                 for imm in immediates(op, ty, site) {
                     let what = format!("{}.{} {imm:?} {params:?}", op.name(), ty.name());
-                    let m = module(&params, &results, |b, v, _| {
+                    let kind = match op {
+                        Opcode::Safepoint => SiteKind::Helper,
+                        _ => recording(&params),
+                    };
+                    let m = module(&params, &results, kind, |b, v, _| {
                         // A check records its own arguments.
                         let args = match rest {
                             Rest::Operands => [v, v].concat(),
@@ -164,16 +195,23 @@ fn numbers_and_checks() {
 #[test]
 fn memory() {
     for ty in Ty::ALL {
-        for region in [Region::Any, Region::Stack] {
-            for disp in [0, 4, 8] {
-                let m = module(&[ty], &[ty], |b, v, _| {
-                    let slot = b.create_slot(16, false);
-                    let addr = b.slot_addr(slot);
-                    b.store(v[0], addr, disp, region);
-                    vec![b.load(ty, addr, disp, region)]
-                });
-                check(&m, &[ty], &format!("{} {region} {disp}", ty.name()));
-            }
+        for disp in [0, 4, 8] {
+            let what = format!("{} {disp}", ty.name());
+            let m = module(&[ty], &[ty], SiteKind::Helper, |b, v, _| {
+                let slot = b.create_slot(16, false);
+                let addr = b.slot_addr(slot);
+                b.store(v[0], addr, disp, Region::Stack);
+                vec![b.load(ty, addr, disp, Region::Stack)]
+            });
+            check(&m, &[ty], &format!("stack {what}"));
+            let m = module(&[Ty::I64, ty], &[ty], SiteKind::Helper, |b, v, _| {
+                b.store(v[1], v[0], disp, Region::Any);
+                vec![b.load(ty, v[0], disp, Region::Any)]
+            });
+            let calls = edges(ty)
+                .into_iter()
+                .map(|x| vec![Arg::Block(vec![0; 16]), Arg::Bits(x)]);
+            check_calls(&m, calls, &what);
         }
     }
 }
@@ -185,7 +223,7 @@ fn pure_helpers() {
         let params: Vec<Ty> = h.params.iter().map(|t| ty(*t)).collect();
         let results: Vec<Ty> = h.ret.map(ty).into_iter().collect();
         let id = numlift_runtime::HelperId(i as u16);
-        let m = module(&params, &results, |b, v, _| {
+        let m = module(&params, &results, SiteKind::Helper, |b, v, _| {
             b.call_helper(id, v, None).into_iter().collect()
         });
         check(&m, &params, h.name);
@@ -194,7 +232,8 @@ fn pure_helpers() {
 
 #[test]
 fn branches_and_calls() {
-    let mut m = module(&[Ty::I64, Ty::F32, Ty::I8], &[Ty::F32, Ty::I64], |b, v, site| {
+    let entry = [Ty::I64, Ty::F32, Ty::I8];
+    let mut m = module(&entry, &[Ty::F32, Ty::I64], SiteKind::Call, |b, v, site| {
         let exit = b.create_block();
         let r = b.call(
             numlift_mir::FuncId::from_u32(1),
@@ -210,11 +249,24 @@ fn branches_and_calls() {
         b.switch_to(exit);
         vec![x, y]
     });
-    let callee = module(&[Ty::I64, Ty::F32], &[Ty::I64, Ty::F32], |b, v, site| {
-        let doubled = b.checked(Opcode::IaddChk, &[v[0], v[0]], &[v[0]], site);
-        vec![doubled, b.op(Opcode::Fneg, &v[1..])]
+    let mut callee = Builder::new(Function::new("callee"));
+    callee.func.params = vec![Ty::I64, Ty::F32];
+    callee.func.results = vec![Ty::I64, Ty::F32];
+    let block = callee.create_block();
+    callee.switch_to(block);
+    let (n, x) = (
+        callee.func.append_param(block, Ty::I64),
+        callee.func.append_param(block, Ty::F32),
+    );
+    let done = callee.iconst(Ty::I8, 1);
+    let overflow = m.sites.push(SiteData {
+        kind: SiteKind::Exit(ExitReason::Overflow),
+        frame: 0,
+        line: 0,
     });
-    m.funcs
-        .push(callee.funcs.values().next().cloned().expect("a function"));
-    check(&m, &[Ty::I64, Ty::F32, Ty::I8], "call");
+    let doubled = callee.checked(Opcode::IaddChk, &[n, n], &[done], overflow);
+    let negative = callee.op(Opcode::Fneg, &[x]);
+    callee.ret(&[doubled, negative]);
+    m.funcs.push(callee.func);
+    check(&m, &entry, "call");
 }

@@ -1,51 +1,15 @@
 //! What every part of lowering needs while it emits MIR: the builder, the site table, the effects flag.
 
 use cranelift_entity::PrimaryMap;
+pub use numlift_mir::flatten::{carrier_tys, flat_tys};
 use numlift_mir::{Builder, IntCC, Opcode, Site, Slot, Ty, Value};
 use numlift_runtime::{ExitReason, SiteData, SiteKind, helpers};
-use numlift_types::{Carrier, Scalar, Type};
+use numlift_types::{Scalar, Type};
 use smallvec::SmallVec;
 
 /// The machine values of one value, flattened as `numlift_runtime::abi` says
 /// (a complex number has two, an array data, shape, strides, owner).
 pub type Vals = SmallVec<[Value; 4]>;
-
-/// MIR types of a carrier.
-pub fn carrier_tys(c: Carrier) -> &'static [Ty] {
-    match c {
-        Carrier::I8 => &[Ty::I8],
-        Carrier::I16 => &[Ty::I16],
-        Carrier::I32 => &[Ty::I32],
-        Carrier::I64 => &[Ty::I64],
-        Carrier::F32 => &[Ty::F32],
-        Carrier::F64 => &[Ty::F64],
-        Carrier::C64 => &[Ty::F32, Ty::F32],
-        Carrier::C128 => &[Ty::F64, Ty::F64],
-    }
-}
-
-/// MIR types of the flattened form of a type.
-pub fn flat_tys(t: &Type) -> SmallVec<[Ty; 8]> {
-    let mut out = SmallVec::new();
-    push_flat(t, &mut out);
-    out
-}
-
-fn push_flat(t: &Type, out: &mut SmallVec<[Ty; 8]>) {
-    match t {
-        Type::Scalar(s) => out.extend_from_slice(carrier_tys(s.carrier())),
-        Type::Union(u) => {
-            out.extend_from_slice(carrier_tys(u.carrier()));
-            out.push(Ty::I8);
-        }
-        Type::Array(a) => out.extend(std::iter::repeat_n(Ty::I64, 2 + 2 * usize::from(a.ndim))),
-        Type::Range => out.extend([Ty::I64; 3]),
-        Type::Slice { start, stop, step } => {
-            out.extend([start, stop, step].into_iter().filter(|p| **p).map(|_| Ty::I64));
-        }
-        t => t.parts().into_iter().for_each(|t| push_flat(t, out)),
-    }
-}
 
 /// Emission state of one function.
 pub struct Emit<'m> {

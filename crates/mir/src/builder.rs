@@ -111,11 +111,17 @@ impl Builder {
         self.func.insts[i].results[0]
     }
 
+    /// The number that the low bits of `n` stand for, as every operation on `ty` wraps.
     pub fn iconst(&mut self, ty: Ty, n: i64) -> Value {
-        self.one(Opcode::Iconst, ty, &[], Imm::Int(n), ty)
+        self.one(Opcode::Iconst, ty, &[], Imm::Int(ty.wrap(n)), ty)
     }
 
+    /// `x` rounded to `ty`.
     pub fn fconst(&mut self, ty: Ty, x: f64) -> Value {
+        let x = match ty {
+            Ty::F32 if !x.is_nan() => f64::from(x as f32),
+            _ => x,
+        };
         self.one(Opcode::Fconst, ty, &[], Imm::Float(x.to_bits()), ty)
     }
 
@@ -252,5 +258,30 @@ pub fn helper_ty(t: HelperType) -> Ty {
         HelperType::I64 => Ty::I64,
         HelperType::F32 => Ty::F32,
         HelperType::F64 => Ty::F64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constants_are_in_the_range_of_their_type() {
+        let mut b = Builder::new(Function::new("f"));
+        let entry = b.create_block();
+        b.switch_to(entry);
+        for (ty, n, want) in [
+            (Ty::I8, 255, -1),
+            (Ty::I8, -128, -128),
+            (Ty::I16, 1 << 31, 0),
+            (Ty::I32, (1 << 31) + 7, i64::from(i32::MIN) + 7),
+            (Ty::I64, i64::MIN, i64::MIN),
+        ] {
+            let v = b.iconst(ty, n);
+            assert_eq!(b.func.int_const(v), Some(want), "{n}");
+        }
+        b.fconst(Ty::F32, 0.1);
+        b.ret(&[]);
+        assert!(b.func.to_string().contains("fconst.f32 0.10000000149011612"));
     }
 }

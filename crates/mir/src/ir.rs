@@ -86,6 +86,12 @@ impl Ty {
     pub const fn is_float(self) -> bool {
         matches!(self, Ty::F32 | Ty::F64)
     }
+
+    /// The signed number that the low bits of `n` stand for in an integer of this type: `n` if it is in range.
+    pub const fn wrap(self, n: i64) -> i64 {
+        let unused = 64 - self.bits();
+        (n << unused) >> unused
+    }
 }
 
 /// An enum of bare names that the text form spells as given.

@@ -6,6 +6,7 @@
 pub mod builder;
 pub mod cfg;
 pub mod dominators;
+pub mod flatten;
 pub mod interp;
 pub mod ir;
 pub mod loops;

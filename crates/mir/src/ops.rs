@@ -115,6 +115,15 @@ impl Operand {
             Operand::SameSize => ty as u8 != controlling as u8 && ty.bits() == controlling.bits(),
         }
     }
+
+    /// The types accepted, in words, beside a controlling type.
+    pub fn describe(self, controlling: Ty) -> String {
+        let names = Ty::ALL.into_iter().filter(|t| self.accepts(*t, controlling));
+        match names.map(Ty::name).collect::<Vec<_>>()[..] {
+            [] => "any there is".to_owned(),
+            ref names => names.join(" or "),
+        }
+    }
 }
 
 /// What follows the fixed arguments or results.

@@ -1,6 +1,5 @@
 //! The body of a function: statements over the values in scope.
 
-use numlift_mir::interp::scalar;
 use numlift_mir::{
     Block, Builder, FloatCC, FuncId, Imm, IntCC, Module, Opcode, Region, Site, Slot, Ty, Value,
 };
@@ -123,7 +122,7 @@ impl Body<'_, '_, '_> {
                 self.b.fconst(ty, x)
             }
             _ => {
-                let n = scalar::signed(ty, self.tape.choose(INTS) as u64);
+                let n = self.tape.choose(INTS);
                 self.b.iconst(ty, n)
             }
         }

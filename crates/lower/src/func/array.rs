@@ -217,8 +217,8 @@ impl FnLower<'_, '_> {
         let how = i64::from(zeroed) | i64::from(fortran) << 1;
         let how = self.e.b.iconst(Ty::I64, how);
         self.e.helper_fallible("array_new", &[d, nd, base, how, out]);
-        let data = self.e.b.load(Ty::I64, out, 0, Region::Any);
-        let owner = self.e.b.load(Ty::I64, out, 8, Region::Any);
+        let data = self.e.b.load(Ty::I64, out, 0, Region::Stack);
+        let owner = self.e.b.load(Ty::I64, out, 8, Region::Stack);
         self.hold_new(owner);
         let shape = self.new_extents(shape);
         let mut strides = vec![self.e.b.iconst(Ty::I64, i64::from(dtype.size())); n];

@@ -253,7 +253,7 @@ impl FnLower<'_, '_> {
         let vals: Vals = ret_tys
             .iter()
             .enumerate()
-            .map(|(i, &t)| self.e.b.load(t, out, 8 * i as i32, Region::Any))
+            .map(|(i, &t)| self.e.b.load(t, out, 8 * i as i32, Region::Stack))
             .collect();
         let mut v = (ret.clone(), vals);
         self.mark_extents(&mut v);

@@ -16,8 +16,7 @@ pub fn truncate(ty: Ty, x: u64) -> u64 {
 
 /// The number that an integer's bits stand for.
 pub fn signed(ty: Ty, x: u64) -> i64 {
-    let unused = 64 - ty.bits();
-    ((x << unused) as i64) >> unused
+    ty.wrap(x as i64)
 }
 
 /// The 64-bit slot form of a value: i8 zero-extended, i16 and i32 sign-extended, float bits zero-extended.

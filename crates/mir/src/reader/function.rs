@@ -240,10 +240,12 @@ impl<'a> Body<'_, 'a> {
         let suffix = suffix
             .map(|s| Ty::from_name(s).ok_or_else(|| op_at.error(format!("unknown type `{s}`"))))
             .transpose()?;
+        let imm_at = *c;
         let (args, imm) = self.operands(c, op)?;
         let ty = suffix
             .or_else(|| implied_ty(op, &imm))
             .ok_or_else(|| op_at.error(format!("`{name}` needs a type, as in `{name}.i64`")))?;
+        let imm = constant(imm_at, op, ty, imm)?;
         let line = c.source_line()?;
         self.type_results(at, op, ty, &imm, &results)?;
         self.func.insts.push(InstData {
@@ -376,6 +378,20 @@ impl<'a> Body<'_, 'a> {
             false => SmallVec::new(),
         };
         Ok(BlockCall { block, args })
+    }
+}
+
+/// The immediate, which a constant's type must hold: an integer in range, a float rounded to it.
+fn constant(at: Cursor<'_>, op: Opcode, ty: Ty, imm: Imm) -> Result<Imm, ParseError> {
+    match imm {
+        Imm::Int(n) if op == Opcode::Iconst && ty.wrap(n) != n => {
+            let (least, most) = (ty.wrap(1 << (ty.bits() - 1)), ty.wrap(!(1 << (ty.bits() - 1))));
+            Err(at.error(format!("{n} is not an {}: {least} to {most}", ty.name())))
+        }
+        Imm::Float(bits) if ty == Ty::F32 && !f64::from_bits(bits).is_nan() => {
+            Ok(Imm::Float(f64::from(f64::from_bits(bits) as f32).to_bits()))
+        }
+        imm => Ok(imm),
     }
 }
 

@@ -123,6 +123,15 @@ fn every_operation_round_trips_with_any_number_of_arguments() {
 }
 
 #[test]
+fn a_float_is_rounded_to_its_type() {
+    let m = read("function \"f\"() {\nblock0:\n  v0 = fconst.f32 0.1\n}");
+    assert!(
+        m.to_string().contains("v0 = fconst.f32 0.10000000149011612\n"),
+        "{m}"
+    );
+}
+
+#[test]
 fn errors_say_where() {
     let body = |line: &str| format!("site0 = call\nfunction fn0 \"f\"() {{\nblock0:\n  {line}\n}}\n");
     for (text, want) in [
@@ -162,6 +171,11 @@ fn errors_say_where() {
         (
             body("v0 = iconst.i64 9223372036854775808"),
             "4:19: expected an integer, found `9223372036854775808`",
+        ),
+        (body("v0 = iconst.i8 128"), "4:18: 128 is not an i8: -128 to 127"),
+        (
+            body("v0 = iconst.i32 -2147483649"),
+            "4:19: -2147483649 is not an i32: -2147483648 to 2147483647",
         ),
         (body("frob"), "4:3: unknown operation `frob`"),
         (body("jump block7"), "4:8: block7 is not defined"),

@@ -37,18 +37,8 @@ fn constant(f: &mut Function, i: Inst, ty: Ty, n: i64) -> Folded {
     d.op = Opcode::Iconst;
     d.ty = ty;
     d.args.clear();
-    d.imm = Imm::Int(wrap(ty, n));
+    d.imm = Imm::Int(ty.wrap(n));
     Folded::Changed
-}
-
-/// `n` in the range of a type.
-fn wrap(ty: Ty, n: i64) -> i64 {
-    match ty {
-        Ty::I8 => i64::from(n as i8),
-        Ty::I16 => i64::from(n as i16),
-        Ty::I32 => i64::from(n as i32),
-        _ => n,
-    }
 }
 
 fn bounds(f: &Function, d: &InstData) -> Folded {
@@ -99,7 +89,6 @@ fn compare(f: &mut Function, i: Inst, d: &InstData) -> Folded {
 
 /// Evaluates a comparison of two constants of a type.
 fn holds(cc: IntCC, ty: Ty, a: i64, b: i64) -> bool {
-    let (a, b) = (wrap(ty, a), wrap(ty, b));
     let mask = u64::MAX >> (64 - ty.bits());
     let (ua, ub) = (a as u64 & mask, b as u64 & mask);
     match cc {
@@ -221,12 +210,11 @@ fn arithmetic(f: &mut Function, i: Inst, d: &InstData) -> Folded {
         (Opcode::Band, Some(a), Some(b)) => a & b,
         (Opcode::Bor, Some(a), Some(b)) => a | b,
         (Opcode::Bxor, Some(a), Some(b)) => a ^ b,
-        (Opcode::Smin, Some(a), Some(b)) => wrap(d.ty, a).min(wrap(d.ty, b)),
-        (Opcode::Smax, Some(a), Some(b)) => wrap(d.ty, a).max(wrap(d.ty, b)),
+        (Opcode::Smin, Some(a), Some(b)) => a.min(b),
+        (Opcode::Smax, Some(a), Some(b)) => a.max(b),
         (Opcode::Ineg, Some(a), None) => a.wrapping_neg(),
-        (Opcode::Sext, Some(a), None) => wrap(from, a),
-        (Opcode::Zext, Some(a), None) => wrap(from, a) & (u64::MAX >> (64 - from.bits())) as i64,
-        (Opcode::Trunc, Some(a), None) => a,
+        (Opcode::Sext | Opcode::Trunc, Some(a), None) => a,
+        (Opcode::Zext, Some(a), None) => a & (u64::MAX >> (64 - from.bits())) as i64,
         _ => return Folded::Keep,
     };
     constant(f, i, d.ty, n)

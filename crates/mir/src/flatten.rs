@@ -1,0 +1,45 @@
+//! The machine values of a value: a complex number has two, an array its data, shape, strides and owner.
+//!
+//! This is the MIR side of the slots that `numlift_runtime::abi` lists.
+
+use numlift_types::{Carrier, Type};
+use smallvec::SmallVec;
+
+use crate::ir::Ty;
+
+/// MIR types of a carrier.
+pub fn carrier_tys(c: Carrier) -> &'static [Ty] {
+    match c {
+        Carrier::I8 => &[Ty::I8],
+        Carrier::I16 => &[Ty::I16],
+        Carrier::I32 => &[Ty::I32],
+        Carrier::I64 => &[Ty::I64],
+        Carrier::F32 => &[Ty::F32],
+        Carrier::F64 => &[Ty::F64],
+        Carrier::C64 => &[Ty::F32, Ty::F32],
+        Carrier::C128 => &[Ty::F64, Ty::F64],
+    }
+}
+
+/// MIR types of the flattened form of a type.
+pub fn flat_tys(t: &Type) -> SmallVec<[Ty; 8]> {
+    let mut out = SmallVec::new();
+    push_flat(t, &mut out);
+    out
+}
+
+fn push_flat(t: &Type, out: &mut SmallVec<[Ty; 8]>) {
+    match t {
+        Type::Scalar(s) => out.extend_from_slice(carrier_tys(s.carrier())),
+        Type::Union(u) => {
+            out.extend_from_slice(carrier_tys(u.carrier()));
+            out.push(Ty::I8);
+        }
+        Type::Array(a) => out.extend(std::iter::repeat_n(Ty::I64, 2 + 2 * usize::from(a.ndim))),
+        Type::Range => out.extend([Ty::I64; 3]),
+        Type::Slice { start, stop, step } => {
+            out.extend([start, stop, step].into_iter().filter(|p| **p).map(|_| Ty::I64));
+        }
+        t => t.parts().into_iter().for_each(|t| push_flat(t, out)),
+    }
+}
