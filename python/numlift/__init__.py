@@ -14,6 +14,7 @@ from numlift import types
 from numlift._core import __version__
 from numlift._decorator import Dispatcher, Specialization, jit, njit, prange
 from numlift._errors import CompileError, NumliftError, NumliftFallbackWarning
+from numlift._report import Report
 from numlift.types import (
     bool_,
     boolean,
@@ -44,6 +45,7 @@ __all__ = [
     "Dispatcher",
     "NumliftError",
     "NumliftFallbackWarning",
+    "Report",
     "Specialization",
     "__version__",
     "bool_",

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, get_args, get_origin
 import numpy as np
 
 from numlift import _core, _decorator
-from numlift._cli import use_colour
 from numlift._decorator import Dispatcher
+from numlift._terminal import use_colour
 from numlift.types import Type
 
 _PYTHON = {bool: "bool", int: "int", float: "float", complex: "complex", None: "none", type(None): "none"}

@@ -7,18 +7,10 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 from numlift import _core
-
-
-def use_colour(stream: TextIO) -> bool:
-    """Whether to print in colour: on terminals, unless NO_COLOR says no or FORCE_COLOR yes."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+from numlift._terminal import use_colour
 
 
 def _print(text: str, status: int) -> int:
@@ -112,6 +104,12 @@ def _check(files: Sequence[str], all: bool, assume: Sequence[str], format: str) 
     return run(files, everything=all, assumed=assume, format=format)
 
 
+def _report(**options: Any) -> int:
+    from numlift._observe import run
+
+    return run(**options)
+
+
 def _completion(shell: str) -> int:
     print(_core.completion_script(shell), end="")
     return 0
@@ -122,6 +120,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "completion": _completion,
     "explain": _explain,
     "info": _info,
+    "report": _report,
 }
 
 

@@ -8,6 +8,8 @@ __all__ = [
     "callable_class",
     "check_signature",
     "code_page",
+    "collect_report",
+    "compare_reports",
     "compile_signature",
     "completion_script",
     "cpu_features",
@@ -15,10 +17,12 @@ __all__ = [
     "dynamic_places",
     "list_builtins",
     "list_codes",
+    "observe_calls",
     "parse_command_line",
     "parse_type",
     "py_func",
     "render_diagnostics",
+    "render_report",
     "set_internal_errors_fatal",
     "specialization_rows",
     "stage_text",
@@ -49,6 +53,10 @@ def cpu_features() -> list[str]: ...
 def render_diagnostics(
     rows: Sequence[tuple[str, str, str, int, int, int, str | None, str]], format: str, *, colour: bool
 ) -> str: ...
+def observe_calls(on: bool) -> None: ...
+def collect_report(functions: Sequence[object], title: str) -> str: ...
+def render_report(json: str, format: str, *, colour: bool, width: int) -> str: ...
+def compare_reports(before: str, after: str, format: str, *, colour: bool, width: int) -> str: ...
 def parse_type(text: str) -> str: ...
 def check_signature(
     jitted: object, signature: str

@@ -24,6 +24,9 @@ from numlift import _core
 from numlift._options import Options, resolve
 from numlift.types import Signature, Type
 
+if TYPE_CHECKING:
+    from numlift._report import Report
+
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 T = TypeVar("T")
@@ -181,6 +184,15 @@ class Dispatcher(Generic[P, T]):
     def timings(self) -> dict[tuple[str, ...], dict[str, float]]:
         """Microseconds per stage of the compilation, by argument types."""
         return {tuple(a): dict(t) for a, t in _core.stage_times(self)}
+
+    def report(self) -> "Report":
+        """What each specialisation runs where: signature, tier, calls, types, reasons, remarks, code.
+
+        Print it, or look at it in a notebook; `html` and `json` give it to browsers and programs.
+        """
+        from numlift._report import Report
+
+        return Report.of([self], self.__qualname__)
 
     def __copy__(self) -> "Dispatcher[P, T]":
         return self

@@ -18,6 +18,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cranelift-codegen", &["codegen"]),
     ("cranelift-frontend", &["codegen"]),
     ("cranelift-native", &["codegen"]),
+    ("iced-x86", &["codegen"]),
+    ("clap", &["python"]),
     ("pyo3", &["pyrt", "python"]),
     ("memmap2", &["pyrt", "filetests"]),
 ];

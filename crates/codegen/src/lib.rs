@@ -29,6 +29,7 @@
 
 mod calls;
 mod checks;
+mod disassembly;
 mod isa;
 mod link;
 mod lower;
@@ -93,7 +94,7 @@ pub struct Output {
     pub blob: CodeBlob,
     /// CLIF of all functions before optimisation; empty unless wanted.
     pub clif: String,
-    /// Machine code in Cranelift's form; empty unless wanted.
+    /// The linked machine code with addresses and source lines; empty unless wanted.
     pub asm: String,
     pub timings: Timings,
 }
@@ -156,6 +157,13 @@ pub fn compile(module: &mir::Module, opts: &Options, want: Want) -> Result<Outpu
     let (code, offsets) = link::link(&codes, isa)?;
     let mut out = session.out;
     out.timings.link = start.elapsed();
+    if want.asm {
+        let placed = codes
+            .iter()
+            .zip(&offsets)
+            .map(|(c, &start)| c.placed(&code, start));
+        out.asm = disassembly::text(&placed.collect::<Vec<_>>());
+    }
     out.blob = CodeBlob {
         code,
         entry: offsets[thunk],
@@ -184,7 +192,6 @@ impl Session<'_> {
     ) -> Result<link::FuncCode, CodegenError> {
         let start = Instant::now();
         self.ctx.clear();
-        self.ctx.set_disasm(self.want.asm);
         self.ctx.func.name = UserFuncName::user(0, index);
         fill(&mut self.ctx.func)?;
         self.out.timings.lower += start.elapsed();
@@ -204,10 +211,10 @@ impl Session<'_> {
             .ctx
             .take_compiled_code()
             .ok_or_else(|| backend("no code".into()))?;
-        if let (true, Some(text)) = (self.want.asm, &compiled.vcode) {
-            let _ = writeln!(self.out.asm, "; {name}\n{text}");
+        let mut code = link::FuncCode::new(name, &compiled, &self.ctx.func.params, self.isa)?;
+        if self.want.asm {
+            code = code.with_lines(&compiled);
         }
-        let code = link::FuncCode::new(name, &compiled, &self.ctx.func.params, self.isa)?;
         self.out.timings.compile += start.elapsed();
         Ok(code)
     }

@@ -11,6 +11,7 @@ use cranelift_codegen::ir::ExternalName;
 use cranelift_codegen::ir::function::FunctionParameters;
 
 use crate::CodegenError;
+use crate::disassembly::{Placed, SourceRange, source_ranges};
 use crate::isa::Isa;
 
 /// Alignment of function starts and of the blob.
@@ -37,6 +38,8 @@ pub(crate) struct FuncCode {
     pad: u32,
     calls: Vec<CallReloc>,
     pub frame_bytes: u32,
+    /// Source lines of the code; empty unless its text is wanted.
+    lines: Vec<SourceRange>,
 }
 
 impl FuncCode {
@@ -82,8 +85,25 @@ impl FuncCode {
             bytes: code.code_buffer().to_vec(),
             pad,
             calls,
+            lines: Vec::new(),
             frame_bytes: frame + RETURN_AND_FP,
         })
+    }
+
+    /// Keeps the source lines of the code.
+    pub fn with_lines(mut self, code: &CompiledCode) -> FuncCode {
+        self.lines = source_ranges(code);
+        self
+    }
+
+    /// The function where it was placed.
+    pub fn placed<'a>(&'a self, code: &'a [u8], start: u32) -> Placed<'a> {
+        Placed {
+            name: &self.name,
+            start,
+            bytes: &code[start as usize..start as usize + self.bytes.len()],
+            lines: &self.lines,
+        }
     }
 }
 

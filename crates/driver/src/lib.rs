@@ -1,5 +1,7 @@
 //! The compile pipeline: one function on one screen.
 
+mod analysis;
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,8 @@ use numlift_runtime::abi::CodeBlob;
 use numlift_runtime::{FrameInfo, SiteData};
 use numlift_typeck::{CallSig, Env, ObjectEntry, Program};
 use numlift_types::{CodeRef, Type};
+
+pub use analysis::{Analysis, Variable, analyse, outline};
 
 /// Options of one compilation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,8 +50,18 @@ pub struct Artifact {
     pub asm_text: String,
     /// Stage name and time.
     pub timings: Vec<(&'static str, Duration)>,
-    /// (pass, 1-based line, message)
-    pub remarks: Vec<(String, u32, String)>,
+    pub remarks: Vec<Remark>,
+}
+
+/// What a pass did or could not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    pub pass: &'static str,
+    /// Name of the function in MIR.
+    pub function: String,
+    /// 1-based, 0 if the whole function is meant.
+    pub line: u32,
+    pub message: String,
 }
 
 /// Measures the stages of a pipeline.
@@ -128,6 +142,7 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
     let out = numlift_codegen::compile(&module, &cg, want).map_err(|e| internal(&program, e.to_string()))?;
     clock.lap("codegen");
     let root = program.root.map(|r| &program.instances[r.0]);
+    let names: Vec<String> = module.funcs.values().map(|f| f.name.clone()).collect();
     Ok(Artifact {
         args: args.to_vec(),
         ret: root.map(|r| r.ret.clone()),
@@ -155,17 +170,17 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
         remarks: optimised
             .remarks
             .into_iter()
-            .map(|r| (r.pass.to_owned(), r.line, r.message))
+            .map(|r| Remark {
+                pass: r.pass,
+                function: names
+                    .get(r.function.as_u32() as usize)
+                    .cloned()
+                    .unwrap_or_default(),
+                line: r.line,
+                message: r.message,
+            })
             .collect(),
     })
-}
-
-/// Every place without a static type, callees included, without making code; empty if all is native.
-pub fn check(env: &dyn Env, root: CodeRef, args: &[Type]) -> Vec<Diagnostic> {
-    match numlift_typeck::infer(env, root, args) {
-        Ok(program) => program.places().into_iter().cloned().collect(),
-        Err(whole) => vec![*whole],
-    }
 }
 
 /// Whether a function counts references or calls a helper that needs the GIL; the safepoint takes it itself.

@@ -9,13 +9,14 @@ pub mod transform;
 
 use std::time::{Duration, Instant};
 
-use numlift_mir::{Function, Module};
+use numlift_mir::{FuncId, Function, Module};
 use transform::{assumptions, checks, dead_code, gvn, simplify, strip_mine};
 
 /// What a pass did, or why it could not, at a source line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
     pub pass: &'static str,
+    pub function: FuncId,
     /// 1-based, 0 if the whole function is meant
     pub line: u32,
     pub message: String,
@@ -82,6 +83,7 @@ pub fn find(name: &str) -> Option<&'static Pass> {
 #[derive(Debug)]
 pub struct PassContext {
     pass: &'static str,
+    function: FuncId,
     remarks: Vec<Remark>,
     rewrites: u64,
     fuel: u64,
@@ -92,6 +94,7 @@ impl PassContext {
     pub fn new(pass: &'static str) -> PassContext {
         PassContext {
             pass,
+            function: FuncId::from_u32(0),
             remarks: Vec::new(),
             rewrites: 0,
             fuel: u64::MAX,
@@ -101,6 +104,7 @@ impl PassContext {
     pub fn remark(&mut self, line: u32, message: impl Into<String>) {
         self.remarks.push(Remark {
             pass: self.pass,
+            function: self.function,
             line,
             message: message.into(),
         });
@@ -139,7 +143,8 @@ pub fn run_passes(module: &mut Module, passes: &[Pass], options: &OptOptions) ->
     for pass in passes {
         let start = Instant::now();
         context.pass = pass.name;
-        for f in module.funcs.values_mut() {
+        for (id, f) in module.funcs.iter_mut() {
+            context.function = id;
             (pass.run)(f, &mut context);
         }
         timings.push((pass.name, start.elapsed()));

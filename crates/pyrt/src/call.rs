@@ -74,7 +74,7 @@ unsafe fn fast(object: &Object, call: Call) -> Option<*mut PyObject> {
 #[inline(always)]
 unsafe fn run(body: &Body, entry: &Entry, args: *const *mut PyObject, call: Call) -> Option<*mut PyObject> {
     // SAFETY: the entry is for these arguments; the GIL is held.
-    unsafe {
+    entry.counter.count(|| unsafe {
         match &entry.tier {
             Tier::Native(s) => match s.call(args) {
                 Outcome::Returned(result) => Some(result),
@@ -83,7 +83,7 @@ unsafe fn run(body: &Body, entry: &Entry, args: *const *mut PyObject, call: Call
             },
             Tier::Interpreter(guards) => guards.iter().all(Guard::holds).then(|| interpret(body, call)),
         }
-    }
+    })
 }
 
 /// The original function makes the call.

@@ -4,6 +4,7 @@
 pub mod bind;
 pub mod call;
 pub mod code;
+pub mod count;
 pub mod cpython;
 pub mod fail;
 pub mod helpers;

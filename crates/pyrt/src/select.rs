@@ -12,6 +12,7 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
 use crate::bind::Params;
+use crate::count::Counter;
 use crate::cpython::{self, Field};
 use crate::key::Key;
 use crate::reference::Ref;
@@ -196,6 +197,7 @@ impl Selector {
             texts,
             constants,
             tier,
+            counter: Counter::default(),
             info,
         });
         self.set_last(entry);

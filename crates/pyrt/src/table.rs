@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::ffi::{self, PyObject};
 
+use crate::count::Counter;
 use crate::cpython;
 use crate::key::{closure_of, same};
 use crate::reference::Ref;
@@ -33,6 +34,7 @@ pub struct Entry {
     /// Constants among the arguments: their addresses are in the key.
     pub(crate) constants: Vec<Ref>,
     pub tier: Tier,
+    pub counter: Counter,
     /// What the compiler keeps with it.
     pub info: Box<dyn Any + Send + Sync>,
 }
@@ -296,6 +298,7 @@ mod tests {
             texts: vec![],
             constants: vec![],
             tier: Tier::Interpreter(vec![]),
+            counter: Counter::default(),
             info: Box::new(word),
         }
     }

@@ -43,6 +43,35 @@ enum Command {
         #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
         format: CheckFormat,
     },
+    /// Run a script and report what ran where, how often, why, and what to change.
+    ///
+    /// The script runs as with `python`: same arguments, same exit status.
+    Report {
+        /// How to show the report
+        #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+        format: ReportFormat,
+        /// Where to write it; `-` is standard output, which is also the default of text and json
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+        /// Open the page in a browser
+        #[arg(long)]
+        open: bool,
+        /// Exit with 1 if less than this percentage of the lines runs as machine code
+        #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+        fail_under: Option<u8>,
+        /// Compare two reports that were written as JSON; no script is run
+        #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with = "script", value_hint = ValueHint::FilePath)]
+        diff: Option<Vec<PathBuf>>,
+        /// The script and its arguments
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            required_unless_present = "diff",
+            value_name = "SCRIPT",
+            value_hint = ValueHint::FilePath
+        )]
+        script: Vec<OsString>,
+    },
     /// Print the page of a diagnostic code, or all codes.
     Explain {
         /// Such as NL2003
@@ -68,6 +97,16 @@ enum CheckFormat {
     Json,
     /// Annotations of a workflow
     Github,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ReportFormat {
+    /// A page for a browser
+    Html,
+    /// For terminals
+    Text,
+    /// For programs
+    Json,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -130,7 +169,13 @@ fn parse_command_line(
             return Ok(("print", options));
         }
     };
-    let name = match command {
+    let name = fill(command, &options)?;
+    Ok((name, options))
+}
+
+/// Sets the options of a command and gives its name.
+fn fill(command: Command, options: &Bound<'_, PyDict>) -> PyResult<&'static str> {
+    Ok(match command {
         Command::Check {
             files,
             all,
@@ -142,6 +187,22 @@ fn parse_command_line(
             options.set_item("assume", assume)?;
             options.set_item("format", word(format))?;
             "check"
+        }
+        Command::Report {
+            format,
+            output,
+            open,
+            fail_under,
+            diff,
+            script,
+        } => {
+            options.set_item("format", word(format))?;
+            options.set_item("output", output)?;
+            options.set_item("browse", open)?;
+            options.set_item("fail_under", fail_under)?;
+            options.set_item("diff", diff)?;
+            options.set_item("script", script)?;
+            "report"
         }
         Command::Explain { code } => {
             options.set_item("code", code)?;
@@ -155,8 +216,7 @@ fn parse_command_line(
             options.set_item("shell", word(shell))?;
             "completion"
         }
-    };
-    Ok((name, options))
+    })
 }
 
 /// The completion script of a shell.

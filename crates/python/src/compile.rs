@@ -3,11 +3,12 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use numlift_diagnostics::{Diagnostic, render};
 use numlift_driver::Refusal as Refused;
-use numlift_driver::{Artifact, Options};
+use numlift_driver::{Analysis, Artifact, Options};
 use numlift_pyrt::bind::Params;
 use numlift_pyrt::reference::Ref;
 use numlift_pyrt::select::{Compiler, MAX_SPECIALIZATIONS, Refusal, Request};
@@ -33,7 +34,20 @@ pub struct JitCompiler {
     strict: bool,
     nogil: bool,
     warned: AtomicBool,
+    /// Calls with arguments that nothing is compiled for.
+    uncompiled: Mutex<Vec<Uncompiled>>,
 }
+
+/// Calls that the interpreter made because nothing is compiled for such arguments.
+#[derive(Clone)]
+pub struct Uncompiled {
+    pub signature: String,
+    pub diagnostic: Diagnostic,
+    pub calls: u64,
+}
+
+/// Kinds of such calls that are told apart.
+const MAX_UNCOMPILED: usize = 64;
 
 /// What is kept with a specialisation for the inspectors.
 pub struct Info {
@@ -74,6 +88,29 @@ impl JitCompiler {
             strict,
             nogil,
             warned: AtomicBool::new(false),
+            uncompiled: Mutex::default(),
+        }
+    }
+
+    /// Calls with arguments that nothing is compiled for, by the classes of the arguments.
+    pub fn uncompiled(&self) -> Vec<Uncompiled> {
+        let rows = self.uncompiled.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.clone()
+    }
+
+    fn count_uncompiled(&self, args: &[Bound<'_, PyAny>], diagnostic: &Diagnostic) {
+        let class = |o: &Bound<'_, PyAny>| o.get_type().name().map_or(String::new(), |n| n.to_string());
+        let signature = format!("({})", args.iter().map(class).collect::<Vec<_>>().join(", "));
+        let mut rows = self.uncompiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |r: &&mut Uncompiled| r.signature == signature && r.diagnostic.code == diagnostic.code;
+        if let Some(row) = rows.iter_mut().find(same) {
+            row.calls += 1;
+        } else if rows.len() < MAX_UNCOMPILED {
+            rows.push(Uncompiled {
+                signature,
+                diagnostic: diagnostic.clone(),
+                calls: 1,
+            });
         }
     }
 
@@ -124,10 +161,18 @@ pub fn check(function: &Bound<'_, PyAny>, args: &[Type]) -> Vec<Diagnostic> {
     let py = function.py();
     let env = PyEnv::new(py);
     let root = env.code(function);
-    let places = caught(function, || numlift_driver::check(&env, root, args));
-    let mut places = places.unwrap_or_else(|d| vec![d]);
-    places.iter_mut().for_each(|d| locate(function, d));
-    places
+    analyse(&env, root, args, function).places
+}
+
+/// What typing tells of a function with arguments of these types.
+pub fn analyse(env: &PyEnv<'_>, root: CodeRef, args: &[Type], function: &Bound<'_, PyAny>) -> Analysis {
+    let analysis = caught(function, || numlift_driver::analyse(env, root, args));
+    let mut analysis = analysis.unwrap_or_else(|d| Analysis {
+        places: vec![d],
+        ..Analysis::default()
+    });
+    analysis.places.iter_mut().for_each(|d| locate(function, d));
+    analysis
 }
 
 /// Runs a stage of the compiler; a panic of it is an internal error.
@@ -202,6 +247,7 @@ impl Compiler for JitCompiler {
         let py = function.py();
         let env = PyEnv::new(py);
         let root = env.code(function);
+        let start = Instant::now();
         let (args, result) = match Args::of(&env, request) {
             Some(args) => {
                 let result = self.attempt(&env, root, &args.types, function);
@@ -217,6 +263,7 @@ impl Compiler for JitCompiler {
                 (none, Err(Refused::from(Box::new(d))))
             }
         };
+        let spent = start.elapsed();
         let answers = env.answers.into_inner();
         let mut refused = match result {
             Ok(artifact) => return self.native(py, artifact, answers, args),
@@ -228,8 +275,8 @@ impl Compiler for JitCompiler {
             arg_names: args.names,
             ret: None,
             refusal: Some(Box::new(refused)),
-            timings: vec![],
-            args: vec![],
+            timings: vec![("typeck", spent)],
+            args: args.specs,
         };
         Ok((Tier::Interpreter(answers.guards), Box::new(info)))
     }
@@ -261,7 +308,9 @@ impl Compiler for JitCompiler {
                 )
             }
         };
-        self.report(function, &diagnostic(function, code, text))
+        let d = diagnostic(function, code, text);
+        self.count_uncompiled(args, &d);
+        self.report(function, &d)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -127,7 +127,7 @@ fn compile_signature(jitted: &Bound<'_, PyAny>, signature: &str) -> PyResult<()>
 /// Argument types, result type, tier, diagnostic, exits.
 type Row = (Vec<String>, Option<String>, &'static str, Option<String>, u64);
 
-fn info(e: &Entry) -> Option<&Info> {
+pub fn info(e: &Entry) -> Option<&Info> {
     e.info.downcast_ref::<Info>()
 }
 

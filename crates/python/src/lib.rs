@@ -6,6 +6,7 @@ mod dispatcher;
 mod env;
 mod explain;
 mod load;
+mod report;
 mod ufunc;
 
 use pyo3::prelude::*;
@@ -18,6 +19,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(compile::set_internal_errors_fatal, m)?)?;
     cli::add_to(m)?;
     explain::add_to(m)?;
+    report::add_to(m)?;
     dispatcher::add_to(m)
 }
 

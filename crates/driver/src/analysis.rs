@@ -1,0 +1,107 @@
+//! What typing alone tells of a function, for `check` and the report.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use numlift_diagnostics::Diagnostic;
+use numlift_syntax::hir::{Const, ExprKind, Function, Name, StmtKind, Target};
+use numlift_typeck::{Env, Instance};
+use numlift_types::{CodeRef, Type};
+
+/// Type of a variable at a line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Variable {
+    pub line: u32,
+    pub name: String,
+    pub ty: String,
+}
+
+/// Product of [`analyse`].
+#[derive(Clone, Debug, Default)]
+pub struct Analysis {
+    /// Every place without a static type, callees included; empty if all is native.
+    pub places: Vec<Diagnostic>,
+    /// The function, if its text was understood.
+    pub hir: Option<Arc<Function>>,
+    /// Lines of the function that have code, nested functions included.
+    pub code_lines: BTreeSet<u32>,
+    /// Variables of the function, by line.
+    pub variables: BTreeSet<Variable>,
+}
+
+/// The function and its lines, nothing typed.
+pub fn outline(env: &dyn Env, root: CodeRef) -> Analysis {
+    let mut out = Analysis {
+        hir: env.hir(root).ok(),
+        ..Analysis::default()
+    };
+    if let Some(hir) = &out.hir {
+        code_lines(hir, &mut out.code_lines);
+    }
+    out
+}
+
+/// Types `root` for the argument types without making code.
+pub fn analyse(env: &dyn Env, root: CodeRef, args: &[Type]) -> Analysis {
+    let mut out = outline(env, root);
+    match numlift_typeck::infer(env, root, args) {
+        Ok(program) => {
+            out.places = program.places().into_iter().cloned().collect();
+            let own = |i: &&Instance| i.code == root;
+            for instance in program.instances.iter().filter(own) {
+                variables(instance, &mut out.variables);
+            }
+        }
+        Err(whole) => out.places = vec![*whole],
+    }
+    out
+}
+
+fn code_lines(f: &Function, lines: &mut BTreeSet<u32>) {
+    let Some(first) = f.body.first().map(|&s| f.stmts[s].line) else {
+        return;
+    };
+    let is_text = |e| matches!(f.exprs[e].kind, ExprKind::Const(Const::Str(_)));
+    let mut docstrings = BTreeSet::new();
+    for stmt in f.stmts.values() {
+        match stmt.kind {
+            StmtKind::Expr(e) if is_text(e) => _ = docstrings.insert(e),
+            _ => _ = lines.insert(stmt.line),
+        }
+    }
+    let expressions = f.exprs.iter().filter(|(e, _)| !docstrings.contains(e));
+    lines.extend(expressions.map(|(_, e)| e.line).filter(|&line| line >= first));
+    for nested in &f.nested {
+        code_lines(nested, lines);
+    }
+}
+
+fn variables(instance: &Instance, out: &mut BTreeSet<Variable>) {
+    let f = &instance.hir;
+    let mut add = |line, local, ty: &Type| {
+        let local: &numlift_syntax::hir::Local = &f.locals[local];
+        out.insert(Variable {
+            line,
+            name: local.name.clone(),
+            ty: ty.to_string(),
+        });
+    };
+    for (param, ty) in f.params.iter().zip(&instance.args) {
+        add(f.first_line, param.local, ty);
+    }
+    for (&id, ty) in &instance.tables.exprs {
+        if let ExprKind::Name(Name::Local(local)) = f.exprs[id].kind {
+            add(f.exprs[id].line, local, ty);
+        }
+    }
+    for stmt in f.stmts.values() {
+        let StmtKind::Assign { targets, value } = &stmt.kind else {
+            continue;
+        };
+        for target in targets {
+            if let (Target::Local(local), Some(ty)) = (target, instance.tables.exprs.get(value)) {
+                add(stmt.line, *local, ty);
+            }
+        }
+    }
+}

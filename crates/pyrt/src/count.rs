@@ -1,0 +1,70 @@
+//! Calls of a specialisation, and their time while somebody observes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+static OBSERVING: AtomicBool = AtomicBool::new(false);
+
+/// Measures the time of calls from now on, or no more.
+pub fn observe(on: bool) {
+    OBSERVING.store(on, Ordering::Relaxed);
+}
+
+/// How often something ran. Written with the GIL held, so an addition is a load and a store.
+#[derive(Debug, Default)]
+pub struct Counter {
+    calls: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+impl Counter {
+    /// Runs a call and counts it if it took place.
+    #[inline(always)]
+    pub(crate) fn count<R>(&self, call: impl FnOnce() -> Option<R>) -> Option<R> {
+        if OBSERVING.load(Ordering::Relaxed) {
+            return self.measure(call);
+        }
+        let result = call()?;
+        add(&self.calls, 1);
+        Some(result)
+    }
+
+    #[cold]
+    fn measure<R>(&self, call: impl FnOnce() -> Option<R>) -> Option<R> {
+        let start = Instant::now();
+        let result = call()?;
+        add(&self.nanoseconds, start.elapsed().as_nanos() as u64);
+        add(&self.calls, 1);
+        Some(result)
+    }
+
+    /// Calls so far.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Time of the calls that were observed, calls of other functions and of itself included.
+    pub fn nanoseconds(&self) -> u64 {
+        self.nanoseconds.load(Ordering::Relaxed)
+    }
+}
+
+#[inline(always)]
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_take_place_are_counted() {
+        let counter = Counter::default();
+        assert_eq!(counter.count(|| Some(1)), Some(1));
+        assert_eq!(counter.count(|| None::<u8>), None);
+        assert_eq!((counter.calls(), counter.nanoseconds()), (1, 0));
+        assert_eq!(counter.measure(|| Some(2)), Some(2));
+        assert_eq!(counter.calls(), 2);
+    }
+}

@@ -1,0 +1,281 @@
+//! The report of functions: collected from their specialisations, rendered for terminals, browsers and programs.
+
+mod listing;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use numlift_diagnostics::{Diagnostic, codes};
+use numlift_driver::{Analysis, Artifact, Options};
+use numlift_pyrt::table::{Entry, Tier as Ran};
+use numlift_pyrt::{count, object};
+use numlift_report::{
+    Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport, Stage, Terminal,
+    Tier, Variable,
+};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::compile::{self, JitCompiler, Uncompiled};
+use crate::dispatcher::info;
+use crate::env::PyEnv;
+use listing::Listing;
+
+/// Adds the functions of this file to the module.
+pub fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(observe_calls, m)?)?;
+    m.add_function(wrap_pyfunction!(collect_report, m)?)?;
+    m.add_function(wrap_pyfunction!(render_report, m)?)?;
+    m.add_function(wrap_pyfunction!(compare_reports, m)?)
+}
+
+/// Measures the time of calls from now on, or no more.
+#[pyfunction]
+fn observe_calls(on: bool) {
+    count::observe(on);
+}
+
+/// The report of these functions as JSON.
+#[pyfunction]
+fn collect_report(functions: Vec<Bound<'_, PyAny>>, title: &str) -> PyResult<String> {
+    let reports = functions.iter().map(function_report).collect::<PyResult<_>>()?;
+    let data = ReportData::new(env!("CARGO_PKG_VERSION"), title, reports);
+    numlift_report::json(&data).map_err(|e| PyValueError::new_err(e.to_string()))
+}
+
+fn read(json: &str) -> PyResult<ReportData> {
+    numlift_report::from_json(json).map_err(|e| PyValueError::new_err(format!("not a report: {e}")))
+}
+
+/// A report as `text` or `html`.
+#[pyfunction]
+#[pyo3(signature = (json, format, *, colour, width))]
+fn render_report(json: &str, format: &str, colour: bool, width: usize) -> PyResult<String> {
+    let data = read(json)?;
+    match format {
+        "text" => Ok(numlift_report::text(&data, &Terminal { colour, width })),
+        "html" => numlift_report::html(&data).map_err(|e| PyValueError::new_err(e.to_string())),
+        other => Err(PyValueError::new_err(format!("no format {other}"))),
+    }
+}
+
+/// What two reports differ in, as `text` or `json`.
+#[pyfunction]
+#[pyo3(signature = (before, after, format, *, colour, width))]
+fn compare_reports(before: &str, after: &str, format: &str, colour: bool, width: usize) -> PyResult<String> {
+    let diff = numlift_report::diff(&read(before)?, &read(after)?);
+    match format {
+        "text" => Ok(numlift_report::diff_text(&diff, &Terminal { colour, width })),
+        "json" => numlift_report::json_of_diff(&diff).map_err(|e| PyValueError::new_err(e.to_string())),
+        other => Err(PyValueError::new_err(format!("no format {other} of comparisons"))),
+    }
+}
+
+fn function_report(jitted: &Bound<'_, PyAny>) -> PyResult<FunctionReport> {
+    let body = object::body(jitted)?;
+    let function = body.function.bind(jitted.py());
+    let code = function.getattr("__code__")?;
+    let place = Place {
+        file: code.getattr("co_filename")?.extract()?,
+        line: code.getattr("co_firstlineno")?.extract()?,
+    };
+    let mut specializations = vec![];
+    if let Some(compiler) = body.selector.compiler.as_any().downcast_ref::<JitCompiler>() {
+        let compiled = body.selector.table.iter();
+        specializations.extend(compiled.filter_map(|e| specialization(&function, &place, compiler, e)));
+        let rest = compiler.uncompiled();
+        specializations.extend(rest.iter().map(|u| uncompiled(&function, &place, u)));
+    }
+    Ok(FunctionReport {
+        name: function.getattr("__qualname__")?.extract()?,
+        file: place.file,
+        line: place.line,
+        specializations,
+    })
+}
+
+/// Where a function begins.
+struct Place {
+    file: String,
+    line: u32,
+}
+
+fn specialization(
+    function: &Bound<'_, PyAny>,
+    place: &Place,
+    compiler: &JitCompiler,
+    entry: &Entry,
+) -> Option<SpecializationReport> {
+    let info = info(entry)?;
+    let env = PyEnv::new(function.py());
+    let root = env.code(function);
+    let args = info.args_in(&env).unwrap_or_default();
+    let analysis = compile::analyse(&env, root, &args, function);
+    let (tier, exits) = match &entry.tier {
+        Ran::Native(s) => (Tier::Native, s.exits()),
+        Ran::Interpreter(_) => (Tier::Interpreter, 0),
+    };
+    let options = Options {
+        keep_text: true,
+        ..compiler.options
+    };
+    let artifact = (tier != Tier::Interpreter)
+        .then(|| numlift_driver::compile(&env, root, &args, &options).ok())
+        .flatten();
+    let calls = entry.counter.calls();
+    let nanoseconds = entry.counter.nanoseconds();
+    let places = if tier == Tier::Interpreter {
+        info.places()
+    } else {
+        &analysis.places
+    };
+    let stages = info.timings.iter().map(|(name, time)| Stage {
+        name: (*name).to_owned(),
+        us: time.as_secs_f64() * 1e6,
+    });
+    let mut report = SpecializationReport {
+        signature: format!("({})", info.arg_names.join(", ")),
+        result: info.ret.clone(),
+        tier,
+        calls,
+        exits,
+        time_us: (nanoseconds > 0).then_some(nanoseconds as f64 / 1e3),
+        compile_us: info
+            .timings
+            .iter()
+            .map(|(_, t)| *t)
+            .sum::<Duration>()
+            .as_secs_f64()
+            * 1e6,
+        stages: stages.collect(),
+        lines: source_lines(function, place, &analysis),
+        ..SpecializationReport::default()
+    };
+    mark(&mut report, &analysis, places, place);
+    if let Some(artifact) = &artifact {
+        add_code(&mut report, artifact, place);
+    }
+    Some(report)
+}
+
+/// Calls that nothing is compiled for, as a specialisation of the interpreter tier.
+fn uncompiled(function: &Bound<'_, PyAny>, place: &Place, u: &Uncompiled) -> SpecializationReport {
+    let env = PyEnv::new(function.py());
+    let analysis = numlift_driver::outline(&env, env.code(function));
+    let mut report = SpecializationReport {
+        signature: u.signature.clone(),
+        tier: Tier::Interpreter,
+        calls: u.calls,
+        lines: source_lines(function, place, &analysis),
+        ..SpecializationReport::default()
+    };
+    mark(&mut report, &analysis, std::slice::from_ref(&u.diagnostic), place);
+    report
+}
+
+/// The lines of the function's text; without it, none.
+fn source_lines(function: &Bound<'_, PyAny>, place: &Place, analysis: &Analysis) -> Vec<LineReport> {
+    let text = match &analysis.hir {
+        Some(hir) => hir.source.to_string(),
+        None => function
+            .py()
+            .import("inspect")
+            .and_then(|m| m.call_method1("getsource", (function,)))
+            .and_then(|s| s.extract())
+            .unwrap_or_default(),
+    };
+    let numbered = text.trim_end().lines().zip(place.line..);
+    numbered
+        .map(|(source, line)| LineReport {
+            line,
+            source: source.to_owned(),
+            ..LineReport::default()
+        })
+        .collect()
+}
+
+/// Adds what runs each line, the types of variables, and the reasons.
+fn mark(report: &mut SpecializationReport, analysis: &Analysis, places: &[Diagnostic], place: &Place) {
+    let whole = report.tier == Tier::Interpreter;
+    let mut reasons: BTreeMap<u32, Vec<Reason>> = BTreeMap::new();
+    let last = place.line + report.lines.len() as u32;
+    for d in places {
+        let here = d.file == place.file && (place.line..last).contains(&d.line) && d.column > 0;
+        let reason = reason(d, !here);
+        match here {
+            true => reasons.entry(d.line).or_default().push(reason),
+            false => report.reasons.push(reason),
+        }
+    }
+    for line in &mut report.lines {
+        line.reasons = reasons.remove(&line.line).unwrap_or_default();
+        let dynamic = whole || !line.reasons.is_empty();
+        line.tier = match analysis.code_lines.contains(&line.line) {
+            true if dynamic => Some(Tier::Interpreter),
+            true => Some(Tier::Native),
+            false => None,
+        };
+        let types = analysis.variables.iter().filter(|v| v.line == line.line);
+        line.types = types
+            .map(|v| Variable {
+                name: v.name.clone(),
+                ty: v.ty.clone(),
+            })
+            .collect();
+    }
+    if let (true, Some(first)) = (whole, report.lines.first_mut()) {
+        first.interpreter_calls = report.calls;
+    }
+}
+
+fn reason(d: &Diagnostic, elsewhere: bool) -> Reason {
+    let help = d.help.clone();
+    let general = || codes::find(d.code).map_or(String::new(), |info| info.help.to_owned());
+    Reason {
+        code: d.code.to_owned(),
+        message: d.message.clone(),
+        help: help.unwrap_or_else(general),
+        file: elsewhere.then(|| d.file.clone()),
+        line: d.line,
+        column: d.column,
+        length: d.length,
+    }
+}
+
+/// Adds the text of the stages and the remarks of the optimiser.
+fn add_code(report: &mut SpecializationReport, artifact: &Artifact, place: &Place) {
+    let lines = place.line..place.line + report.lines.len() as u32;
+    let own = artifact
+        .frames
+        .iter()
+        .filter(|f| f.file == place.file && lines.contains(&f.first_line));
+    let listing = Listing {
+        functions: own.map(|f| f.name.as_str()).collect(),
+    };
+    report.code = Code {
+        mir: listing.mir(&artifact.mir_text),
+        clif: listing.clif(&artifact.clif_text),
+        asm: listing.asm(&artifact.asm_text),
+    };
+    for r in artifact
+        .remarks
+        .iter()
+        .filter(|r| listing.functions.contains(&r.function.as_str()))
+    {
+        let Some(line) = report.lines.iter_mut().find(|l| l.line == r.line) else {
+            continue;
+        };
+        match line
+            .remarks
+            .iter_mut()
+            .find(|x| x.message == r.message && x.pass == r.pass)
+        {
+            Some(known) => known.count += 1,
+            None => line.remarks.push(Remark {
+                pass: r.pass.to_owned(),
+                message: r.message.clone(),
+                count: 1,
+            }),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+"""The report: its data against a schema and a golden file, counts against what was called, and `numlift report`."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_cli import numlift
+
+from harness import FAKE, define, jit
+
+if not FAKE:
+    from numlift import Report
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+SCRIPT = str(HERE / "report_script.py")
+GOLDEN = HERE / "data" / "report.json"
+
+pytestmark = [pytest.mark.skipif(FAKE, reason="needs the compiler"), pytest.mark.filterwarnings("ignore")]
+
+
+def validate(data: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((ROOT / "docs" / "report.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(data)
+
+
+def observe(tmp_path: Path, *options: str, status: int = 3) -> dict[str, Any]:
+    output = tmp_path / "report.json"
+    numlift("report", "--format", "json", "-o", str(output), *options, SCRIPT, status=status)
+    found: dict[str, Any] = json.loads(output.read_text())
+    validate(found)
+    return found
+
+
+def without_measurements(data: Any) -> Any:
+    """Times, texts of machine code and places on this machine are not the same twice."""
+    if isinstance(data, list):
+        return [without_measurements(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    drop = ("us", "time_us", "compile_us", "interpreter_us", "clif", "asm", "mir", "numlift")
+    kept = {k: without_measurements(v) for k, v in data.items() if k not in drop}
+    return {k: Path(v).name if k in ("file", "title") else v for k, v in kept.items()}
+
+
+def function(data: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return next(f["specializations"] for f in data["functions"] if f["name"] == name)
+
+
+def test_golden(tmp_path: Path) -> None:
+    """`BLESS=1` writes the file again."""
+    text = json.dumps(without_measurements(observe(tmp_path)), indent=1) + "\n"
+    if os.environ.get("BLESS"):
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text()
+
+
+def test_counts_are_those_of_the_calls(tmp_path: Path) -> None:
+    data = observe(tmp_path)
+    assert [(s["signature"], s["tier"], s["calls"]) for s in function(data, "total")] == [
+        ("(float64[::1])", "native", 10),
+        ("(float32[::1])", "native", 1),
+    ]
+    (scaled,) = function(data, "scaled")
+    assert (scaled["tier"], scaled["calls"]) == ("interpreter", 25)
+    assert sum(line["interpreter_calls"] for line in scaled["lines"]) == 25
+    (square,) = function(data, "square")
+    assert (square["calls"], square["exits"]) == (3, 1)
+    assert function(data, "unused") == []
+    assert data["totals"]["calls"] == 10 + 1 + 25 + 3 and data["totals"]["exits"] == 1
+    assert all(s["time_us"] > 0 for f in data["functions"] for s in f["specializations"])
+    assert [(s["code"], s["line"]) for s in data["suggestions"]] == [("NL2003", 25)]
+
+
+def test_lines_have_types_remarks_and_code(tmp_path: Path) -> None:
+    native = function(observe(tmp_path), "total")[0]
+    lines = {line["source"].strip(): line for line in native["lines"]}
+    assert lines["@jit"]["tier"] is lines['"""Sum of all elements."""']["tier"] is None
+    adds = lines["s += a[i]"]
+    types = {v["name"]: v["type"] for v in adds["types"]}
+    assert adds["tier"] == "native" and types["a"] == "float64[::1]" and types["i"] == "int"
+    assert {"name": "s", "type": "float"} in lines["s = 0.0"]["types"]
+    assert any("removed" in r["message"] for line in native["lines"] for r in line["remarks"])
+    for stage in ("mir", "clif", "asm"):
+        assert any(at == adds["line"] for at, _ in native["code"][stage]), stage
+    assert sum(stage["us"] for stage in native["stages"]) == pytest.approx(native["compile_us"])
+
+
+def test_reports_of_one_function() -> None:
+    f = jit(define("def f(a, i):\n    return a[i]\n"))
+    assert "not called" in str(f.report())
+    for _ in range(4):
+        f(np.ones(3), 1)
+    with pytest.raises(IndexError):
+        f(np.ones(3), 7)
+    f({1: 2}, 1)
+    f({1: 2}, 1)
+    report = f.report()
+    validate(report.data())
+    assert [(s["tier"], s["calls"]) for s in function(report.data(), "f")] == [
+        ("native", 5),
+        ("interpreter", 2),
+    ]
+    assert "return a[i]" in str(report) and "NL2002" in str(report)
+    assert "7 calls" in repr(report)
+    assert report._repr_html_().startswith("<iframe ")
+    assert Report(report.json()).json() == report.json()
+
+
+def test_callees_that_are_not_compiled_are_reasons() -> None:
+    space: dict[str, Any] = {}
+    source = "def g(x):\n    return {x}\ndef f(x):\n    return g(x)\n"
+    f = define(source, name="f")
+    compiled = jit(f)
+    compiled(1)
+    (s,) = function(compiled.report().data(), "f")
+    places = [r for line in s["lines"] for r in line["reasons"]] + s["reasons"]
+    assert {r["code"] for r in places} == {"NL2007"} and any(r["line"] == 2 for r in places)
+    assert space == {}
+
+
+def test_html_is_written_and_escaped(tmp_path: Path) -> None:
+    f = jit(define("def f(a):\n    return '</script><b>' if a else 1\n"))
+    f(1)
+    page = f.report().html()
+    assert page.startswith("<!doctype html>") and "</script><b>" not in page
+    path = tmp_path / "r.html"
+    assert f.report().html(path) is None
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 99}'])
+def test_what_is_no_report(text: str) -> None:
+    with pytest.raises(ValueError, match="not a report"):
+        Report(text)
+
+
+def test_text_fits_and_is_coloured_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = jit(define("def f(a, i):\n    return a[i] + sum([x for x in a])  # a comment that is quite long\n"))
+    f(np.ones(3), 1)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "50")
+    assert max(map(len, str(f.report()).splitlines())) <= 50
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[31minterpreter" in str(f.report())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in str(f.report())
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    import numlift
+
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(numlift.__file__).parents[1]),
+        "PYTHONWARNINGS": "ignore",
+    }
+    return subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_the_script_runs_as_with_python(tmp_path: Path) -> None:
+    output = str(tmp_path / "r.html")
+    plain = run(SCRIPT, "--format", "-x", "y z")
+    reported = run("-m", "numlift", "report", "-o", output, SCRIPT, "--format", "-x", "y z")
+    assert (plain.returncode, plain.stdout) == (reported.returncode, reported.stdout)
+    assert plain.returncode == 3 and Path(output).exists()
+    for text in (
+        "1 / 0",
+        "raise SystemExit('text')",
+        "import sys; sys.exit()",
+        "def f():\n    raise KeyError(1)\nf()",
+        "def f(:",
+        "import pickle\nclass C: pass\nprint(type(pickle.loads(pickle.dumps(C()))))",
+        "import atexit, __main__\natexit.register(lambda: print(__main__.__name__, __main__.x))\nx = 1",
+    ):
+        script = tmp_path / "script.py"
+        script.write_text(text + "\n")
+        plain = run(str(script))
+        reported = run("-m", "numlift", "report", "-o", output, str(script))
+        assert (plain.returncode, plain.stdout) == (reported.returncode, reported.stdout), text
+        assert reported.stderr.startswith(plain.stderr), text
+
+
+def test_thresholds_and_comparison(tmp_path: Path) -> None:
+    before = tmp_path / "before.json"
+    script = tmp_path / "script.py"
+    text = "from numlift import jit\n@jit\ndef f(x):\n    return {body}\nf(1.0)\n"
+    script.write_text(text.format(body="[x][0]"))
+    numlift("report", "--format", "json", "-o", str(before), str(script))
+    assert "100 %" not in numlift("report", "--format", "text", str(script))
+    failed = run("-m", "numlift", "report", "--format", "text", "--fail-under", "80", str(script))
+    assert failed.returncode == 1 and "0 % of the lines" in failed.stderr
+    script.write_text(text.format(body="x"))
+    after = tmp_path / "after.json"
+    numlift("report", "--fail-under", "80", "--format", "json", "-o", str(after), str(script))
+    shown = numlift("report", "--diff", str(before), str(after))
+    for part in ("0 % -> 100 % native", "1 -> 0 entries", "interpreter -> native", "- NL2007"):
+        assert part in shown, shown
+    data = json.loads(numlift("report", "--diff", str(before), str(after), "--format", "json"))
+    assert data["score"] == [0, 100] and data["changes"][0]["tier"] == ["interpreter", "native"]
+    assert "before.json" in numlift("report", "--diff", str(before), str(script), status=2).replace(
+        "script.py", "before.json"
+    )
+    numlift("report", status=2)
+    numlift("report", str(tmp_path / "absent.py"), status=2)
+
+
+def test_formats_and_outputs(tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text("from numlift import jit\n@jit\ndef f(x):\n    return x\nf(1.0)\n")
+    assert json.loads(numlift("report", "--format", "json", str(script)))["totals"]["score"] == 100
+    assert numlift("report", "-o", "-", str(script)).startswith("<!doctype html>")
+    numlift("report", str(script), cwd=tmp_path)
+    assert (tmp_path / "numlift-report.html").read_text().startswith("<!doctype html>")
+    text = numlift("report", "--format", "text", str(script))
+    assert re.search(r"100 % native\n1 function, 1 specialisation: 1 native", text)
+
+
+def test_calls_of_threads_are_counted() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    f = jit(define("def f(x):\n    return x + 1\n"))
+    f(1)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(f, range(2000)))
+    (s,) = function(f.report().data(), "f")
+    assert s["calls"] == 2001
+
+
+def test_a_report_needs_no_source() -> None:
+    space: dict[str, Any] = {}
+    exec("def f(x):\n    return x\n", space)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        f = jit(space["f"])
+        f(1)
+    data = f.report().data()
+    validate(data)
+    (s,) = function(data, "f")
+    assert s["lines"] == [] and [r["code"] for r in s["reasons"]] == ["NL1001"] and s["calls"] == 1
