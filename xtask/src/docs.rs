@@ -1,5 +1,5 @@
 //! Keeps generated documents in step with their tables: index and titles of `docs/errors` with the codes of
-//! `diagnostics`, `docs/supported.md` with the rows of `builtins`.
+//! `diagnostics`, `docs/supported.md` with the rows of `builtins`, sections of `docs/mir.md` with the operations of `mir`.
 
 use std::path::Path;
 
@@ -31,6 +31,12 @@ pub fn run(root: &Path, check: bool) -> Vec<String> {
         check,
         &mut problems,
     );
+    let mir = "docs/mir.md";
+    let page = std::fs::read_to_string(root.join(mir)).map_err(|e| e.to_string());
+    match page.and_then(|old| crate::mir::page(&old)) {
+        Ok(text) => put(root, mir, &text, check, &mut problems),
+        Err(e) => problems.push(format!("{mir}: {e}")),
+    }
     problems
 }
 

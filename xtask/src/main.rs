@@ -1,6 +1,7 @@
 //! Repository tasks: `cargo run -p xtask -- tidy` and `cargo run -p xtask -- docs [--check]`.
 
 mod docs;
+mod mir;
 mod supported;
 mod tidy;
 

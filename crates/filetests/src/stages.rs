@@ -55,6 +55,21 @@ fn round_trip(m: &Module) -> Result<(), String> {
     }
 }
 
+/// Reads and verifies the blocks of `mir` in a page of the documentation; their number.
+///
+/// # Errors
+/// The block, and what is wrong with it.
+pub fn page(text: &str) -> Result<usize, String> {
+    let blocks = text.split("\n```mir\n").skip(1);
+    let mut count = 0;
+    for block in blocks.filter_map(|b| b.split("\n```").next()) {
+        let m = parse_verified(block).map_err(|e| format!("{e}\n{block}"))?;
+        round_trip(&m)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
 /// Applies the pass that the folder is named after, or those of a line `; passes: a, b`.
 pub fn opt(path: &Path, text: &str) -> Result<Vec<Expected>, String> {
     const AFTER: &str = "; after ";

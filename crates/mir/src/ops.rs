@@ -54,6 +54,21 @@ pub enum Class {
 }
 
 impl Class {
+    /// The members, in words.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Class::I8 => "i8",
+            Class::I64 => "i64",
+            Class::F32 => "f32",
+            Class::F64 => "f64",
+            Class::Int => "i8, i16, i32, i64",
+            Class::Wide => "i32, i64",
+            Class::Float => "f32, f64",
+            Class::Any => "every",
+            Class::Helper => "the helper's result",
+        }
+    }
+
     /// The only member, which the text form leaves out.
     pub const fn only(self) -> Option<Ty> {
         match self {
@@ -186,122 +201,160 @@ macro_rules! define_ops {
             pub const fn result_types(self) -> (&'static [Operand], Rest) {
                 match self { $(Opcode::$name => (&[$(Operand::$result),*], rest!($($results)?))),* }
             }
-            /// The text above the row; empty for a row that continues the one before.
-            pub const fn doc(self) -> &'static str { match self { $(Opcode::$name => concat!($($doc),*)),* } }
+            /// What it does, in words.
+            pub const fn doc(self) -> &'static str { match self { $(Opcode::$name => concat!($($doc),*).trim_ascii()),* } }
             pub const fn effect(self) -> Effect { match self { $(Opcode::$name => Effect::$effect),* } }
         }
     };
 }
 
 define_ops! {
-    /// integer constant of `ty`
+    /// the integer, which is in the signed range of the type
     Iconst = "iconst", IntConst, Int, () -> (Ty), Pure;
-    /// float constant of `ty`
+    /// the float; of f32, the number is exactly one
     Fconst = "fconst", FloatConst, Float, () -> (Ty), Pure;
 
-    /// wrapping integer arithmetic on `ty`
+    /// sum, wrapping
     Iadd = "iadd", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// difference, wrapping
     Isub = "isub", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// product, wrapping
     Imul = "imul", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// negation, wrapping
     Ineg = "ineg", Plain, Int, (Ty) -> (Ty), Pure;
-    /// high 64 bits of the signed product (i64 only)
+    /// high 64 bits of the signed product
     Smulhi = "smulhi", Plain, I64, (Ty, Ty) -> (Ty), Pure;
-    /// C division and remainder (towards zero). The divisor is nonzero and the quotient fits: guarded before.
+    /// signed quotient, towards zero; the divisor is not 0 and the quotient fits: guarded before
     Sdiv = "sdiv", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// remainder of `sdiv`, with the sign of the dividend, under the same conditions
     Srem = "srem", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// unsigned quotient; the divisor is not 0: guarded before
     Udiv = "udiv", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// remainder of `udiv`, under the same condition
     Urem = "urem", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// bitwise and
     Band = "band", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// bitwise or
     Bor = "bor", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// bitwise exclusive or
     Bxor = "bxor", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// bitwise complement
     Bnot = "bnot", Plain, Int, (Ty) -> (Ty), Pure;
-    /// shifts by an amount of the same type, which is in 0..bits: guarded before
+    /// shift left; the amount is below the number of bits: guarded before
     Ishl = "ishl", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// shift right that keeps the sign, by an amount as of `ishl`
     Sshr = "sshr", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// shift right that brings zeros, by an amount as of `ishl`
     Ushr = "ushr", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// smaller of two signed integers
     Smin = "smin", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// larger of two signed integers
     Smax = "smax", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    /// number of leading zero bits
     Clz = "clz", Plain, Int, (Ty) -> (Ty), Pure;
+    /// number of trailing zero bits
     Ctz = "ctz", Plain, Int, (Ty) -> (Ty), Pure;
+    /// number of one bits
     Popcnt = "popcnt", Plain, Int, (Ty) -> (Ty), Pure;
 
-    /// exact i64 arithmetic: overflow leaves by the site
+    /// exact sum: fails if it leaves the type
     IaddChk = "iadd_chk", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
+    /// exact difference: fails if it leaves the type
     IsubChk = "isub_chk", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
+    /// exact product: fails if it leaves the type
     ImulChk = "imul_chk", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
 
+    /// IEEE sum
     Fadd = "fadd", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    /// IEEE difference
     Fsub = "fsub", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    /// IEEE product
     Fmul = "fmul", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    /// IEEE quotient
     Fdiv = "fdiv", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    /// negation: the other sign
     Fneg = "fneg", Plain, Float, (Ty) -> (Ty), Pure;
+    /// absolute value: no sign
     Fabs = "fabs", Plain, Float, (Ty) -> (Ty), Pure;
+    /// IEEE square root
     Fsqrt = "fsqrt", Plain, Float, (Ty) -> (Ty), Pure;
+    /// largest integral number that is not above
     Ffloor = "ffloor", Plain, Float, (Ty) -> (Ty), Pure;
+    /// smallest integral number that is not below
     Fceil = "fceil", Plain, Float, (Ty) -> (Ty), Pure;
+    /// integral part
     Ftrunc = "ftrunc", Plain, Float, (Ty) -> (Ty), Pure;
-    /// round half to even
+    /// nearest integral number, halves to even
     Fnearest = "fnearest", Plain, Float, (Ty) -> (Ty), Pure;
+    /// first argument with the sign of the second
     Fcopysign = "fcopysign", Plain, Float, (Ty, Ty) -> (Ty), Pure;
 
-    /// comparisons give an i8, 0 or 1; `ty` is the operands' type
+    /// comparison of integers: 0 or 1
     Icmp = "icmp", IntCmp, Int, (Ty, Ty) -> (I8), Pure;
+    /// comparison of floats: 0 or 1
     Fcmp = "fcmp", FloatCmp, Float, (Ty, Ty) -> (I8), Pure;
-    /// `select cond(i8), then, else`
+    /// second argument if the first is not 0, else the third
     Select = "select", Plain, Any, (I8, Ty, Ty) -> (Ty), Pure;
 
-    /// integer width changes to `ty`
+    /// wider integer of the same signed value
     Sext = "sext", Plain, Int, (Narrower) -> (Ty), Pure;
+    /// wider integer of the same unsigned value
     Zext = "zext", Plain, Int, (Narrower) -> (Ty), Pure;
+    /// low bits of a wider integer
     Trunc = "trunc", Plain, Int, (Wider) -> (Ty), Pure;
-    /// signed / unsigned integer (i32 or i64) to float `ty`
+    /// nearest float of a signed integer
     StoF = "s2f", Plain, Float, (Wide) -> (Ty), Pure;
+    /// nearest float of an unsigned integer
     UtoF = "u2f", Plain, Float, (Wide) -> (Ty), Pure;
-    /// float to integer `ty` (i32 or i64), saturating, NaN gives 0
+    /// signed integer towards zero, the nearest there is beyond the range, 0 for NaN
     FtoS = "f2s", Plain, Wide, (Float) -> (Ty), Pure;
+    /// unsigned integer towards zero, the nearest there is beyond the range, 0 for NaN
     FtoU = "f2u", Plain, Wide, (Float) -> (Ty), Pure;
+    /// same number in more bits
     Fpromote = "fpromote", Plain, F64, (F32) -> (Ty), Pure;
+    /// nearest number in fewer bits
     Fdemote = "fdemote", Plain, F32, (F64) -> (Ty), Pure;
     /// same bits as another type of the same size
     Bitcast = "bitcast", Plain, Any, (SameSize) -> (Ty), Pure;
 
-    /// `load.ty [addr + disp]`
+    /// value in memory at the address plus the displacement
     Load = "load", Mem, Any, (I64) -> (Ty), Read;
-    /// `store value, [addr + disp]`
+    /// writes the first argument to memory at the address plus the displacement
     Store = "store", Mem, Any, (Ty, I64) -> (), Write;
-    /// its operand, which is the extent of an array: in 0..2**48
+    /// its argument, which is the extent of an array: in 0..2**48
     Extent = "extent", Plain, I64, (Ty) -> (Ty), Pure;
     /// address of a stack slot
     SlotAddr = "slot_addr", Slot, I64, () -> (Ty), Pure;
 
-    /// `bounds_check index, length, operands...`: negative indices count from the end; the result is in 0..length
+    /// index and length give the index in 0..length: negative ones count from the end, those outside fail
     BoundsCheck = "bounds_check", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
-    /// `index_check index, length, operands...`: fails unless 0 <= index < length; the result is the index
+    /// index and length give the index: fails unless it is in 0..length
     IndexCheck = "index_check", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
-    /// `zero_check divisor, operands...` (integer): fails if zero
+    /// fails if the argument is 0
     ZeroCheck = "zero_check", Site, Int, (Ty; Operands) -> (), Check;
-    /// `shape_check a, b, operands...`: fails unless equal
+    /// fails unless the arguments are equal
     ShapeCheck = "shape_check", Site, I64, (Ty, Ty; Operands) -> (), Check;
-    /// `guard cond(i8), operands...`: fails if cond is 0
+    /// fails if the argument is 0
     Guard = "guard", Site, I8, (Ty; Operands) -> (), Check;
-    /// its operand is 1: for range analysis, without code
+    /// its argument is 1: for range analysis, without code
     Assume = "assume", Plain, I8, (Ty) -> (), Check;
-    /// polls for signals and other threads
+    /// polls for signals and other threads; an exception that they bring leaves by the site
     Safepoint = "safepoint", Site, I64, () -> (), Check;
 
-    /// a row of the helper table; a nonzero status of a fallible one leaves by the site
+    /// calls a row of the helper table; a nonzero status of a fallible one leaves by the site
     CallHelper = "call_helper", Helper, Helper, (; Helper) -> (; Helper), Call;
-    /// a function of the module; its failure is this function's, with the site as traceback entry
+    /// calls a function of the module; its failure is this function's, with the site as traceback entry
     Call = "call", Call, I64, (; Callee) -> (; Callee), Call;
-    /// `ctx.objects[imm]`, or `ctx.hidden` if imm is -1
+    /// object of that index of the specialisation; -1: address of the hidden arguments' slots
     ObjectAddr = "object", IntConst, I64, () -> (Ty), Pure;
 
-    /// `jump block(args)`
+    /// goes to a block
     Jump = "jump", Jump, I64, () -> (), Terminator;
-    /// `br cond(i8), block(args), block(args)`
+    /// goes to the first block if the argument is not 0, else to the second
     Br = "br", Branch, I8, (Ty) -> (), Terminator;
+    /// ends the function with its results
     Return = "return", Plain, I64, (; Results) -> (), Terminator;
-    /// `fail operands...`: leaves by the site
+    /// leaves by the site
     Fail = "fail", Site, I64, (; Operands) -> (), Terminator;
     /// never reached
     Unreachable = "unreachable", Plain, I64, () -> (), Terminator;
