@@ -77,6 +77,13 @@ __all__ = [
 ]
 
 
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext numlift` in a notebook: the cell magic `%%jit`."""
+    from numlift._magic import register
+
+    register(shell)
+
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:

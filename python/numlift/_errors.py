@@ -93,11 +93,29 @@ def exit_error(reason: str, filename: str | None, line: int) -> OverflowError:
     )
 
 
+def _line_table(code: types.CodeType, delta: int) -> bytes:
+    """All code on the line `co_firstlineno + delta`, no columns: nobody underlines what is not there."""
+    number = -delta << 1 | 1 if delta < 0 else delta << 1
+    digits = []
+    while number >= 64:
+        digits.append(64 | number & 63)
+        number >>= 6
+    table, units = bytearray(), len(code.co_code) // 2
+    while units > 0:
+        count = min(units, 8)
+        table += bytes(
+            [0x80 | 13 << 3 | count - 1, *(digits if not table else ()), number if not table else 0]
+        )
+        units -= count
+    return bytes(table)
+
+
 @functools.lru_cache(maxsize=1024)
 def _frame(filename: str, name: str, first_line: int, line: int) -> types.FrameType:
     """A frame that a traceback shows as this line of this function."""
     code = compile("\n" * (line - 1) + "frame = __import__('sys')._getframe()", filename, "exec")
-    code = code.replace(co_name=name, co_firstlineno=first_line)
+    table = _line_table(code, line - first_line)
+    code = code.replace(co_name=name, co_firstlineno=first_line, co_linetable=table)
     scope: dict[str, Any] = {"__name__": name}
     exec(code, scope)
     frame: types.FrameType = scope.pop("frame")
@@ -108,5 +126,7 @@ def with_traceback(exc: BaseException, frames: list[tuple[str, str, int, int]]) 
     """Attaches traceback entries, innermost first."""
     tb = exc.__traceback__
     for filename, name, first_line, line in frames:
-        tb = types.TracebackType(tb, _frame(filename, name, first_line, line), -1, line)
+        frame = _frame(filename, name, first_line, line)
+        # A valid instruction: tools that look it up would search for ever before the first one.
+        tb = types.TracebackType(tb, frame, frame.f_lasti, line)
     return exc.with_traceback(tb)

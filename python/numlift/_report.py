@@ -69,6 +69,9 @@ class Report:
         colour = use_colour(sys.stdout)
         return _core.compare_reports(self._json, after._json, "text", colour=colour, width=width())
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         page = html.escape(self.html())
         rows = max(

@@ -228,3 +228,21 @@ def test_traceback_of_deep_recursion() -> None:
     for name, args in (("down", (10**6, 2)), ("ping", (1,)), ("f", (10**6,)), ("f", (300,)), ("f", (0,))):
         error = check(define(source, name), *args)
         assert isinstance(error, RecursionError | ValueError)
+
+
+@pytest.mark.skipif(FAKE, reason="needs the compiler")
+@pytest.mark.parametrize("above", [0, 5, 40, 3000])
+def test_instructions_of_the_frames_are_valid(above: int) -> None:
+    """IPython looks up the instruction of each traceback entry; no columns are underlined."""
+    source = "\n" * above + "def f(a):\n    b = a\n" + "\n" * above + "    return 1 // b\n"
+    f = jit(define(source))
+    with pytest.raises(ZeroDivisionError) as caught:
+        f(0)
+    tb = caught.value.__traceback__
+    while tb.tb_next is not None:
+        tb = tb.tb_next
+    code = tb.tb_frame.f_code
+    line = 2 * above + 3
+    assert (tb.tb_lineno, tb.tb_frame.f_lineno, code.co_firstlineno) == (line, line, above + 1)
+    assert list(code.co_positions())[tb.tb_lasti // 2] == (line, line, None, None)
+    assert "^" not in "".join(traceback.format_exception(caught.value)).split("in f")[-1]

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use numlift_diagnostics::Diagnostic;
-use numlift_syntax::hir::{Const, ExprKind, Function, Name, StmtKind, Target};
-use numlift_typeck::{Env, Instance};
+use numlift_diagnostics::{Diagnostic, Span};
+use numlift_syntax::hir::{Const, ExprKind, Function, Name, StmtId, StmtKind, Target};
+use numlift_typeck::{Bound, Env, Instance, VarTy};
 use numlift_types::{CodeRef, Type};
 
 /// Type of a variable at a line.
@@ -94,14 +94,37 @@ fn variables(instance: &Instance, out: &mut BTreeSet<Variable>) {
             add(f.exprs[id].line, local, ty);
         }
     }
-    for stmt in f.stmts.values() {
-        let StmtKind::Assign { targets, value } = &stmt.kind else {
-            continue;
-        };
-        for target in targets {
-            if let (Target::Local(local), Some(ty)) = (target, instance.tables.exprs.get(value)) {
-                add(stmt.line, *local, ty);
+    for (id, stmt) in f.stmts.iter() {
+        match &stmt.kind {
+            StmtKind::Assign { targets, value } => {
+                for target in targets {
+                    if let (Target::Local(local), Some(ty)) = (target, instance.tables.exprs.get(value)) {
+                        add(stmt.line, *local, ty);
+                    }
+                }
             }
+            // What a loop changes has the type that it has at the loop's head.
+            StmtKind::For { target, .. } | StmtKind::AugAssign { target, .. } => {
+                if let Target::Local(local) = target
+                    && let Some(variables) = innermost_loop(instance, id)
+                    && let Some(variable) = variables.get(local.as_u32() as usize)
+                    && variable.bound != Bound::No
+                {
+                    add(stmt.line, *local, &variable.ty);
+                }
+            }
+            _ => {}
         }
     }
+}
+
+/// Variables at the head of the loop that a statement is, or that is nearest around it.
+fn innermost_loop(instance: &Instance, id: StmtId) -> Option<&[VarTy]> {
+    let f = &instance.hir;
+    let inner = f.stmts[id].span;
+    let around = |outer: Span| outer.start <= inner.start && inner.end <= outer.end;
+    let loops = instance.tables.loops.iter();
+    let loops = loops.filter(|(s, _)| around(f.stmts[**s].span));
+    let nearest = loops.min_by_key(|(s, _)| f.stmts[**s].span.end - f.stmts[**s].span.start);
+    nearest.map(|(_, variables)| variables.as_slice())
 }

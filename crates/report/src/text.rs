@@ -180,7 +180,12 @@ fn heading(s: &SpecializationReport, terminal: &Terminal, out: &mut String) {
     if let Some(us) = s.time_us {
         facts.push(time(us));
     }
-    facts.push(format!("compiled in {}", time(s.compile_us)));
+    let verb = if s.tier == Tier::Interpreter {
+        "typed"
+    } else {
+        "compiled"
+    };
+    facts.push(format!("{verb} in {}", time(s.compile_us)));
     if s.exits > 0 {
         facts.push(format!("{} repeated", number(s.exits)));
     }

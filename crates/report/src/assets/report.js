@@ -240,7 +240,7 @@
         part.style.width = `${100 * stage.us / s.compile_us}%`;
         bar.append(part);
       }
-      out.append(make("span", {}, "compiled in ", make("b", {}, time(s.compile_us))), bar);
+      out.append(make("span", {}, s.tier === "interpreter" ? "typed in " : "compiled in ", make("b", {}, time(s.compile_us))), bar);
     }
     return out;
   }
