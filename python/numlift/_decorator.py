@@ -39,6 +39,21 @@ _DEBUG = os.environ.get("NUMLIFT_DEBUG", "") not in ("", "0")
 if _DEBUG:
     _core.set_internal_errors_fatal(True)
 
+
+def _number(variable: str) -> int | None:
+    """The number that an environment variable holds, None if it is not set.
+
+    Raises ValueError if it holds something else.
+    """
+    text = os.environ.get(variable, "")
+    if text and not (text.isascii() and text.isdecimal() and int(text) < 1 << 64):
+        raise ValueError(f"{variable} must be a number below 2**64, not {text!r}")
+    return int(text) if text else None
+
+
+# Rewrites that the optimiser may do in each compilation, to find the one that breaks a program.
+_FUEL = _number("NUMLIFT_OPT_FUEL")
+
 #: Parallel range: counts as `range` does until parallel execution comes.
 prange = range
 
@@ -103,15 +118,15 @@ class Dispatcher(Generic[P, T]):
         fastmath: bool = False,
         nogil: bool = False,
     ) -> "Dispatcher[P, T]":
-        self: Dispatcher[P, T] = _core.create(
-            cls,
-            function,
-            strict=strict,
-            overflow_wrap=overflow == "wrap",
-            fastmath=fastmath,
-            nogil=nogil,
-            verify=_DEBUG,
-        )
+        options = {
+            "strict": strict,
+            "overflow_wrap": overflow == "wrap",
+            "fastmath": fastmath,
+            "nogil": nogil,
+            "verify": _DEBUG,
+            "fuel": _FUEL,
+        }
+        self: Dispatcher[P, T] = _core.create(cls, function, options)
         functools.update_wrapper(self, function)
         self.__dict__["_options"] = {
             "strict": strict,

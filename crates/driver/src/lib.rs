@@ -23,6 +23,8 @@ pub struct Options {
     pub keep_text: bool,
     /// Verify MIR after every pass and CLIF before code generation.
     pub verify: bool,
+    /// Rewrites that the optimiser may do, to find the one that breaks a program; `None` for all.
+    pub fuel: Option<u64>,
 }
 
 /// Product of a compilation: what the dispatcher loads and the inspectors read.
@@ -127,7 +129,7 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
     clock.lap("lower");
     let opt = numlift_opt::OptOptions {
         verify: options.verify,
-        ..Default::default()
+        fuel: options.fuel,
     };
     let optimised = numlift_opt::run(&mut module, &opt);
     clock.lap("opt");

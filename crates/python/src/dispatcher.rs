@@ -35,25 +35,34 @@ fn callable_class<'py>(base: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> 
     object::make_class(base)
 }
 
-/// A new jitted function of the class.
-#[pyfunction]
-#[pyo3(signature = (cls, function, *, strict, overflow_wrap, fastmath, nogil, verify))]
-fn create<'py>(
-    cls: &Bound<'py, PyAny>,
-    function: &Bound<'py, PyAny>,
+/// What a jitted function is made with: the items of a dict.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Chosen {
     strict: bool,
     overflow_wrap: bool,
     fastmath: bool,
     nogil: bool,
     verify: bool,
+    fuel: Option<u64>,
+}
+
+/// A new jitted function of the class.
+#[pyfunction]
+fn create<'py>(
+    cls: &Bound<'py, PyAny>,
+    function: &Bound<'py, PyAny>,
+    options: Chosen,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let options = Options {
-        overflow_wrap,
-        fastmath,
-        verify,
+    let compilation = Options {
+        overflow_wrap: options.overflow_wrap,
+        fastmath: options.fastmath,
+        verify: options.verify,
+        fuel: options.fuel,
         ..Options::default()
     };
-    object::make(cls, function, Box::new(JitCompiler::new(options, strict, nogil)))
+    let compiler = JitCompiler::new(compilation, options.strict, options.nogil);
+    object::make(cls, function, Box::new(compiler))
 }
 
 /// The decorated function.
