@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
-    Concatenate,
     Generic,
     Literal,
     NamedTuple,
     ParamSpec,
+    Protocol,
     TypeAlias,
     TypeVar,
     Unpack,
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 T = TypeVar("T")
-S = TypeVar("S")
+R = TypeVar("R", covariant=True)
+S = TypeVar("S", contravariant=True)
 
 #: One signature, as text or as types; a tuple of types has no result type.
 AnySignature: TypeAlias = str | Signature | tuple[Type, ...]
@@ -85,6 +86,14 @@ def _by_name(module: str, qualname: str) -> Any:
     return found
 
 
+if TYPE_CHECKING:
+
+    class _Takes(Protocol[S, Q, R]):
+        """What can be bound to its first argument."""
+
+        def __call__(self, first: S, /, *args: Q.args, **kwargs: Q.kwargs) -> R: ...
+
+
 @_core.callable_class
 class Dispatcher(Generic[P, T]):
     """A function that runs as machine code for the argument types it is called with.
@@ -101,12 +110,21 @@ class Dispatcher(Generic[P, T]):
 
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T: ...
 
+        # A class method through its class and an instance, what a class holds, a method, a static method.
+        @overload
+        def __get__(self: "_Takes[type[S], Q, R]", instance: None, owner: type[S], /) -> Callable[Q, R]: ...
+        @overload
+        def __get__(
+            self: "_Takes[type[S], Q, R]", instance: S, owner: type[S] | None = None, /
+        ) -> Callable[Q, R]: ...
         @overload
         def __get__(self, instance: None, owner: type | None = None, /) -> "Dispatcher[P, T]": ...
         @overload
         def __get__(
-            self: "Dispatcher[Concatenate[S, Q], T]", instance: S, owner: type | None = None, /
-        ) -> Callable[Q, T]: ...
+            self: "_Takes[S, Q, R]", instance: S, owner: type | None = None, /
+        ) -> Callable[Q, R]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None, /) -> "Dispatcher[P, T]": ...
         def __get__(self, instance: Any, owner: type | None = None, /) -> Any: ...
 
     def __new__(

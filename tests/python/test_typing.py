@@ -37,6 +37,14 @@ class Body:
     @jit
     def scaled(self, x: float) -> str: return ""
 
+    @staticmethod
+    @jit
+    def plain(x: float, n: int) -> str: return ""
+
+    @classmethod
+    @njit(fastmath=True)
+    def made(cls, x: float) -> str: return ""
+
 bare([1.0], n=2)         # revealed: float
 text                     # revealed: Dispatcher[[a: float], float]
 typed                    # revealed: Dispatcher[[a: float, *, n: int], float]
@@ -46,6 +54,11 @@ options(1)               # revealed: int
 Body().scaled            # revealed: def (x: float) -> str
 Body().scaled(1.0)       # revealed: str
 Body.scaled              # revealed: Dispatcher[[self: cases.Body, x: float], str]
+Body().plain             # revealed: Dispatcher[[x: float, n: int], str]
+Body.plain(1.0, 2)       # revealed: str
+Body().plain(1.0, n=2)   # revealed: str
+Body().made(1.0)         # revealed: str
+Body.made(1.0)           # revealed: str
 bare.py_func             # revealed: def (a: list[float], n: int =) -> float
 bare.tier([1.0])         # revealed: Literal['native'] | Literal['mixed'] | Literal['interpreter']
 bare.signatures          # revealed: list[tuple[str, ...]]
@@ -58,6 +71,9 @@ bare("x")                # error: arg-type
 bare()                   # error: call-arg
 text(1.0).no_such        # error: attr-defined
 Body().scaled("x")       # error: arg-type
+Body().plain("x", 2)     # error: arg-type
+Body.made("x")           # error: arg-type
+Body.made()              # error: call-arg
 bare.tier(n=2)           # error: call-arg
 jit(no_such=True)        # error: call-overload
 jit(overflow="x")        # error: call-overload
