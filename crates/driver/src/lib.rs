@@ -217,12 +217,16 @@ fn types_text(program: &Program) -> String {
     for inst in &program.instances {
         let args: Vec<String> = inst.args.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "{}({}) -> {}", inst.hir.name, args.join(", "), inst.ret);
-        let mut rows: Vec<_> = inst.tables.exprs.iter().collect();
-        rows.sort_by_key(|(id, _)| (inst.hir.exprs[**id].line, **id));
-        for (id, ty) in rows {
-            let e = &inst.hir.exprs[*id];
+        let peeled = inst.tables.peeled.values().flat_map(|t| &t.exprs);
+        let first = peeled.map(|(id, ty)| (*id, false, ty));
+        let all = inst.tables.exprs.iter().map(|(id, ty)| (*id, true, ty));
+        let mut rows: Vec<_> = first.chain(all).collect();
+        rows.sort_by_key(|(id, later, _)| (inst.hir.exprs[*id].line, *id, *later));
+        for (id, later, ty) in rows {
+            let e = &inst.hir.exprs[id];
+            let turn = if later { "" } else { " in the first turn" };
             if let numlift_syntax::hir::ExprKind::Name(numlift_syntax::hir::Name::Local(l)) = e.kind {
-                let _ = writeln!(out, "  {:5}: {} : {ty}", e.line, inst.hir.locals[l].name);
+                let _ = writeln!(out, "  {:5}: {} : {ty}{turn}", e.line, inst.hir.locals[l].name);
             }
         }
     }

@@ -134,6 +134,8 @@ pub struct Tables {
     pub dynamic: BTreeMap<StmtId, Reason>,
     /// Variables at the head of a loop.
     pub loops: HashMap<StmtId, Vec<VarTy>>,
+    /// Loops whose first turn has types of its own: tables of that turn's body.
+    pub peeled: HashMap<StmtId, Tables>,
     pub calls: HashMap<ExprId, Call>,
     /// Truth of expressions that the types decide: the other branch is not inferred.
     pub truths: HashMap<ExprId, bool>,

@@ -9,7 +9,7 @@ use numlift_syntax::hir::{self, ExprId, ExprKind, LocalId, StmtId, Target};
 use numlift_typeck::{Call, VarTy};
 use numlift_types::{ArrayType, Scalar, Type};
 
-use super::{FnLower, LoopState, R, Typed, scan};
+use super::{FnLower, LoopState, Pending, R, Typed, scan};
 use crate::emit::Vals;
 
 /// What a `for` iterates over, evaluated.
@@ -26,6 +26,27 @@ pub(crate) enum Iter {
     Enumerate(Value, Box<Iter>),
     Zip(Vec<Iter>),
     Reversed(Box<Iter>),
+}
+
+impl Iter {
+    /// Whether it is known to have no items: typing has not looked at the loop's body.
+    fn is_empty(&self) -> bool {
+        match self {
+            Iter::Range { .. } | Iter::Array(..) => false,
+            Iter::Tuple((t, _)) => t.items().is_none_or(<[Type]>::is_empty),
+            Iter::Enumerate(_, inner) | Iter::Reversed(inner) => inner.is_empty(),
+            Iter::Zip(items) => items.iter().any(Iter::is_empty),
+        }
+    }
+}
+
+/// How a `for` counts its turns.
+struct Count {
+    /// First counter that is not reached, the last one that is if `unit` is not set.
+    limit: Value,
+    step: Value,
+    constant_step: Option<i64>,
+    unit: bool,
 }
 
 /// Head of a loop: the block and which variables are its parameters.
@@ -171,6 +192,9 @@ impl FnLower<'_, '_> {
         if !self.reachable() {
             return Ok(());
         }
+        if it.is_empty() {
+            return self.block(orelse);
+        }
         let hir = self.hir.clone();
         let mut assigned = scan::assigned_in(&hir, body);
         numlift_syntax::facts::target_locals(target, &mut assigned);
@@ -212,17 +236,57 @@ impl FnLower<'_, '_> {
             }
             _ => self.e.b.icmp(IntCC::Slt, first, limit),
         };
+        let count = Count {
+            limit,
+            step,
+            constant_step,
+            unit,
+        };
         let state = self.state();
         let (go, skip) = self.branch(enter);
         self.start(skip, state.clone());
         let mut exits: Vec<_> = self.suspend(None).into_iter().collect();
         self.start(go, state);
-        self.jump_head(&head, &[first])?;
-        let i = self.start_head(&head, &[Ty::I64])[0];
-        let item = match &it {
+        let mut breaks = vec![];
+        let mut next = Some(first);
+        if let Some(peeled) = self.peeled.get(&id) {
+            let others = std::mem::replace(&mut self.inst, peeled);
+            breaks.extend(self.turn(&it, &count, first, target, body)?);
+            self.inst = others;
+            next = self.next_turn(&count, first, &mut exits);
+        }
+        if let Some(first) = next {
+            self.jump_head(&head, &[first])?;
+            let i = self.start_head(&head, &[Ty::I64])[0];
+            breaks.extend(self.turn(&it, &count, i, target, body)?);
+            if self.reachable() {
+                self.e.b.set_line(hir.stmts[id].line);
+                self.safepoint();
+            }
+            if let Some(next) = self.next_turn(&count, i, &mut exits) {
+                self.jump_head(&head, &[next])?;
+            }
+        }
+        self.merge(exits)?;
+        self.block(orelse)?;
+        breaks.extend(self.suspend(None));
+        self.merge(breaks)?;
+        Ok(())
+    }
+
+    /// One turn with counter `i`: binds the target and runs the body. Gives the ends at breaks.
+    fn turn(
+        &mut self,
+        it: &Iter,
+        count: &Count,
+        i: Value,
+        target: &Target,
+        body: &hir::Block,
+    ) -> R<Vec<Pending>> {
+        let item = match it {
             Iter::Range { start, stop, .. } => {
-                if !unit {
-                    self.assume_within(i, *start, *stop, constant_step);
+                if !count.unit {
+                    self.assume_within(i, *start, *stop, count.constant_step);
                 }
                 (Type::INT, Vals::from_slice(&[i]))
             }
@@ -234,28 +298,27 @@ impl FnLower<'_, '_> {
         let mut l = self.loops.pop().unwrap_or_default();
         l.continues.extend(self.suspend(None));
         self.merge(l.continues)?;
-        if self.reachable() {
-            self.e.b.set_line(hir.stmts[id].line);
-            self.safepoint();
-            let next = self.e.b.op(Opcode::Iadd, &[i, step]);
-            let cc = match constant_step {
-                Some(n) if n > 0 => IntCC::Slt,
-                Some(_) => IntCC::Sgt,
-                None => IntCC::Ne,
-            };
-            let again = self.e.b.icmp(cc, if unit { next } else { i }, limit);
-            let state = self.state();
-            let (more, done) = self.branch(again);
-            self.start(done, state.clone());
-            exits.extend(self.suspend(None));
-            self.start(more, state);
-            self.jump_head(&head, &[next])?;
+        Ok(l.breaks)
+    }
+
+    /// Goes on where there is another turn, and gives its counter.
+    fn next_turn(&mut self, count: &Count, i: Value, exits: &mut Vec<Pending>) -> Option<Value> {
+        if !self.reachable() {
+            return None;
         }
-        self.merge(exits)?;
-        self.block(orelse)?;
-        l.breaks.extend(self.suspend(None));
-        self.merge(l.breaks)?;
-        Ok(())
+        let next = self.e.b.op(Opcode::Iadd, &[i, count.step]);
+        let cc = match count.constant_step {
+            Some(n) if n > 0 => IntCC::Slt,
+            Some(_) => IntCC::Sgt,
+            None => IntCC::Ne,
+        };
+        let again = self.e.b.icmp(cc, if count.unit { next } else { i }, count.limit);
+        let state = self.state();
+        let (more, done) = self.branch(again);
+        self.start(done, state.clone());
+        exits.extend(self.suspend(None));
+        self.start(more, state);
+        Some(next)
     }
 
     /// Says that a counter with a constant step lies between its start and its stop.

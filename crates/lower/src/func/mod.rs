@@ -20,7 +20,7 @@ use std::sync::Arc;
 use cranelift_entity::EntityRef;
 use numlift_mir::{Block, Builder, FuncId, Opcode, Slot, Ty, Value};
 use numlift_runtime::SiteKind;
-use numlift_syntax::hir::{ExprId, Function, LocalId};
+use numlift_syntax::hir::{ExprId, Function, LocalId, StmtId};
 use numlift_typeck::{Bound, Env, Instance, Program, VarTy};
 use numlift_types::{Capture, Scalar, Type};
 use smallvec::SmallVec;
@@ -70,6 +70,8 @@ pub(crate) struct FnLower<'a, 'm> {
     pub e: Emit<'m>,
     pub sh: Shared<'a>,
     pub inst: &'a Instance,
+    /// The instance with the tables of a loop's first turn.
+    pub peeled: &'a HashMap<StmtId, Instance>,
     pub hir: Arc<Function>,
     pub vars: Vec<Var>,
     pub captures: Vec<Typed>,
@@ -112,10 +114,12 @@ pub(crate) fn lower_instance(
         env,
         results,
     };
+    let peeled = scan::peeled(inst);
     let mut f = FnLower {
         e,
         sh,
         inst,
+        peeled: &peeled,
         hir: inst.hir.clone(),
         vars: vec![
             Var {

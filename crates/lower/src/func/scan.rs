@@ -1,12 +1,12 @@
 //! Facts read off the HIR before lowering: what a loop assigns, which variables are fresh arrays.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use numlift_builtins::Kind;
 use numlift_syntax::facts;
-use numlift_syntax::hir::{Block, ExprId, ExprKind, Function, LocalId, Name, StmtKind, Target};
+use numlift_syntax::hir::{Block, ExprId, ExprKind, Function, LocalId, Name, StmtId, StmtKind, Target};
 use numlift_syntax::visit::{Visitor, walk_expr};
-use numlift_typeck::{Call, Instance};
+use numlift_typeck::{Call, Instance, Tables};
 
 /// Variables bound by `:=` anywhere in the function.
 pub(crate) fn walrus_locals(hir: &Function) -> Vec<LocalId> {
@@ -21,6 +21,22 @@ pub(crate) fn walrus_locals(hir: &Function) -> Vec<LocalId> {
     out.sort();
     out.dedup();
     out
+}
+
+/// The instance with the tables of the first turn of each loop that has them.
+pub(crate) fn peeled(inst: &Instance) -> HashMap<StmtId, Instance> {
+    let first = |tables: &Tables| Instance {
+        tables: tables.clone(),
+        path: inst.path.clone(),
+        args: inst.args.clone(),
+        hir: inst.hir.clone(),
+        ret: inst.ret.clone(),
+        callees: vec![],
+        whole: None,
+        ..*inst
+    };
+    let loops = inst.tables.peeled.iter();
+    loops.map(|(id, tables)| (*id, first(tables))).collect()
 }
 
 /// Variables that a block assigns.
@@ -113,11 +129,17 @@ fn drop_unless_fresh(inst: &Instance, t: &Target, value: ExprId, fresh: &mut Has
 fn is_fresh(inst: &Instance, e: ExprId, fresh: &HashSet<LocalId>) -> bool {
     match &inst.hir.exprs[e].kind {
         ExprKind::Name(Name::Local(l)) => fresh.contains(l),
-        ExprKind::Call { .. } => match inst.tables.calls.get(&e) {
-            Some(Call::Builtin(b)) => matches!(b.kind, Kind::Alloc(_) | Kind::AllocLike(_)),
-            Some(Call::Boxed { .. }) => true,
-            _ => false,
-        },
+        ExprKind::Call { .. } => {
+            // the first turn of a loop may call something else
+            let tables = std::iter::once(&inst.tables).chain(inst.tables.peeled.values());
+            let mut calls = tables.filter_map(|t| t.calls.get(&e)).peekable();
+            calls.peek().is_some()
+                && calls.all(|call| match call {
+                    Call::Builtin(b) => matches!(b.kind, Kind::Alloc(_) | Kind::AllocLike(_)),
+                    Call::Boxed { .. } => true,
+                    _ => false,
+                })
+        }
         _ => false,
     }
 }

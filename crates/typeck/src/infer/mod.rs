@@ -12,6 +12,7 @@ mod library;
 mod message;
 mod method;
 mod pattern;
+mod peel;
 mod random;
 mod stmt;
 mod tuple;

@@ -4,6 +4,7 @@ use numlift_syntax::hir::{Block, ExprId, ExprKind, StmtId, StmtKind, Target};
 use numlift_types::{Reason, Scalar, Type};
 
 use super::dynamic::Node;
+use super::peel::For;
 use super::{FnInfer, LoopCx, R, join_vars};
 use crate::env::Resolved;
 use crate::tables::Bound;
@@ -310,11 +311,29 @@ impl FnInfer<'_, '_> {
         orelse: &Block,
     ) {
         let mut head = self.vars.clone();
+        self.tables.peeled.remove(&id);
+        if is_empty(item) {
+            self.block(orelse);
+            return;
+        }
         loop {
             self.vars = head.clone();
             self.bind(target, item, iter);
             let l = self.loop_body(body);
             let back = join_vars(self.vars.take(), l.continues);
+            let this = For {
+                id,
+                target,
+                iter,
+                item,
+                body,
+            };
+            if let Some((exit, breaks)) = self.peel(this, &head, &back, &l.breaks) {
+                self.vars = exit;
+                self.block(orelse);
+                self.vars = join_vars(self.vars.take(), breaks);
+                return;
+            }
             let next = join_vars(head.clone(), back);
             if next == head {
                 self.tables.loops.insert(id, head.clone().unwrap_or_default());
@@ -327,7 +346,7 @@ impl FnInfer<'_, '_> {
         }
     }
 
-    fn loop_body(&mut self, body: &Block) -> LoopCx {
+    pub(super) fn loop_body(&mut self, body: &Block) -> LoopCx {
         self.loops.push(LoopCx {
             islands: self.islands.len(),
             ..LoopCx::default()
@@ -414,6 +433,15 @@ impl FnInfer<'_, '_> {
             Target::Subscript(base, index) => self.store(*base, *index, &ty),
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether there are no items of this type: a loop over the empty tuple.
+fn is_empty(item: &Type) -> bool {
+    match item {
+        Type::Never => true,
+        Type::Tuple(parts) => parts.iter().any(is_empty),
+        _ => false,
     }
 }
 
