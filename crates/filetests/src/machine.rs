@@ -143,15 +143,17 @@ impl Native {
         })
     }
 
-    /// Calls the entry thunk. The interpreter has run the call before: it is known to access no
-    /// memory but its blocks and slots.
-    pub fn call(&self, args: &[Arg]) -> Observed {
-        let mut blocks: Vec<Vec<u64>> = vec![];
-        for a in args {
-            if let Arg::Block(bytes) = a {
-                blocks.push(words(bytes));
-            }
-        }
+    /// Calls the entry thunk; with `interrupted` every safepoint takes its slow path. The interpreter has run the
+    /// call before: it is known to access no memory but its blocks and slots.
+    ///
+    /// # Errors
+    /// If machine code has written next to a block or to the results all the same.
+    pub fn call(&self, args: &[Arg], interrupted: bool) -> Result<Observed, String> {
+        let contents = args.iter().filter_map(|a| match a {
+            Arg::Block(bytes) => Some(bytes),
+            Arg::Bits(_) => None,
+        });
+        let mut blocks: Vec<Fenced> = contents.clone().map(|bytes| Fenced::new(&words(bytes))).collect();
         let mut addresses = blocks.iter_mut().map(|b| b.as_mut_ptr() as u64);
         let slots: Vec<u64> = args
             .iter()
@@ -160,21 +162,26 @@ impl Native {
                 Arg::Block(_) => addresses.next().unwrap_or_default(),
             })
             .collect();
-        let outcome = self.enter(&slots);
-        let sizes = args.iter().filter_map(|a| match a {
-            Arg::Block(bytes) => Some(bytes.len()),
-            Arg::Bits(_) => None,
-        });
-        let bytes = |b: &Vec<u64>, n| b.iter().flat_map(|w| w.to_le_bytes()).take(n).collect();
-        Observed {
-            outcome,
-            blocks: blocks.iter().zip(sizes).map(|(b, n)| bytes(b, n)).collect(),
+        let outcome = self.enter(&slots, interrupted)?;
+        let mut after = vec![];
+        for (block, bytes) in blocks.iter().zip(contents) {
+            let held = block.words().ok_or("machine code wrote next to a block")?;
+            after.push(
+                held.iter()
+                    .flat_map(|w| w.to_le_bytes())
+                    .take(bytes.len())
+                    .collect(),
+            );
         }
+        Ok(Observed {
+            outcome,
+            blocks: after,
+        })
     }
 
-    fn enter(&self, slots: &[u64]) -> Outcome {
+    fn enter(&self, slots: &[u64], interrupted: bool) -> Result<Outcome, String> {
         let mut trace = vec![0u32; DEPTH_LIMIT as usize + 16];
-        let interrupt = 0u32;
+        let interrupt = u32::from(interrupted);
         let mut ctx = Ctx {
             helpers: self.helpers.as_ptr(),
             interrupt: &raw const interrupt,
@@ -189,36 +196,65 @@ impl Native {
             trace_cap: trace.len() as u32,
             host: std::ptr::null_mut(),
         };
-        let mut results = vec![0u64; self.results.len().max(1)];
+        let mut results = Fenced::new(&vec![0; self.results.len()]);
         // SAFETY: `entry` is the offset of the thunk, whose type is `EntryFn`; `ctx`, `slots` and `results`
         // live through the call and have the sizes that the entry function's signature gives.
         let status = unsafe {
             let entry: EntryFn = std::mem::transmute(self.map.as_ptr().add(self.entry));
             entry(&raw mut ctx, slots.as_ptr(), results.as_mut_ptr())
         };
-        results.truncate(self.results.len());
+        let results = results.words().ok_or("machine code wrote next to its results")?;
         let status = match status {
-            0 => return Outcome::Returned(results),
+            0 => return Ok(Outcome::Returned(results.to_vec())),
             1 => Status::Site,
             _ => Status::Python,
         };
         trace.truncate(ctx.trace_len as usize);
-        Outcome::Failed(Failure {
+        Ok(Outcome::Failed(Failure {
             status,
             site: Site::from_u32(ctx.site),
             operands: ctx.operands.to_vec(),
             effects: ctx.effects,
             trace: trace.into_iter().map(Site::from_u32).collect(),
-        })
+        }))
     }
 }
 
-/// Runs the call as machine code and compares it with what the interpreter observed.
+/// Memory for machine code, with a margin on both sides that shows stray writes before they reach the heap.
+struct Fenced(Vec<u64>);
+
+impl Fenced {
+    /// Words of a margin.
+    const MARGIN: usize = 64;
+    const PATTERN: u64 = 0xA5A5_5A5A_C3C3_3C3C;
+
+    fn new(words: &[u64]) -> Fenced {
+        let margin = [Fenced::PATTERN; Fenced::MARGIN];
+        Fenced([&margin, words, &margin].concat())
+    }
+
+    fn as_mut_ptr(&mut self) -> *mut u64 {
+        self.0[Fenced::MARGIN..].as_mut_ptr()
+    }
+
+    /// The words between the margins; `None` if these have been written.
+    fn words(&self) -> Option<&[u64]> {
+        let end = self.0.len() - Fenced::MARGIN;
+        let intact = |margin: &[u64]| margin.iter().all(|w| *w == Fenced::PATTERN);
+        (intact(&self.0[..Fenced::MARGIN]) && intact(&self.0[end..])).then(|| &self.0[Fenced::MARGIN..end])
+    }
+}
+
+/// Runs the call as machine code, with and without interruptions, and compares it with what the interpreter observed.
 ///
 /// # Errors
 /// Both observations, if they differ.
 pub fn compare(native: &Native, args: &[Arg], interpreted: &Observed) -> Result<(), String> {
-    let mut got = native.call(args);
+    compare_once(native.call(args, false)?, interpreted)?;
+    compare_once(native.call(args, true)?, interpreted).map_err(|e| format!("interrupted: {e}"))
+}
+
+fn compare_once(mut got: Observed, interpreted: &Observed) -> Result<(), String> {
     if let (Outcome::Failed(n), Outcome::Failed(i)) = (&mut got.outcome, &interpreted.outcome) {
         // The context does not say how many operands a site has.
         n.operands.truncate(i.operands.len());
@@ -228,5 +264,33 @@ pub fn compare(native: &Native, args: &[Arg], interpreted: &Observed) -> Result<
         false => Err(format!(
             "machine code gave {got:?}\nthe interpreter gave {interpreted:?}"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stores its second argument at the place of the first that the third says, without a check.
+    const STORE: &str = "entry fn0
+function fn0 \"f\"(i64, i64, i64) {
+block0(v0: i64, v1: i64, v2: i64):
+  v3 = iadd.i64 v0, v2
+  store.i64 v1, v3
+  return
+}";
+
+    #[test]
+    fn stray_writes_are_noticed() {
+        let module = numlift_mir::parse(STORE).unwrap_or_else(|e| panic!("{e}"));
+        let native = Native::compile(&module, &Options::default()).unwrap_or_else(|e| panic!("{e}"));
+        let store = |at: i64| {
+            let args = [Arg::Block(vec![0; 16]), Arg::Bits(7), Arg::Bits(at as u64)];
+            native.call(&args, false).map(|o| o.blocks)
+        };
+        let stray = Err("machine code wrote next to a block".to_owned());
+        assert_eq!(store(8), Ok(vec![[[0; 8], 7u64.to_le_bytes()].concat()]));
+        assert_eq!(store(16), stray);
+        assert_eq!(store(-8), stray);
     }
 }
