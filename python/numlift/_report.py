@@ -1,7 +1,5 @@
 """The report of functions: where each line runs, how often the interpreter, why, and what to change."""
 
-import html
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -61,6 +59,8 @@ class Report:
 
     def data(self) -> dict[str, Any]:
         """The data."""
+        import json
+
         found: dict[str, Any] = json.loads(self._json)
         return found
 
@@ -73,7 +73,9 @@ class Report:
         printer.text(str(self))
 
     def _repr_html_(self) -> str:
-        page = html.escape(self.html())
+        from html import escape
+
+        page = escape(self.html())
         rows = max(
             (len(s["lines"]) for f in self.data()["functions"] for s in f["specializations"]), default=0
         )

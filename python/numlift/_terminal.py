@@ -1,7 +1,6 @@
 """What the terminal can show."""
 
 import os
-import shutil
 from typing import TextIO
 
 
@@ -16,4 +15,6 @@ def use_colour(stream: TextIO) -> bool:
 
 def width() -> int:
     """Columns of the terminal, 100 if there is none."""
+    import shutil
+
     return max(40, shutil.get_terminal_size((100, 24)).columns)

@@ -72,7 +72,10 @@ pub(crate) fn text(functions: &[Placed<'_>]) -> String {
         .map(|f| (u64::from(f.start), f.name.to_owned()))
         .collect();
     let mut formatter = GasFormatter::with_options(Some(Box::new(Names(names))), None);
-    formatter.options_mut().set_show_useless_prefixes(false);
+    let options = formatter.options_mut();
+    options.set_show_useless_prefixes(false);
+    options.set_branch_leading_zeros(false);
+    options.set_uppercase_hex(false);
     for f in functions {
         let _ = writeln!(out, "; {}", f.name);
         function(&mut formatter, f, &mut out);

@@ -249,7 +249,7 @@
     if (section.filled) return;
     section.filled = true;
     if (!f.specializations.length) {
-      section.append(make("div", { className: "absent" }, "Not called."));
+      section.append(make("div", { className: "absent" }, "Nothing has called it from Python; compiled callers may have code of it."));
       return;
     }
     const tabs = make("div", { className: "tabs", role: "tablist", "aria-label": "Specialisations" });
@@ -288,7 +288,7 @@
       const section = make("details", { className: "function", id: `f${i}` },
         make("summary", {}, make("h2", {}, f.name), make("span", { className: "place", title: f.file }, `${base(f.file)}:${f.line}`),
           tier === "none" ? null : make("span", { className: `badge ${tier}` }, tier),
-          make("span", { className: "facts" }, `${plural(f.specializations.length, "specialisation")}, ${plural(calls, "call")}`)));
+          make("span", { className: "facts" }, f.specializations.length ? `${plural(f.specializations.length, "specialisation")}, ${plural(calls, "call")}` : "not called")));
       section.addEventListener("toggle", () => { if (section.open) fill(section, f); });
       main.append(section);
       if (data.functions.length <= 3 || (tier !== "native" && tier !== "none" && i < 8)) {
@@ -333,7 +333,7 @@
     if (!row) { section.scrollIntoView(); return; }
     toggle(row, true);
     focusRow(row);
-    row.scrollIntoView({ block: "center" });
+    row.scrollIntoView({ block: "center", inline: "start" });
   }
 
   function navigation() {
@@ -363,7 +363,7 @@
     for (const other of row.closest(".source").querySelectorAll('.row[tabindex="0"]')) other.tabIndex = -1;
     row.tabIndex = 0;
     row.focus({ preventScroll: true });
-    row.scrollIntoView({ block: "nearest" });
+    row.scrollIntoView({ block: "nearest", inline: "start" });
   }
 
   document.addEventListener("click", (event) => {
@@ -383,7 +383,7 @@
       const from = inside ? flagged.findIndex((r) => !(inside.compareDocumentPosition(r) & Node.DOCUMENT_POSITION_PRECEDING) && r !== inside) : 0;
       const before = inside ? flagged.filter((r) => inside.compareDocumentPosition(r) & Node.DOCUMENT_POSITION_PRECEDING).pop() : flagged[flagged.length - 1];
       const next = event.key === "n" ? flagged[from] ?? flagged[0] : before ?? flagged[flagged.length - 1];
-      if (next) { focusRow(next); next.scrollIntoView({ block: "center" }); }
+      if (next) { focusRow(next); next.scrollIntoView({ block: "center", inline: "start" }); }
       return;
     }
     if (!row) return;
