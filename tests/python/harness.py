@@ -159,6 +159,8 @@ def same(a: Any, b: Any, ulps: int = 0) -> bool:
         return False
     if isinstance(a, tuple | list):
         return len(a) == len(b) and all(same(x, y, ulps) for x, y in zip(a, b, strict=True))
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[k], b[k], ulps) for k in a)
     if isinstance(a, np.ndarray):
         if a.dtype != b.dtype or a.shape != b.shape:
             return False

@@ -86,6 +86,9 @@ codes! {
     NL2016 "arguments do not match the signature",
         "The arguments of a call do not fit the parameters of the function called.",
         "pass each required parameter exactly once";
+    NL2017 "interpreted as a whole",
+        "A part of the function runs in the interpreter and cannot be taken out of it.",
+        "put that part into a function of its own";
     NL9001 "internal error",
         "The compiler failed; the function runs in the interpreter.",
         "report it with the function and the types of its arguments";

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use numlift_diagnostics::Diagnostic;
+pub use numlift_lower::{IslandSpec, IslandVar};
 use numlift_runtime::abi::CodeBlob;
 use numlift_runtime::{FrameInfo, SiteData};
+use numlift_typeck::islands::Plan;
 use numlift_typeck::{CallSig, Env, ObjectEntry, Program};
 use numlift_types::{CodeRef, Type};
 
@@ -19,6 +21,8 @@ pub struct Options {
     /// `overflow="wrap"`: Python int arithmetic wraps at 64 bits.
     pub overflow_wrap: bool,
     pub fastmath: bool,
+    /// What has no static type is an error.
+    pub strict: bool,
     /// Keep CLIF and disassembly in the artifact.
     pub keep_text: bool,
     /// Verify MIR after every pass and CLIF before code generation.
@@ -37,6 +41,10 @@ pub struct Artifact {
     pub frames: Vec<FrameInfo>,
     /// Signatures of `py_call`, by index.
     pub calls: Vec<CallSig>,
+    /// What the interpreter runs in it.
+    pub islands: Vec<IslandSpec>,
+    /// Places without a static type, by line.
+    pub places: Vec<Diagnostic>,
     /// `ctx.objects`, by index.
     pub objects: Vec<ObjectEntry>,
     /// Draws from NumPy's global generator: its lock is held during the call.
@@ -111,17 +119,10 @@ impl From<Box<Diagnostic>> for Refusal {
 /// Diagnostics of what has no static type in it; `NL9001` for an inconsistency of the compiler.
 pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -> Result<Artifact, Refusal> {
     let mut clock = Clock::start();
-    let program = numlift_typeck::infer(env, root, args)?;
+    let (program, plan) = typed(env, root, args, options)?;
     clock.lap("typeck");
-    let places = program.places();
-    if let Some(&first) = places.first() {
-        return Err(Refusal {
-            diagnostic: first.clone(),
-            places: places.into_iter().cloned().collect(),
-        });
-    }
-    let lowered =
-        numlift_lower::lower(&program, env, options.overflow_wrap).map_err(|m| internal(&program, m))?;
+    let lowered = numlift_lower::lower(&program, plan.as_ref(), env, options.overflow_wrap)
+        .map_err(|m| internal(&program, m))?;
     let mut module = lowered.module;
     if options.verify {
         numlift_mir::verifier::verify(&module).map_err(|m| internal(&program, m))?;
@@ -146,7 +147,7 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
     let root = program.root.map(|r| &program.instances[r.0]);
     let names: Vec<String> = module.funcs.values().map(|f| f.name.clone()).collect();
     Ok(Artifact {
-        args: args.to_vec(),
+        args: root.map_or(args, |r| &r.args).to_vec(),
         ret: root.map(|r| r.ret.clone()),
         blob: out.blob,
         mir_text: if options.keep_text {
@@ -160,6 +161,8 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
         frames: module.frames,
         calls: lowered.calls,
         objects: lowered.objects,
+        islands: lowered.islands,
+        places: program.places().into_iter().cloned().collect(),
         uses_global_rng: root.is_some_and(|r| r.uses_rng),
         types_text: if options.keep_text {
             types_text(&program)
@@ -183,6 +186,35 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
             })
             .collect(),
     })
+}
+
+/// The typed program, with its islands if it has dynamic places.
+fn typed(
+    env: &dyn Env,
+    root: CodeRef,
+    args: &[Type],
+    options: &Options,
+) -> Result<(Program, Option<Plan>), Refusal> {
+    let program = numlift_typeck::infer(env, root, args)?;
+    let places = program.places();
+    let Some(&first) = places.first() else {
+        return Ok((program, None));
+    };
+    let refusal = |first: &Diagnostic| Refusal {
+        diagnostic: first.clone(),
+        places: places.iter().map(|&d| d.clone()).collect(),
+    };
+    // a module that is loaded later, or the function as a whole
+    let entry = program.root.map(|r| &program.instances[r.0]);
+    let whole = entry.is_none_or(|e| e.whole.is_some()) || first.code == "NL2009";
+    if options.strict || whole {
+        return Err(refusal(first));
+    }
+    match numlift_typeck::islands::infer_mixed(env, root, args) {
+        Ok((program, plan)) => Ok((program, Some(plan))),
+        Err(Some(d)) => Err(refusal(&d)),
+        Err(None) => Err(refusal(first)),
+    }
 }
 
 /// Whether a function counts references or calls a helper that needs the GIL; the safepoint takes it itself.

@@ -144,7 +144,7 @@ fn lowered(env: &TableEnv, root: CodeRef, args: &[numlift_types::Type]) -> Resul
     if !places.is_empty() {
         return Err(places.join("\n; "));
     }
-    let lowered = numlift_lower::lower(&program, env, false)?;
+    let lowered = numlift_lower::lower(&program, None, env, false)?;
     verify(&lowered.module)?;
     Ok(lowered.module)
 }

@@ -6,25 +6,67 @@ mod func;
 
 use std::collections::HashMap;
 
+use numlift_diagnostics::Span;
 use numlift_mir::{FuncId, Function, Module};
 use numlift_runtime::FrameInfo;
+use numlift_typeck::islands::Plan;
 use numlift_typeck::{CallSig, Env, ObjectEntry, Program};
-use numlift_types::Type;
+use numlift_types::{Reason, Type};
 
 /// Product of lowering.
 #[derive(Debug, Default)]
-pub struct Lowered {
+pub struct Lowered<'p> {
     pub module: Module,
     pub calls: Vec<CallSig>,
     pub objects: Vec<ObjectEntry>,
+    pub islands: Vec<IslandSpec>,
+    plan: Option<&'p Plan>,
 }
 
-/// Lowers every instance of the program.
+/// A variable that goes into an island or comes out of it.
+#[derive(Clone, Debug)]
+pub struct IslandVar {
+    pub name: String,
+    pub ty: Type,
+    /// It may be unbound: a flag comes before its value.
+    pub maybe: bool,
+    /// It is bound for sure, as the interpreter sees it.
+    pub sure: bool,
+    /// The type is the user's annotation.
+    pub annotated: bool,
+}
+
+/// Code that the interpreter runs.
+#[derive(Clone, Debug)]
+pub struct IslandSpec {
+    /// Its statements; of a test, the statement that it belongs to.
+    pub spans: Vec<Span>,
+    pub test: bool,
+    /// It says how it was left.
+    pub coded: bool,
+    pub params: Vec<IslandVar>,
+    pub outs: Vec<IslandVar>,
+    /// Result type of the function.
+    pub ret: Type,
+    pub watched: usize,
+    pub line: u32,
+    pub reason: Reason,
+}
+
+/// Lowers every instance of the program; `plan` has the islands of its entry.
 ///
 /// # Errors
 /// The text of an internal inconsistency between typing and lowering.
-pub fn lower(program: &Program, env: &dyn Env, wrap: bool) -> Result<Lowered, String> {
-    let mut out = Lowered::default();
+pub fn lower<'p>(
+    program: &Program,
+    plan: Option<&'p Plan>,
+    env: &dyn Env,
+    wrap: bool,
+) -> Result<Lowered<'p>, String> {
+    let mut out = Lowered {
+        plan,
+        ..Lowered::default()
+    };
     for inst in &program.instances {
         let mut f = Function::new(inst.hir.name.clone());
         for t in inst
@@ -45,6 +87,12 @@ pub fn lower(program: &Program, env: &dyn Env, wrap: bool) -> Result<Lowered, St
         });
     }
     for i in 0..program.instances.len() {
+        let entry = program.root.is_some_and(|r| r.0 == i);
+        if !entry && program.instances[i].places().next().is_some() {
+            // never called: calls of it are dynamic
+            func::empty(&mut out.module.funcs[FuncId::from_u32(i as u32)]);
+            continue;
+        }
         func::lower_instance(program, i, env, wrap, &mut out)?;
     }
     out.module.entry = program.root.map(|r| FuncId::from_u32(r.0 as u32));
@@ -55,6 +103,9 @@ pub fn lower(program: &Program, env: &dyn Env, wrap: bool) -> Result<Lowered, St
 pub(crate) struct Shared<'a> {
     pub calls: &'a mut Vec<CallSig>,
     pub objects: &'a mut Vec<ObjectEntry>,
+    pub islands: &'a mut Vec<IslandSpec>,
+    /// The entry has islands.
+    pub mixed: bool,
     pub program: &'a Program,
     pub env: &'a dyn Env,
     /// result types of the module's functions

@@ -37,6 +37,7 @@ fn push_flat(t: &Type, out: &mut SmallVec<[Ty; 8]>) {
         }
         Type::Array(a) => out.extend(std::iter::repeat_n(Ty::I64, 2 + 2 * usize::from(a.ndim))),
         Type::Range => out.extend([Ty::I64; 3]),
+        Type::Object(_) => out.push(Ty::I64),
         Type::Slice { start, stop, step } => {
             out.extend([start, stop, step].into_iter().filter(|p| **p).map(|_| Ty::I64));
         }

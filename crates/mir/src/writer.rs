@@ -74,6 +74,7 @@ fn write_site(f: &mut Formatter<'_>, site: Site, data: &SiteData) -> fmt::Result
         SiteKind::Exit(reason) => write!(f, "exit {}", reason.name())?,
         SiteKind::Call => f.write_str("call")?,
         SiteKind::Helper => f.write_str("helper")?,
+        SiteKind::Island => f.write_str("island")?,
     }
     if data.frame != 0 {
         write!(f, " frame{}", data.frame)?;

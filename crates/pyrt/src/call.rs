@@ -218,21 +218,21 @@ unsafe fn choose<'a>(
     }
 }
 
-/// Whether a call with these arguments would run machine code; compiled if it is new.
+/// The tier of the code that a call with these arguments would run; compiled if it is new.
 ///
 /// # Errors
 /// As for the call itself, if compiling raises.
-pub fn would_run_native(
+pub fn tier(
     body: &Body,
     args: &Bound<'_, PyTuple>,
     kwargs: Option<&Bound<'_, PyDict>>,
-) -> PyResult<bool> {
+) -> PyResult<&'static str> {
     with_choice(body, args, kwargs, |entry, args| match &entry.tier {
         // SAFETY: the entry was chosen for these arguments; the GIL is held.
-        Tier::Native(s) => unsafe { s.fits(args) },
-        Tier::Interpreter(_) => false,
+        Tier::Native(s) if unsafe { s.fits(args) } => s.tier(),
+        _ => "interpreter",
     })
-    .map(|native| native.unwrap_or(false))
+    .map(|tier| tier.unwrap_or("interpreter"))
 }
 
 /// The entry that a call with these arguments would run, compiled if it is new.

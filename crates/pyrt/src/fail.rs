@@ -49,7 +49,10 @@ unsafe fn build(
     };
     let module = py.import("numlift._errors")?;
     let frames = PyList::empty(py);
-    for s in std::iter::once(&site_id).chain(&trace) {
+    // the code of an island has a frame of its own
+    let own_frame =
+        matches!(site.kind, SiteKind::Island) && pending.as_ref().is_some_and(|e| e.traceback(py).is_some());
+    for s in std::iter::once(&site_id).filter(|_| !own_frame).chain(&trace) {
         if let Some(s) = spec.sites().get(*s as usize)
             && s.line > 0
             && let Some(f) = spec.frames().get(s.frame as usize)
@@ -60,9 +63,10 @@ unsafe fn build(
     let exc = match (&site.kind, pending) {
         (_, Some(e)) => e.into_value(py).into_any(),
         // a boxed call that gave an int outside 64 bits leaves no exception
-        (SiteKind::Exit(_) | SiteKind::Helper, None) => {
+        (SiteKind::Exit(_) | SiteKind::Helper | SiteKind::Island, None) => {
             let reason = match site.kind {
                 SiteKind::Exit(reason) => reason,
+                SiteKind::Island => ExitReason::Changed,
                 _ => ExitReason::Overflow,
             };
             // SAFETY: the boundary has set the effects and the first operand before the call.

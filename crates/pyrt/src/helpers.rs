@@ -10,10 +10,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::cpython;
+use crate::island::{Island, py_box, py_island, py_object};
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
 use crate::reference::Ref;
 use crate::slots::Held;
+use crate::source::{Args, Guard, Hidden};
+use crate::spec::Specialization;
 use crate::ticker::safepoint;
 use crate::value::{self, Unboxed};
 
@@ -50,12 +53,82 @@ impl BoxedCall {
     }
 }
 
+impl BoxedCall {
+    /// The type of its first argument.
+    pub(crate) fn argument(&self) -> &Type {
+        self.args.first().unwrap_or(&Type::None)
+    }
+}
+
 /// What `ctx.host` points to.
 #[derive(Debug)]
 pub struct Host<'a> {
-    pub calls: &'a [BoxedCall],
+    pub spec: &'a Specialization,
+    /// NULL without hidden arguments.
+    pub hidden: *mut HiddenState,
+}
+
+/// The hidden arguments of a call in progress.
+#[derive(Debug)]
+pub struct HiddenState {
+    pub args: Args,
+    pub slots: *mut u64,
+    /// References of this call, which are kept until its end.
+    pub(crate) held: Held,
+}
+
+impl Host<'_> {
+    pub(crate) fn calls(&self) -> &[BoxedCall] {
+        &self.spec.parts().calls
+    }
+
+    pub(crate) fn islands(&self) -> &[Island] {
+        &self.spec.parts().islands
+    }
+
     /// The GIL is not held: helpers that need it take it.
-    pub gil_released: bool,
+    pub(crate) fn gil_released(&self) -> bool {
+        self.spec.parts().nogil
+    }
+
+    /// Whether guards hold and hidden arguments have their types still; their values are read again.
+    ///
+    /// # Safety
+    /// The GIL is held, and the call is in progress.
+    pub(crate) unsafe fn refresh(&self) -> bool {
+        let parts = self.spec.parts();
+        // SAFETY: as promised by the caller; nothing else uses the state meanwhile.
+        parts.guards.iter().all(Guard::holds)
+            && (self.hidden.is_null() || unsafe { (*self.hidden).read(&parts.hidden) })
+    }
+}
+
+impl HiddenState {
+    /// Writes the slots; `false` if a value has not its type any more.
+    ///
+    /// # Safety
+    /// The GIL is held; `slots` has room.
+    pub(crate) unsafe fn read(&mut self, hidden: &[Hidden]) -> bool {
+        let mut at = self.slots;
+        for h in hidden {
+            // SAFETY: as promised by the caller; `fetch` compared the types.
+            unsafe {
+                let Some(o) = h.fetch(self.args) else {
+                    return false;
+                };
+                if self.held.as_slice().contains(&o) {
+                    ffi::Py_DECREF(o);
+                } else {
+                    self.held.push(o);
+                }
+                at = h.plan().write(o, at);
+            }
+            if at.is_null() {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 extern "C" fn py_incref(o: *mut PyObject) {
@@ -102,7 +175,7 @@ extern "C" fn py_call(
     // SAFETY: indices are into the specialisation's tables; the GIL is held.
     guarded_status(|| unsafe {
         let host = &*(*ctx).host.cast::<Host<'_>>();
-        let sig = &host.calls[sig as usize];
+        let sig = &host.calls()[sig as usize];
         let mut objects = Held::default();
         let mut at = 0;
         for t in &sig.args {
@@ -171,6 +244,9 @@ pub fn table() -> *const *const c_void {
             "py_incref" => py_incref as *const c_void,
             "py_decref" => py_decref as *const c_void,
             "py_call" => py_call as *const c_void,
+            "py_box" => py_box as *const c_void,
+            "py_object" => py_object as *const c_void,
+            "py_island" => py_island as *const c_void,
             "array_new" => array_new as *const c_void,
             _ => std::ptr::null(),
         }));

@@ -10,6 +10,8 @@
 //! | class, builtin, ufunc, dtype, function with defaults | tag; then its address, which the entry keeps valid |
 //! | function without defaults | tag, number of closure variables; the addresses of its code and of its globals; then the words of the closure variables |
 //!
+//! | anything else | tag |
+//!
 //! So a lambda that is made anew for each call finds the code that was compiled for the one before.
 
 use std::ffi::c_int;
@@ -125,7 +127,7 @@ impl Key {
         }
     }
 
-    /// Adds an argument of a call: functions are keyed by what they consist of.
+    /// Adds an argument of a call: functions are keyed by what they consist of, what native code cannot hold as an object.
     ///
     /// # Safety
     /// `o` is a valid object and the GIL is held.
@@ -135,7 +137,7 @@ impl Key {
         unsafe {
             let t = ffi::Py_TYPE(o);
             if t == &raw mut ffi::PyFloat_Type || t == api().array_type || t == &raw mut ffi::PyLong_Type {
-                return self.push_object(o);
+                return self.push_object(o) || self.push_opaque();
             }
             self.push_rare_argument(o)
         }
@@ -146,13 +148,23 @@ impl Key {
         // SAFETY: as for `push_argument`.
         unsafe {
             match closure_of(o) {
-                None => self.push_object(o),
+                None => {
+                    // what was pushed for the items of a tuple before the one that has no type stays
+                    self.push_object(o) || self.push_opaque()
+                }
                 Some(closure) => {
                     self.push_function(o, closure);
                     true
                 }
             }
         }
+    }
+
+    /// An argument that native code cannot look into.
+    #[cold]
+    fn push_opaque(&mut self) -> bool {
+        self.push(OPAQUE);
+        true
     }
 
     #[cold]
@@ -311,6 +323,12 @@ pub(crate) unsafe fn argument_cell(o: *mut PyObject, cell: usize) -> *mut PyObje
 pub fn is_keyed_by_parts(o: &Bound<'_, PyAny>) -> bool {
     // SAFETY: a live object, and a `Bound` exists only while the GIL is held.
     unsafe { closure_of(o.as_ptr()).is_some() }
+}
+
+/// Whether native code cannot look into an argument: it is keyed, and passed, as an object.
+pub fn is_opaque(o: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: a live object, and a `Bound` exists only while the GIL is held.
+    unsafe { closure_of(o.as_ptr()).is_none() && !Key::default().push_object(o.as_ptr()) }
 }
 
 fn scalar(s: Scalar) -> u64 {

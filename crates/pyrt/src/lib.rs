@@ -8,6 +8,7 @@ pub mod count;
 pub mod cpython;
 pub mod fail;
 pub mod helpers;
+pub mod island;
 pub mod key;
 pub mod numpy;
 pub mod object;

@@ -18,6 +18,7 @@ pub enum ArgPlan {
     Float,
     Array(usize),
     Tuple(Box<[ArgPlan]>),
+    Object,
     /// the other scalars
     Scalar(Scalar),
 }
@@ -32,6 +33,7 @@ impl ArgPlan {
             Type::Scalar(s) => ArgPlan::Scalar(*s),
             Type::Array(a) => ArgPlan::Array(usize::from(a.ndim)),
             Type::Tuple(items) => ArgPlan::Tuple(items.iter().map(ArgPlan::new).collect()),
+            Type::Object(_) => ArgPlan::Object,
             _ => ArgPlan::Nothing,
         }
     }
@@ -73,6 +75,10 @@ impl ArgPlan {
                         }
                     }
                     at
+                }
+                ArgPlan::Object => {
+                    *out = o as u64;
+                    out.add(1)
                 }
                 ArgPlan::Scalar(s) => out.add(value::flatten_scalar(o, *s, out)),
             }

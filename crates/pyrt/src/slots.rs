@@ -32,6 +32,7 @@ impl<const N: usize> Slots<N> {
 const HELD: usize = 8;
 
 /// References that are given back on drop.
+#[derive(Debug)]
 pub(crate) struct Held {
     len: usize,
     inline: [*mut PyObject; HELD],

@@ -11,7 +11,8 @@ use pyo3::ffi::{self, PyObject};
 
 use crate::code::Code;
 use crate::fail::{Failure, failure};
-use crate::helpers::{BoxedCall, Host, table};
+use crate::helpers::{BoxedCall, HiddenState, Host, table};
+use crate::island::Island;
 use crate::plan::{ArgPlan, RetPlan};
 use crate::reference::Ref;
 use crate::slots::{Held, Slots};
@@ -28,6 +29,7 @@ pub struct Parts {
     pub sites: Vec<SiteData>,
     pub frames: Vec<FrameInfo>,
     pub calls: Vec<BoxedCall>,
+    pub islands: Vec<Island>,
     /// `ctx.objects`
     pub objects: Vec<*mut c_void>,
     /// What keeps the addresses in `objects` valid.
@@ -105,6 +107,24 @@ impl Specialization {
         &self.parts.sites
     }
 
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// `"native"`, or `"mixed"` if it has islands.
+    pub fn tier(&self) -> &'static str {
+        if self.parts.islands.is_empty() {
+            "native"
+        } else {
+            "mixed"
+        }
+    }
+
+    /// What the interpreter runs in it.
+    pub fn islands(&self) -> &[Island] {
+        &self.parts.islands
+    }
+
     pub(crate) fn frames(&self) -> &[FrameInfo] {
         &self.parts.frames
     }
@@ -117,6 +137,7 @@ impl Specialization {
     pub(crate) fn visit(&self, f: &mut dyn FnMut(*mut PyObject)) {
         crate::source::visit(&self.parts.guards, &self.parts.hidden, f);
         self.parts.keep.iter().for_each(|o| f(o.as_ptr()));
+        self.parts.islands.iter().for_each(|i| f(i.function.as_ptr()));
     }
 
     /// Whether what it assumed still holds.
@@ -157,7 +178,7 @@ impl Specialization {
         }
         if self.parts.hidden.is_empty() {
             // SAFETY: the slots are those of the arguments.
-            return unsafe { self.enter(slots.ptr(), std::ptr::null()) };
+            return unsafe { self.enter(slots.ptr(), std::ptr::null_mut()) };
         }
         // SAFETY: as above.
         unsafe { self.call_with_hidden(args, slots.ptr()) }
@@ -166,33 +187,33 @@ impl Specialization {
     /// Holds a reference to each hidden argument during the call: another thread may rebind it.
     #[inline(never)]
     unsafe fn call_with_hidden(&self, args: Args, slots: *const u64) -> Outcome {
-        let mut held = Held::default();
         let mut hidden_slots = Slots::<ARG_SLOTS>::new(self.parts.hidden_slots);
-        let mut at = hidden_slots.ptr();
-        for h in &self.parts.hidden {
-            // SAFETY: the GIL is held; `fetch` compared the types.
-            unsafe {
-                let Some(o) = h.fetch(args) else {
-                    return Outcome::Stale;
-                };
-                held.push(o);
-                at = h.plan().write(o, at);
-                if at.is_null() {
-                    return Outcome::Stale;
-                }
+        let mut state = HiddenState {
+            args,
+            slots: hidden_slots.ptr(),
+            held: Held::default(),
+        };
+        // SAFETY: the GIL is held; both buffers are filled when the code is entered.
+        unsafe {
+            if !state.read(&self.parts.hidden) {
+                return Outcome::Stale;
             }
+            self.enter(slots, &raw mut state)
         }
-        // SAFETY: both buffers are filled.
-        unsafe { self.enter(slots, hidden_slots.ptr()) }
     }
 
     #[inline(always)]
-    unsafe fn enter(&self, slots: *const u64, hidden: *const u64) -> Outcome {
+    unsafe fn enter(&self, slots: *const u64, state: *mut HiddenState) -> Outcome {
         let mut ret = Slots::<RET_SLOTS>::new(self.ret_slots);
         let mut trace = [const { MaybeUninit::<u32>::uninit() }; TRACE];
         let host = Host {
-            calls: &self.parts.calls,
-            gil_released: self.parts.nogil,
+            spec: self,
+            hidden: state,
+        };
+        let hidden = match state.is_null() {
+            true => std::ptr::null(),
+            // SAFETY: the state of this call.
+            false => unsafe { (*state).slots.cast_const() },
         };
         let mut depth_limit = i64::MAX;
         if self.parts.nests {

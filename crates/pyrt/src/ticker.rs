@@ -112,7 +112,7 @@ fn block_signals() {
 pub(crate) extern "C" fn safepoint(ctx: *mut Ctx) -> i32 {
     INTERRUPT.store(0, Ordering::SeqCst);
     // SAFETY: native code runs with the GIL held unless its host says that it was released.
-    let released = unsafe { (*(*ctx).host.cast::<Host<'_>>()).gil_released };
+    let released = unsafe { (*(*ctx).host.cast::<Host<'_>>()).gil_released() };
     if released {
         // SAFETY: this thread has a thread state without the GIL.
         let state = unsafe { ffi::PyGILState_Ensure() };

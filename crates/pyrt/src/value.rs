@@ -18,6 +18,7 @@ pub fn slots(t: &Type) -> usize {
         Type::Array(a) => 2 + 2 * usize::from(a.ndim),
         Type::Tuple(items) | Type::List(items) => items.iter().map(slots).sum(),
         Type::Range => 3,
+        Type::Object(_) => 1,
         _ => 0,
     }
 }
@@ -118,6 +119,10 @@ pub unsafe fn flatten(o: *mut PyObject, t: &Type, out: *mut u64) -> usize {
                 }
                 *out.add(n) = tag as u64;
                 n + 1
+            }
+            Type::Object(_) => {
+                *out = o as u64;
+                1
             }
             _ => 0,
         }
@@ -229,6 +234,15 @@ pub unsafe fn boxed(t: &Type, v: *const u64) -> *mut PyObject {
                 let format = c"LLL".as_ptr();
                 ffi::PyObject_CallFunction(class, format, arg(0), arg(1), arg(2))
             }
+            Type::Object(_) => {
+                let o = *v as *mut PyObject;
+                ffi::Py_INCREF(o);
+                o
+            }
+            Type::Ellipsis => {
+                ffi::Py_INCREF(ffi::Py_Ellipsis());
+                ffi::Py_Ellipsis()
+            }
             Type::None | Type::Never => {
                 ffi::Py_INCREF(ffi::Py_None());
                 ffi::Py_None()
@@ -251,6 +265,7 @@ pub(crate) unsafe fn release(t: &Type, v: *const u64) {
     unsafe {
         match t {
             Type::Array(a) => ffi::Py_DECREF(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
+            Type::Object(_) => ffi::Py_DECREF(*v as *mut PyObject),
             Type::Tuple(items) | Type::List(items) => {
                 let mut at = 0;
                 for t in items.iter() {
@@ -336,6 +351,60 @@ pub enum Unboxed {
     Failed,
 }
 
+/// Whether a value of type `found` is one of type `t`.
+fn is_a(found: &Type, t: &Type) -> bool {
+    match (found, t) {
+        (Type::Array(x), Type::Array(y)) => {
+            x.dtype == y.dtype
+                && x.ndim == y.ndim
+                && x.readonly <= y.readonly
+                && (y.layout == Layout::A || x.layout == y.layout)
+        }
+        (Type::Scalar(s), Type::Union(u)) => u.tag_of(*s).is_some(),
+        (Type::Tuple(x), Type::Tuple(y)) => {
+            x.len() == y.len() && x.iter().zip(y.iter()).all(|(x, y)| is_a(x, y))
+        }
+        (x, y) => x == y,
+    }
+}
+
+/// Writes the slots of an object if it has the type; the reference stays the caller's.
+///
+/// # Safety
+/// `o` is a valid object, `out` has room, the GIL is held.
+pub unsafe fn write_if(o: *mut PyObject, t: &Type, out: *mut u64) -> bool {
+    // SAFETY: the type is checked before the object is read.
+    unsafe {
+        let fits = t.is_object() || type_of(o).is_some_and(|found| is_a(&found, t));
+        if fits {
+            flatten(o, t, out);
+        }
+        fits
+    }
+}
+
+/// Takes references for the owners of a value that was written from a borrowed object.
+///
+/// # Safety
+/// The slots hold a value of the type; the GIL is held.
+pub(crate) unsafe fn retain(t: &Type, v: *const u64) {
+    // SAFETY: the slots hold a value of the type.
+    unsafe {
+        match t {
+            Type::Array(a) => ffi::Py_INCREF(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
+            Type::Object(_) => ffi::Py_INCREF(*v as *mut PyObject),
+            Type::Tuple(items) | Type::List(items) => {
+                let mut at = 0;
+                for t in items.iter() {
+                    retain(t, v.add(at));
+                    at += slots(t);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Slots of an object that should have a declared type. Arrays: the reference goes into the owner slot.
 ///
 /// # Safety
@@ -348,14 +417,7 @@ pub unsafe fn unbox(o: *mut PyObject, t: &Type, out: *mut u64) -> Unboxed {
             ffi::Py_DECREF(o);
             return Unboxed::Wide;
         }
-        let ok = match (&found, t) {
-            (Some(Type::Array(x)), Type::Array(y)) => {
-                x.dtype == y.dtype && x.ndim == y.ndim && (y.layout == Layout::A || x.layout == y.layout)
-            }
-            (Some(Type::Scalar(s)), Type::Union(u)) => u.tag_of(*s).is_some(),
-            (Some(x), y) => x == y,
-            (None, _) => false,
-        };
+        let ok = found.as_ref().is_some_and(|found| is_a(found, t));
         if !ok {
             let text = match found {
                 Some(f) => format!("numlift: a library function returned {f}, {t} was expected\0"),

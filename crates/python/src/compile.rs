@@ -14,7 +14,7 @@ use numlift_pyrt::reference::Ref;
 use numlift_pyrt::select::{Compiler, MAX_SPECIALIZATIONS, Refusal, Request};
 use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::table::Tier;
-use numlift_types::{CodeRef, Type};
+use numlift_types::{CodeRef, Reason, Type};
 use pyo3::prelude::*;
 
 use crate::env::{Answers, PyEnv};
@@ -55,6 +55,8 @@ pub struct Info {
     pub ret: Option<String>,
     /// Why there is no machine code.
     pub refusal: Option<Box<Refused>>,
+    /// What the interpreter runs in the machine code.
+    pub places: Vec<Diagnostic>,
     pub timings: Vec<(&'static str, Duration)>,
     args: Vec<ArgSpec>,
 }
@@ -68,14 +70,14 @@ enum ArgSpec {
 impl Info {
     /// Every place without a static type.
     pub fn places(&self) -> &[Diagnostic] {
-        self.refusal.as_ref().map_or(&[], |r| &r.places)
+        self.refusal.as_ref().map_or(&self.places, |r| &r.places)
     }
 
     /// The argument types in the terms of a new environment.
     pub fn args_in(&self, env: &PyEnv<'_>) -> Option<Vec<Type>> {
         let one = |(i, a): (usize, &ArgSpec)| match a {
             ArgSpec::Type(t) => Some(t.clone()),
-            ArgSpec::Object(o) => env.argument(i, &o.bind(env.py)),
+            ArgSpec::Object(o) => env.argument_type(i, &o.bind(env.py)),
         };
         self.args.iter().enumerate().map(one).collect()
     }
@@ -142,15 +144,22 @@ impl JitCompiler {
         Ok(())
     }
 
-    fn native(&self, py: Python<'_>, artifact: Artifact, answers: Answers, args: Args) -> PyResult<Compiled> {
+    fn native(
+        &self,
+        function: &Bound<'_, PyAny>,
+        artifact: Artifact,
+        answers: Answers,
+        args: Args,
+    ) -> PyResult<Compiled> {
         let info = Info {
             arg_names: args.names,
             ret: artifact.ret.as_ref().map(ToString::to_string),
             refusal: None,
+            places: artifact.places.clone(),
             timings: artifact.timings.clone(),
             args: args.specs,
         };
-        let parts = load::parts(py, artifact, answers, self.nogil)?;
+        let parts = load::parts(function, artifact, answers, self.nogil)?;
         let tier = Tier::Native(Box::new(Specialization::load(parts)?));
         Ok((tier, Box::new(info)))
     }
@@ -218,12 +227,14 @@ impl Args {
                 specs: types.iter().cloned().map(ArgSpec::Type).collect(),
             },
             Request::Objects(objects) => {
-                let types: Option<Vec<Type>> = objects
+                let words = objects.iter().map(|o| what_it_is(o).unwrap_or_default());
+                *env.arguments.borrow_mut() = words.collect();
+                let unknown = Type::Object(Reason::JOIN);
+                let types: Vec<Type> = objects
                     .iter()
                     .enumerate()
-                    .map(|(i, o)| env.argument(i, o))
+                    .map(|(i, o)| env.argument_type(i, o).unwrap_or(unknown.clone()))
                     .collect();
-                let types = types?;
                 let spec = |(o, t): (&Bound<'_, PyAny>, &Type)| match env.is_static(t) {
                     true => ArgSpec::Type(t.clone()),
                     false => ArgSpec::Object(Ref::from(o)),
@@ -266,7 +277,7 @@ impl Compiler for JitCompiler {
         let spent = start.elapsed();
         let answers = env.answers.into_inner();
         let mut refused = match result {
-            Ok(artifact) => return self.native(py, artifact, answers, args),
+            Ok(artifact) => return self.native(function, artifact, answers, args),
             Err(refused) => refused,
         };
         locate(function, &mut refused.diagnostic);
@@ -275,6 +286,7 @@ impl Compiler for JitCompiler {
             arg_names: args.names,
             ret: None,
             refusal: Some(Box::new(refused)),
+            places: vec![],
             timings: vec![("typeck", spent)],
             args: args.specs,
         };

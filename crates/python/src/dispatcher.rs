@@ -55,6 +55,7 @@ fn create<'py>(
     options: Chosen,
 ) -> PyResult<Bound<'py, PyAny>> {
     let compilation = Options {
+        strict: options.strict,
         overflow_wrap: options.overflow_wrap,
         fastmath: options.fastmath,
         verify: options.verify,
@@ -71,15 +72,14 @@ fn py_func<'py>(jitted: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     Ok(object::body(jitted)?.function.bind(jitted.py()))
 }
 
-/// `"native"` or `"interpreter"`: what a call with these arguments would run; compiles if it is new.
+/// `"native"`, `"mixed"` or `"interpreter"`: what a call with these arguments would run; compiles if it is new.
 #[pyfunction]
 fn tier(
     jitted: &Bound<'_, PyAny>,
     args: &Bound<'_, PyTuple>,
     kwargs: &Bound<'_, PyDict>,
 ) -> PyResult<&'static str> {
-    let native = call::would_run_native(object::body(jitted)?, args, Some(kwargs))?;
-    Ok(if native { "native" } else { "interpreter" })
+    call::tier(object::body(jitted)?, args, Some(kwargs))
 }
 
 /// A type of a signature as it is printed.
@@ -147,7 +147,10 @@ fn specialization_rows(jitted: &Bound<'_, PyAny>) -> PyResult<Vec<Row>> {
         let info = info(e)?;
         let args = info.arg_names.clone();
         Some(match &e.tier {
-            Tier::Native(s) => (args, info.ret.clone(), "native", None, s.exits()),
+            Tier::Native(s) => {
+                let why = info.places.first().map(ToString::to_string);
+                (args, info.ret.clone(), s.tier(), why, s.exits())
+            }
             Tier::Interpreter(_) => {
                 let why = info.refusal.as_ref().map(|r| r.diagnostic.to_string());
                 (args, None, "interpreter", why, 0)

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
-use numlift_pyrt::key::is_keyed_by_parts;
+use numlift_pyrt::key::{is_keyed_by_parts, is_opaque};
 use numlift_pyrt::reference::Ref;
 use numlift_pyrt::source::{Guard, Source, module_dict};
 use numlift_pyrt::{numpy, object, value};
@@ -13,7 +13,7 @@ use numlift_syntax::{FunctionQuery, parse_function};
 use numlift_typeck::{Env, Known, Resolved};
 use numlift_types::{CodeRef, DType, ObjectRef, Scalar, Type};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFunction, PyModule, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyFunction, PyInt, PyModule, PyString, PyTuple, PyType};
 
 /// What one compilation asked for: kept by the specialisation.
 #[derive(Default)]
@@ -34,6 +34,8 @@ pub struct Answers {
 pub struct PyEnv<'py> {
     pub py: Python<'py>,
     pub answers: RefCell<Answers>,
+    /// The arguments of the entry, in words.
+    pub arguments: RefCell<Vec<String>>,
 }
 
 impl<'py> PyEnv<'py> {
@@ -41,6 +43,7 @@ impl<'py> PyEnv<'py> {
         PyEnv {
             py,
             answers: RefCell::default(),
+            arguments: RefCell::default(),
         }
     }
 
@@ -140,8 +143,14 @@ impl<'py> PyEnv<'py> {
         r
     }
 
-    /// The type of argument number `i`.
-    pub fn argument(&self, i: usize, o: &Bound<'py, PyAny>) -> Option<Type> {
+    /// The type of argument number `i`; `None` if native code cannot look into it.
+    pub fn argument_type(&self, i: usize, o: &Bound<'py, PyAny>) -> Option<Type> {
+        if o.is_exact_instance_of::<PyInt>() {
+            return Some(Type::INT);
+        }
+        if is_opaque(o) {
+            return None;
+        }
         if !is_keyed_by_parts(o) {
             return self.value_or_constant(o);
         }
@@ -185,6 +194,7 @@ impl<'py> PyEnv<'py> {
             Type::Known(k) => match self.known(*k) {
                 Known::Builtin(path) | Known::Module(path) | Known::Exception(path) => path,
             },
+            Type::Object(_) => o.get_type().name().map(|n| n.to_string()).unwrap_or_default(),
             other => other.to_string(),
         }
     }
@@ -502,6 +512,25 @@ impl Env for PyEnv<'_> {
         match known {
             Resolved::Const(Type::Known(r)) => Some(r),
             _ => None,
+        }
+    }
+
+    fn argument(&self, i: usize) -> Option<String> {
+        self.arguments.borrow().get(i).cloned()
+    }
+
+    fn annotation(&self, code: CodeRef, text: &str) -> Option<Type> {
+        let module = self.py.import("numlift._islands").ok()?;
+        let found = module
+            .call_method1("annotation", (self.function(code), text))
+            .ok()?;
+        let name: String = found.extract().ok()?;
+        match name.as_str() {
+            "bool" => Some(Type::BOOL),
+            "int" => Some(Type::INT),
+            "float" => Some(Type::FLOAT),
+            "complex" => Some(Type::COMPLEX),
+            other => numlift_types::signature::parse_type(other).ok(),
         }
     }
 

@@ -5,6 +5,7 @@ mod compile;
 mod dispatcher;
 mod env;
 mod explain;
+mod island;
 mod load;
 mod report;
 mod ufunc;

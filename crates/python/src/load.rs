@@ -18,7 +18,14 @@ use crate::env::Answers;
 ///
 /// # Errors
 /// If NumPy's random generator is not where it should be; a `SystemError` for an inconsistency.
-pub fn parts(py: Python<'_>, artifact: Artifact, answers: Answers, nogil: bool) -> PyResult<Parts> {
+pub fn parts(
+    function: &Bound<'_, PyAny>,
+    artifact: Artifact,
+    answers: Answers,
+    nogil: bool,
+) -> PyResult<Parts> {
+    let py = function.py();
+    let islands = crate::island::load(function, &artifact, &answers)?;
     let objects = artifact
         .objects
         .iter()
@@ -44,7 +51,7 @@ pub fn parts(py: Python<'_>, artifact: Artifact, answers: Answers, nogil: bool) 
         .map(|(source, ty)| Hidden::new(source, &ty).ok_or_else(|| missing("a key for a hidden argument")))
         .collect::<PyResult<Vec<_>>>()?;
     Ok(Parts {
-        nests: artifact.recursive || !calls.is_empty(),
+        nests: artifact.recursive || !calls.is_empty() || !islands.is_empty(),
         nogil: nogil && !artifact.uses_python,
         blob: artifact.blob,
         args: artifact.args,
@@ -52,6 +59,7 @@ pub fn parts(py: Python<'_>, artifact: Artifact, answers: Answers, nogil: bool) 
         sites: artifact.sites,
         frames: artifact.frames,
         calls,
+        islands,
         objects,
         keep: answers.objects,
         guards,

@@ -84,6 +84,22 @@ pub const PYRT: &[HelperSig] = &[
     // without an exception, `effects` noted in the context. A result of another type than declared is
     // an internal error (SystemError). Array results are new references (owner slot).
     py("py_call", &[I, I, I, I, I]),
+    // py_box(ctx, call signature index, value: *const u64, ret: *mut u64): the object of a value of the
+    // signature's first argument type; a new reference.
+    py("py_box", &[I, I, I]),
+    // py_object(ctx, object index): a borrowed reference to ctx.objects[index].
+    HelperSig {
+        name: "py_object",
+        ctx: true,
+        params: &[I],
+        ret: Some(I),
+        fallible: false,
+        pure_fn: true,
+    },
+    // py_island(ctx, island index, args: *const u64, ret: *mut u64): runs the island. The completion code
+    // is the first result slot; outs, or the function's result, follow. A status without an exception is
+    // an exit. References in the results are new.
+    py("py_island", &[I, I, I]),
     // array_new(ctx, dtype number (DType as u8), ndim, shape: *const i64, how, ret: *mut u64 -> {data, owner}):
     // a new NumPy array, zeroed if bit 0 of `how` is set, Fortran-contiguous if bit 1 is; owner is a new reference. MemoryError / ValueError as NumPy.
     py("array_new", &[I, I, I, I, I]),

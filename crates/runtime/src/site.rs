@@ -19,15 +19,18 @@ pub enum ExitReason {
     Inexact,
     /// A check that native code leaves to the interpreter to report.
     Recheck,
+    /// Code in the interpreter changed what native code has assumed.
+    Changed,
 }
 
 impl ExitReason {
-    pub const ALL: [ExitReason; 5] = [
+    pub const ALL: [ExitReason; 6] = [
         ExitReason::Overflow,
         ExitReason::ValueType,
         ExitReason::Tag,
         ExitReason::Inexact,
         ExitReason::Recheck,
+        ExitReason::Changed,
     ];
 
     pub fn from_name(name: &str) -> Option<ExitReason> {
@@ -41,6 +44,7 @@ impl ExitReason {
             ExitReason::Tag => "tag",
             ExitReason::Inexact => "inexact",
             ExitReason::Recheck => "recheck",
+            ExitReason::Changed => "changed",
         }
     }
 }
@@ -64,6 +68,8 @@ pub enum SiteKind {
     Call,
     /// A helper call that may set a Python exception.
     Helper,
+    /// An island: code that the interpreter runs, with a frame of its own. Without an exception it is an exit.
+    Island,
 }
 
 /// Which source function a site is in (callees and inlined functions have their own).

@@ -63,6 +63,16 @@ pub trait Env {
     fn legacy_gauss(&self) -> bool {
         false
     }
+    /// What argument number `i` of the entry is, in words: `"a dict"`.
+    fn argument(&self, i: usize) -> Option<String> {
+        let _ = i;
+        None
+    }
+    /// The type that an annotation names, given its text, in the globals of a function.
+    fn annotation(&self, code: CodeRef, text: &str) -> Option<Type> {
+        let _ = (code, text);
+        None
+    }
     /// Object by canonical path, e.g. `numpy.zeros` (the module is loaded).
     fn object(&self, path: &str) -> Option<ObjectRef>;
     /// Whether the interpreter runs with `-O` (`__debug__` is false).

@@ -5,12 +5,13 @@
 
 pub mod env;
 mod infer;
+pub mod islands;
 pub mod operators;
 pub mod tables;
 
 pub use env::{CallSig, Env, Known, ObjectEntry, Resolved};
 pub use infer::infer;
 pub use tables::{
-    ArgSource, Bound, Call, DynamicPlace, Instance, InstanceId, Operand, Program, Static, Tables, Template,
-    VarTy,
+    ArgSource, Bound, Call, DynamicPlace, Instance, InstanceId, Operand, Place, Program, Static, Tables,
+    Template, VarTy,
 };

@@ -119,9 +119,18 @@ pub enum Static {
 /// A place where static typing ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DynamicPlace {
-    /// The statement it is in; `None` for the function's result.
-    pub stmt: Option<StmtId>,
+    pub at: Place,
     pub diagnostic: Diagnostic,
+}
+
+/// What a [`DynamicPlace`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Stmt(StmtId),
+    /// A variable: statements that use it give it as their reason.
+    Local,
+    /// The function's result.
+    Result,
 }
 
 /// Side tables of one instance.
@@ -132,6 +141,10 @@ pub struct Tables {
     pub reasons: Vec<DynamicPlace>,
     /// Statements that use an object, each with the first reason in it.
     pub dynamic: BTreeMap<StmtId, Reason>,
+    /// Variables before and behind each statement of an instance with islands.
+    pub states: HashMap<StmtId, [Vec<VarTy>; 2]>,
+    /// Types that annotations give to variables.
+    pub annotated: HashMap<StmtId, Type>,
     /// Variables at the head of a loop.
     pub loops: HashMap<StmtId, Vec<VarTy>>,
     /// Loops whose first turn has types of its own: tables of that turn's body.
@@ -186,9 +199,13 @@ impl Tables {
 impl Instance {
     /// Where it is dynamic, first what was found first; empty if it is wholly native.
     pub fn places(&self) -> impl Iterator<Item = &Diagnostic> {
-        let dynamic = |p: &&DynamicPlace| p.stmt.is_none_or(|s| self.tables.dynamic.contains_key(&s));
-        let places = self.tables.reasons.iter().filter(dynamic);
-        self.whole.iter().chain(places.map(|p| &p.diagnostic))
+        let dynamic = |(i, p): &(usize, &DynamicPlace)| match p.at {
+            Place::Stmt(s) => self.tables.dynamic.contains_key(&s),
+            Place::Local => self.tables.dynamic.values().any(|r| r.0 as usize == *i),
+            Place::Result => true,
+        };
+        let places = self.tables.reasons.iter().enumerate().filter(dynamic);
+        self.whole.iter().chain(places.map(|(_, p)| &p.diagnostic))
     }
 }
 

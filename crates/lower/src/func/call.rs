@@ -238,13 +238,13 @@ impl FnLower<'_, '_> {
         let slot = self
             .e
             .b
-            .create_slot(8 * (flat.len() + ret_tys.len()).max(1) as u32, false);
+            .create_slot(8 * (flat.len().max(1) + ret_tys.len()) as u32, false);
         let base = self.e.b.slot_addr(slot);
         for (i, &v) in flat.iter().enumerate() {
             let v = self.widen(v);
             self.e.b.store(v, base, 8 * i as i32, Region::Stack);
         }
-        let skip = self.e.b.iconst(Ty::I64, 8 * flat.len() as i64);
+        let skip = self.e.b.iconst(Ty::I64, 8 * flat.len().max(1) as i64);
         let out = self.e.b.op(Opcode::Iadd, &[base, skip]);
         let o = self.e.b.iconst(Ty::I64, i64::from(index));
         let s = self.e.b.iconst(Ty::I64, i64::from(sig));
@@ -273,7 +273,7 @@ impl FnLower<'_, '_> {
     }
 
     /// Integers narrower than a slot are extended to it (bytes as unsigned: bools; the host truncates).
-    fn widen(&mut self, v: Value) -> Value {
+    pub(super) fn widen(&mut self, v: Value) -> Value {
         match self.e.b.func.ty(v) {
             Ty::I8 => self.e.b.convert(Opcode::Zext, Ty::I64, v),
             Ty::I16 | Ty::I32 => self.e.b.convert(Opcode::Sext, Ty::I64, v),

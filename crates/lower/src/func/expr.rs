@@ -170,6 +170,12 @@ impl FnLower<'_, '_> {
 
     /// Hidden argument values start at slot `index` of `ctx.hidden`.
     pub(crate) fn hidden(&mut self, index: u32, ty: &Type) -> Typed {
+        // islands may change what they are
+        let region = if self.sh.mixed {
+            numlift_mir::Region::Any
+        } else {
+            numlift_mir::Region::Constant
+        };
         let base = self.e.b.push(
             Opcode::ObjectAddr,
             Ty::I64,
@@ -181,14 +187,7 @@ impl FnLower<'_, '_> {
         let vals = flat_tys(ty)
             .into_iter()
             .enumerate()
-            .map(|(i, t)| {
-                self.e.b.load(
-                    t,
-                    base,
-                    8 * (index as i32 + i as i32),
-                    numlift_mir::Region::Constant,
-                )
-            })
+            .map(|(i, t)| self.e.b.load(t, base, 8 * (index as i32 + i as i32), region))
             .collect();
         let mut v = (ty.clone(), vals);
         self.mark_extents(&mut v);
@@ -328,6 +327,10 @@ impl FnLower<'_, '_> {
     /// Lowers a condition to the ends where it is true and where it is false.
     pub(crate) fn condition(&mut self, id: ExprId) -> R<(Vec<Pending>, Vec<Pending>)> {
         let hir = self.hir.clone();
+        if let Some(&test) = self.plan.and_then(|p| p.tests.get(&id)) {
+            let truth = self.island_test(test)?;
+            return Ok(self.ends(truth));
+        }
         match &hir.exprs[id].kind {
             ExprKind::Unary(UnaryOp::Not, a) => {
                 let (yes, no) = self.condition(*a)?;
@@ -366,13 +369,18 @@ impl FnLower<'_, '_> {
         if !self.reachable() {
             return Ok((vec![], vec![]));
         }
+        Ok(self.ends(c))
+    }
+
+    /// The ends where a truth value holds and where it does not.
+    fn ends(&mut self, truth: Value) -> (Vec<Pending>, Vec<Pending>) {
         let state = self.state();
-        let (t, f) = self.branch(c);
+        let (t, f) = self.branch(truth);
         self.start(t, state.clone());
         let yes = self.suspend(None);
         self.start(f, state);
         let no = self.suspend(None);
-        Ok((yes.into_iter().collect(), no.into_iter().collect()))
+        (yes.into_iter().collect(), no.into_iter().collect())
     }
 
     /// Truth of an expression as an i8.

@@ -4,11 +4,13 @@ mod array;
 mod call;
 mod expr;
 mod index;
+mod island;
 mod library;
 mod loops;
 mod method;
 mod operator;
 mod random;
+mod references;
 mod scan;
 mod stmt;
 mod tuple;
@@ -21,6 +23,7 @@ use cranelift_entity::EntityRef;
 use numlift_mir::{Block, Builder, FuncId, Opcode, Slot, Ty, Value};
 use numlift_runtime::SiteKind;
 use numlift_syntax::hir::{ExprId, Function, LocalId, StmtId};
+use numlift_typeck::islands::Plan;
 use numlift_typeck::{Bound, Env, Instance, Program, VarTy};
 use numlift_types::{Capture, Scalar, Type};
 use smallvec::SmallVec;
@@ -81,6 +84,10 @@ pub(crate) struct FnLower<'a, 'm> {
     /// Variables that only ever hold arrays allocated in this function: stores are no effect.
     pub fresh: HashSet<LocalId>,
     pub walrus: Vec<LocalId>,
+    /// What the interpreter runs of this function.
+    pub plan: Option<&'a Plan>,
+    /// Owners of the arrays that loops iterate over.
+    pub iterated: Vec<Value>,
 }
 
 pub(crate) fn lower_instance(
@@ -88,7 +95,7 @@ pub(crate) fn lower_instance(
     index: usize,
     env: &dyn Env,
     wrap: bool,
-    out: &mut Lowered,
+    out: &mut Lowered<'_>,
 ) -> R<()> {
     let inst = &program.instances[index];
     let id = FuncId::from_u32(index as u32);
@@ -110,6 +117,8 @@ pub(crate) fn lower_instance(
     let sh = Shared {
         calls: &mut out.calls,
         objects: &mut out.objects,
+        islands: &mut out.islands,
+        mixed: out.plan.is_some(),
         program,
         env,
         results,
@@ -134,6 +143,8 @@ pub(crate) fn lower_instance(
         slots: HashMap::new(),
         fresh: scan::fresh_locals(inst),
         walrus: scan::walrus_locals(&inst.hir),
+        plan: out.plan.filter(|_| program.root.is_some_and(|r| r.0 == index)),
+        iterated: vec![],
     };
     f.bind_params(&params);
     if inst.recursive {
@@ -158,6 +169,18 @@ pub(crate) fn lower_instance(
     }
     out.module.funcs[id] = f.e.b.func;
     Ok(())
+}
+
+/// The body of a function that is never called.
+pub(crate) fn empty(func: &mut numlift_mir::Function) {
+    let mut b = Builder::new(std::mem::replace(func, numlift_mir::Function::new("")));
+    let entry = b.create_block();
+    b.switch_to(entry);
+    for t in b.func.params.clone() {
+        b.func.append_param(entry, t);
+    }
+    b.unreachable();
+    *func = b.func;
 }
 
 impl FnLower<'_, '_> {
@@ -363,8 +386,9 @@ impl FnLower<'_, '_> {
             return Ok(v.clone());
         }
         Ok(match (from, to) {
-            (_, Type::Object(_)) => Vals::new(),
+            (Type::Object(_), Type::Object(_)) => v.clone(),
             (Type::Never, _) => flat_tys(to).into_iter().map(|t| self.zero(t)).collect(),
+            (_, Type::Object(_)) => Vals::from_slice(&[self.box_value(&(from.clone(), v.clone()))?]),
             (Type::Object(_), _) => return Err("a value without a type is used".into()),
             (Type::Scalar(s), Type::Union(u)) => arith::embed(&mut self.e, (*s, v), u),
             (Type::Union(_), Type::Union(_)) => {
@@ -460,93 +484,6 @@ impl FnLower<'_, '_> {
             Some(t) => Ok(t),
             None => Ok((Type::Never, Vals::new())),
         }
-    }
-
-    // -- references ---------------------------------------------------------------------------
-
-    /// Owners of the arrays in a value, in order.
-    fn owners(ty: &Type, vals: &[Value], out: &mut Vec<Value>) -> usize {
-        match ty {
-            Type::Array(a) => {
-                let n = 2 + 2 * usize::from(a.ndim);
-                out.push(vals[n - 1]);
-                n
-            }
-            t => {
-                let parts = t.parts();
-                if parts.is_empty() {
-                    return flat_tys(t).len();
-                }
-                let mut at = 0;
-                for t in parts {
-                    at += Self::owners(t, &vals[at..], out);
-                }
-                at
-            }
-        }
-    }
-
-    pub(crate) fn owners_of(v: &Typed) -> Vec<Value> {
-        let mut out = vec![];
-        Self::owners(&v.0, &v.1, &mut out);
-        out
-    }
-
-    fn replace_slot(&mut self, slot: Slot, owner: Value) {
-        let addr = self.e.b.slot_addr(slot);
-        let old = self.e.b.load(Ty::I64, addr, 0, numlift_mir::Region::Stack);
-        self.e.b.store(owner, addr, 0, numlift_mir::Region::Stack);
-        self.e.helper("py_decref", &[old]);
-    }
-
-    /// Keeps a new reference until this place is passed again or the function ends.
-    pub(crate) fn hold_new(&mut self, owner: Value) {
-        let slot = self.e.b.create_slot(8, true);
-        self.replace_slot(slot, owner);
-    }
-
-    /// Binds a variable; arrays in it are kept alive.
-    pub(crate) fn set_var(&mut self, l: LocalId, v: Typed) {
-        for (k, owner) in Self::owners_of(&v).into_iter().enumerate() {
-            let slot = match self.slots.get(&(l, k)) {
-                Some(s) => *s,
-                None => {
-                    let s = self.e.b.create_slot(8, true);
-                    self.slots.insert((l, k), s);
-                    s
-                }
-            };
-            self.e.helper("py_incref", &[owner]);
-            self.replace_slot(slot, owner);
-        }
-        self.vars[l.index()] = Var {
-            ty: v.0,
-            vals: v.1,
-            bound: IsBound::Yes,
-        };
-    }
-
-    /// Keeps the arrays in a value, whatever happens to the variables that hold them.
-    pub(crate) fn keep(&mut self, v: &Typed) {
-        for owner in Self::owners_of(v) {
-            self.e.helper("py_incref", &[owner]);
-            self.hold_new(owner);
-        }
-    }
-
-    pub(crate) fn unset_var(&mut self, l: LocalId) {
-        for k in 0.. {
-            let Some(&slot) = self.slots.get(&(l, k)) else {
-                break;
-            };
-            let null = self.e.b.iconst(Ty::I64, 0);
-            self.replace_slot(slot, null);
-        }
-        self.vars[l.index()] = Var {
-            ty: Type::Never,
-            vals: Vals::new(),
-            bound: IsBound::No,
-        };
     }
 
     pub(crate) fn effect(&mut self) {

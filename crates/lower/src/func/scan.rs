@@ -18,6 +18,11 @@ pub(crate) fn walrus_locals(hir: &Function) -> Vec<LocalId> {
             _ => None,
         })
         .collect();
+    for e in hir.exprs.values() {
+        if let ExprKind::Dynamic(code) = &e.kind {
+            out.extend(&code.binds);
+        }
+    }
     out.sort();
     out.dedup();
     out

@@ -12,11 +12,18 @@ use crate::emit::Vals;
 
 impl FnLower<'_, '_> {
     pub(crate) fn block(&mut self, block: &Block) -> R<()> {
-        for &s in block {
+        let mut rest = block.as_slice();
+        while let [s, behind @ ..] = rest {
             if !self.reachable() {
                 break;
             }
-            self.stmt(s)?;
+            match self.island_at(*s)? {
+                0 => {
+                    self.stmt(*s)?;
+                    rest = behind;
+                }
+                n => rest = &rest[n..],
+            }
         }
         Ok(())
     }

@@ -211,6 +211,7 @@ fn site_kind(c: &mut Cursor<'_>) -> Result<SiteKind, ParseError> {
         "exit" => SiteKind::Exit(c.named("a reason to exit", ExitReason::from_name)?),
         "call" => SiteKind::Call,
         "helper" => SiteKind::Helper,
+        "island" => SiteKind::Island,
         word => return Err(at.error(format!("unknown kind of site `{word}`"))),
     })
 }

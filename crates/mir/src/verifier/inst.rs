@@ -124,7 +124,7 @@ impl Checker<'_> {
             }
             SiteKind::Raise { .. } => self.types(&what, operands, &[]),
             SiteKind::Exit(_) => self.types(&what, operands, &[Ty::I8]),
-            SiteKind::Call | SiteKind::Helper => Err(format!(
+            SiteKind::Call | SiteKind::Helper | SiteKind::Island => Err(format!(
                 "{site} is of a {}, not of a check",
                 match kind {
                     SiteKind::Call => "call",
@@ -173,7 +173,7 @@ impl Checker<'_> {
 
 fn expect_helper(site: Site, kind: &SiteKind) -> Result<(), String> {
     match kind {
-        SiteKind::Helper => Ok(()),
+        SiteKind::Helper | SiteKind::Island => Ok(()),
         _ => Err(format!("{site} is not of a helper")),
     }
 }

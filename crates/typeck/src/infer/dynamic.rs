@@ -11,7 +11,7 @@ use numlift_syntax::visit::{Visitor, walk_expr, walk_stmt, walk_target};
 use numlift_types::{Reason, Type};
 
 use super::{FnInfer, R, Vars, index};
-use crate::tables::{Bound, DynamicPlace, VarTy};
+use crate::tables::{Bound, DynamicPlace, Place, VarTy};
 
 /// Why a node has no static type.
 pub(crate) enum Stop {
@@ -26,6 +26,8 @@ pub(crate) enum Stop {
 pub(super) enum Node {
     Expr(ExprId),
     Stmt(StmtId),
+    /// A parameter, or a variable that is an object wherever it is assigned.
+    Local(LocalId),
     /// The result of the function.
     Result,
 }
@@ -43,13 +45,18 @@ pub(super) fn solid(t: Type) -> Type {
     reason_in(&t).map_or(t, Type::Object)
 }
 
+/// Whether a part of the type is a list.
+pub(crate) fn has_list(t: &Type) -> bool {
+    matches!(t, Type::List(_)) || t.parts().into_iter().any(has_list)
+}
+
 /// A message about a place in a function.
 pub(super) fn diagnostic(hir: &Function, code: &'static str, message: String, span: Span) -> Diagnostic {
     SourceMap::new(&hir.source, &hir.file, hir.first_line).diagnostic(code, span, message)
 }
 
 /// A message about the whole function.
-pub(super) fn whole(hir: &Function, code: &'static str, message: &str, help: Option<&str>) -> Diagnostic {
+pub(crate) fn whole(hir: &Function, code: &'static str, message: &str, help: Option<&str>) -> Diagnostic {
     let mut d = diagnostic(hir, code, message.to_owned(), hir.span);
     d.help = help.map(str::to_owned);
     d
@@ -107,10 +114,12 @@ impl FnInfer<'_, '_> {
     }
 
     fn place(&mut self, node: Node, diagnostic: Diagnostic) -> Reason {
-        let place = DynamicPlace {
-            stmt: self.stmt,
-            diagnostic,
+        let at = match node {
+            Node::Local(_) => Place::Local,
+            Node::Result => Place::Result,
+            Node::Expr(_) | Node::Stmt(_) => self.stmt.map_or(Place::Result, Place::Stmt),
         };
+        let place = DynamicPlace { at, diagnostic };
         let reasons = &mut self.tables.reasons;
         match self.nodes.get(&node) {
             Some(&r) => {
@@ -123,6 +132,73 @@ impl FnInfer<'_, '_> {
                 self.nodes.insert(node, r);
                 r
             }
+        }
+    }
+
+    /// Parameters that are objects: those without a native type, and those that code in the interpreter uses.
+    pub(super) fn object_params(&mut self) {
+        let hir = self.hir.clone();
+        for (i, p) in hir.params.iter().enumerate() {
+            let Some(var) = self.vars.as_ref().map(|v| v[index(p.local)].clone()) else {
+                return;
+            };
+            let ty = match var.ty {
+                Type::Object(_) => {
+                    let name = &hir.locals[p.local].name;
+                    let what = self.cx.env.argument(i).unwrap_or_else(|| "an object".to_owned());
+                    let text = format!("argument `{name}` is {what}: it has no native type");
+                    let d = whole(&hir, "NL2002", &text, None);
+                    Type::Object(self.place(Node::Local(p.local), d))
+                }
+                Type::Never => continue,
+                ty => self.kept_boxed(p.local, ty),
+            };
+            self.noted = None;
+            if let Some(t) = self.cx.program.instances[self.id.0].args.get_mut(i) {
+                *t = ty.clone();
+            }
+            self.set(p.local, ty);
+        }
+    }
+
+    /// The type of a variable that is assigned a value of type `ty`.
+    pub(super) fn kept_boxed(&mut self, l: LocalId, ty: Type) -> Type {
+        let Some(boxing) = self.boxing else { return ty };
+        let boxed = boxing.locals.contains(&l) || boxing.lists && has_list(&ty);
+        if ty.is_object() || !boxed {
+            return ty;
+        }
+        let hir = self.hir.clone();
+        let name = &hir.locals[l].name;
+        let text = format!("`{name}` is {ty}, and code that runs in the interpreter uses it");
+        let r = match self.nodes.get(&Node::Local(l)) {
+            Some(&r) => r,
+            None => {
+                let d = whole(&hir, "NL2007", &text, None);
+                self.place(Node::Local(l), d)
+            }
+        };
+        self.note(r);
+        Type::Object(r)
+    }
+
+    /// The type of an annotated variable: an object is unboxed behind the statement if the annotation is a native type.
+    pub(super) fn annotated(&mut self, id: StmtId, target: &Target, annotation: ExprId, ty: Type) -> Type {
+        let (Type::Object(r), Target::Local(l)) = (&ty, target) else {
+            return ty;
+        };
+        if self.boxing.is_some_and(|b| b.locals.contains(l)) {
+            return ty;
+        }
+        let span = self.hir.exprs[annotation].span;
+        let text = self.hir.source.get(span.start as usize..span.end as usize);
+        match text.and_then(|text| self.cx.env.annotation(self.code, text)) {
+            Some(t) => {
+                self.note(*r);
+                self.tables.annotated.insert(id, t.clone());
+                t
+            }
+            None => ty,
         }
     }
 

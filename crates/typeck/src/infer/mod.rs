@@ -18,7 +18,7 @@ mod stmt;
 mod tuple;
 mod ufunc;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
@@ -28,7 +28,9 @@ use numlift_types::{Capture, CodeRef, Reason, Type};
 use crate::env::Env;
 use crate::tables::{Bound, Instance, InstanceId, Program, Tables, VarTy};
 
-use dynamic::{Node, Stop, solid, whole};
+use dynamic::{Node, Stop, solid};
+
+pub(crate) use dynamic::{has_list, whole};
 
 /// `Err` ends the typing of the node, not of the function.
 pub(crate) type R<T> = Result<T, Stop>;
@@ -46,8 +48,28 @@ struct Key {
 /// # Errors
 /// A diagnostic about the whole function. What is dynamic in it is in the tables of the instances.
 pub fn infer(env: &dyn Env, root: CodeRef, args: &[Type]) -> Result<Program, Box<Diagnostic>> {
+    infer_with(env, root, args, None)
+}
+
+/// What runs in the interpreter inside the entry makes of its variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Boxing {
+    /// Variables that are objects wherever they are assigned.
+    pub locals: HashSet<LocalId>,
+    /// Lists are objects: code in the interpreter may change them.
+    pub lists: bool,
+}
+
+/// As [`infer`]; with `boxing` the states between the statements of the entry are kept.
+pub(crate) fn infer_with(
+    env: &dyn Env,
+    root: CodeRef,
+    args: &[Type],
+    boxing: Option<&Boxing>,
+) -> Result<Program, Box<Diagnostic>> {
     let mut cx = Context {
         env,
+        boxing,
         program: Program::default(),
         keys: HashMap::new(),
         open: Vec::new(),
@@ -68,6 +90,7 @@ pub fn infer(env: &dyn Env, root: CodeRef, args: &[Type]) -> Result<Program, Box
 
 struct Context<'e> {
     env: &'e dyn Env,
+    boxing: Option<&'e Boxing>,
     program: Program,
     keys: HashMap<Key, InstanceId>,
     /// Instances being inferred, and whether their result was asked for meanwhile.
@@ -243,6 +266,8 @@ struct FnInfer<'c, 'e> {
     stamps: Vec<u32>,
     /// Variables that nested functions assign, once such a function is defined.
     cells: HashMap<LocalId, Reason>,
+    /// What the interpreter makes of the variables of this instance.
+    boxing: Option<&'e Boxing>,
     /// Blocks that run in the interpreter and are being inferred: the variables they assign.
     islands: Vec<(Vec<LocalId>, Reason)>,
 }
@@ -264,6 +289,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
                 bound: Bound::Yes,
             };
         }
+        let boxing = cx.boxing.filter(|_| id.0 == 0);
         let stamps = vec![0; hir.exprs.len()];
         FnInfer {
             cx,
@@ -286,12 +312,14 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             clock: 0,
             stamps,
             cells: HashMap::new(),
+            boxing,
             islands: vec![],
         }
     }
 
     fn run(mut self) -> Type {
         let body = self.hir.clone();
+        self.object_params();
         self.block(&body.body);
         if self.vars.is_some() {
             self.ret = self.ret.join(&Type::None);
@@ -317,7 +345,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
     fn set(&mut self, l: LocalId, ty: Type) {
         let ty = match self.cells.get(&l) {
             Some(&r) => Type::Object(r),
-            None => solid(ty),
+            None => self.kept_boxed(l, solid(ty)),
         };
         if let Some(v) = &mut self.vars {
             v[index(l)] = VarTy {

@@ -69,7 +69,7 @@ impl FnInfer<'_, '_> {
         back: &Vars,
         breaks: &Vars,
     ) -> Option<(Vars, Vars)> {
-        if !self.tables.reasons.is_empty() || !worthwhile(head.as_ref()?, back.as_ref()?) {
+        if !worthwhile(head.as_ref()?, back.as_ref()?) {
             return None;
         }
         let hir = self.hir.clone();
@@ -79,15 +79,17 @@ impl FnInfer<'_, '_> {
         };
         found.visit_target(&hir, l.target);
         found.visit_block(&hir, l.body);
-        if !found.plain || found.exprs.len() > MAX_EXPRS {
+        let dynamic = |s: &StmtId| self.tables.dynamic.contains_key(s);
+        if !found.plain || found.exprs.len() > MAX_EXPRS || found.stmts.iter().any(dynamic) {
             return None;
         }
+        let reasons = self.tables.reasons.len();
         let first = self.take_part(&found);
         self.vars = back.clone();
         self.bind(l.target, l.item, l.iter);
         let turn = self.loop_body(l.body);
         let again = join_vars(self.vars.take(), turn.continues);
-        if join_vars(back.clone(), again) != *back || !self.tables.reasons.is_empty() {
+        if join_vars(back.clone(), again) != *back || self.tables.reasons.len() != reasons {
             return None;
         }
         self.tables.loops.insert(l.id, back.clone().unwrap_or_default());

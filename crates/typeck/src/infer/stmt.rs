@@ -23,6 +23,7 @@ impl FnInfer<'_, '_> {
     fn stmt(&mut self, id: StmtId) {
         let outer = (self.stmt.replace(id), self.noted.take());
         let start = self.clock;
+        let before = self.boxing.and_then(|_| self.vars.clone());
         if let Err(stop) = self.stmt_inner(id) {
             let r = self.reason(Node::Stmt(id), stop);
             self.rest_of_stmt(id, start, r);
@@ -31,6 +32,10 @@ impl FnInfer<'_, '_> {
             Some(r) => self.tables.dynamic.insert(id, r),
             None => self.tables.dynamic.remove(&id),
         };
+        if let Some(before) = before {
+            let after = self.vars.clone().unwrap_or_default();
+            self.tables.states.insert(id, [before, after]);
+        }
         (self.stmt, self.noted) = outer;
     }
 
@@ -49,12 +54,16 @@ impl FnInfer<'_, '_> {
                     self.assign(t, &ty, *value)?;
                 }
             }
-            StmtKind::AnnAssign { target, value, .. } => {
-                if let Some(v) = value {
-                    let ty = self.expr(*v);
-                    self.assign(target, &ty, *v)?;
-                }
+            StmtKind::AnnAssign {
+                target,
+                value: Some(v),
+                annotation,
+            } => {
+                let ty = self.expr(*v);
+                let ty = self.annotated(id, target, *annotation, ty);
+                self.assign(target, &ty, *v)?;
             }
+            StmtKind::AnnAssign { .. } => {}
             StmtKind::AugAssign { target, op, value } => self.aug_assign(target, *op, *value)?,
             StmtKind::If { test, then, other } => {
                 self.truth(*test);

@@ -1,0 +1,360 @@
+//! Islands: variables in and out, and where control goes behind them.
+//!
+//! Before: the statements of an island. After: `py_island` with the variables in a stack slot, the completion
+//! code in the first result slot, then the variables that it bound or the function's result.
+
+use std::collections::HashSet;
+
+use cranelift_entity::EntityRef;
+use numlift_mir::{IntCC, Region, Ty, Value};
+use numlift_runtime::{SiteKind, helpers};
+use numlift_syntax::facts;
+use numlift_syntax::hir::{LocalId, StmtId, StmtKind};
+use numlift_typeck::islands::{Code, Island};
+use numlift_typeck::{Bound, CallSig, ObjectEntry, VarTy};
+use numlift_types::Type;
+
+use super::{FnLower, IsBound, R, Typed, Var};
+use crate::emit::{Vals, flat_tys};
+use crate::{IslandSpec, IslandVar};
+
+/// Completion codes.
+const RETURN: i64 = 1;
+const BREAK: i64 = 2;
+const CONTINUE: i64 = 3;
+
+impl FnLower<'_, '_> {
+    /// Lowers the island that begins with a statement; the number of statements in it, 0 if there is none.
+    pub(super) fn island_at(&mut self, id: StmtId) -> R<usize> {
+        let Some(plan) = self.plan else { return Ok(0) };
+        let Some(&index) = plan.heads.get(&id) else {
+            return Ok(0);
+        };
+        let island = &plan.islands[index];
+        let Code::Run(stmts) = &island.code else {
+            return Err("a test at the head of a run".into());
+        };
+        self.e.b.set_line(self.hir.stmts[id].line);
+        self.run_island(island, stmts)?;
+        Ok(stmts.len())
+    }
+
+    fn run_island(&mut self, island: &Island, stmts: &[StmtId]) -> R<()> {
+        let last = stmts.last().ok_or("an empty island")?;
+        let after = match self.inst.tables.states.get(last) {
+            Some([_, after]) if !after.is_empty() => Some(after.clone()),
+            _ => None,
+        };
+        let outs = self.outs(island, stmts, after.as_deref());
+        let coded = island.returns || island.leaves;
+        let out = self.enter_island(island, &outs, coded, false)?;
+        if coded {
+            self.completions(island, &outs, out)?;
+        }
+        if after.is_none() {
+            self.e.b.unreachable();
+            return Ok(());
+        }
+        self.bind_outs(&outs, out);
+        for l in &island.binds {
+            if !outs.iter().any(|(o, _)| o == l) {
+                self.unset_var(*l);
+            }
+        }
+        Ok(())
+    }
+
+    /// The truth of a test that the interpreter evaluates.
+    pub(super) fn island_test(&mut self, index: usize) -> R<Value> {
+        let plan = self.plan.ok_or("a test without a plan")?;
+        let out = self.enter_island(&plan.islands[index], &[], false, true)?;
+        let code = self.e.b.load(Ty::I64, out, 0, Region::Any);
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        Ok(self.e.b.icmp(IntCC::Ne, code, zero))
+    }
+
+    /// Variables that come out of an island.
+    fn outs(&self, island: &Island, stmts: &[StmtId], after: Option<&[VarTy]>) -> Vec<(LocalId, IslandVar)> {
+        let sure = if island.leaves || island.returns {
+            HashSet::new()
+        } else {
+            self.surely_bound(stmts)
+        };
+        let annotated = |l: LocalId| {
+            stmts.iter().any(|s| {
+                let mut own = vec![];
+                facts::stmt_locals(&self.hir, *s, &mut own);
+                own.contains(&l) && self.inst.tables.annotated.contains_key(s)
+            })
+        };
+        let mut out = vec![];
+        for &l in &island.binds {
+            let state = match after {
+                Some(after) => after[l.index()].clone(),
+                None => VarTy {
+                    ty: Type::Object(island.reason),
+                    bound: Bound::Maybe,
+                },
+            };
+            if state.bound == Bound::No {
+                continue;
+            }
+            let var = IslandVar {
+                name: self.hir.locals[l].name.clone(),
+                maybe: state.bound != Bound::Yes || island.leaves,
+                sure: sure.contains(&l),
+                annotated: annotated(l),
+                ty: state.ty,
+            };
+            out.push((l, var));
+        }
+        out
+    }
+
+    /// Variables that the statements bind whatever they do.
+    fn surely_bound(&self, stmts: &[StmtId]) -> HashSet<LocalId> {
+        let mut out = HashSet::new();
+        for &s in stmts {
+            let kind = &self.hir.stmts[s].kind;
+            if let StmtKind::Del(_) = kind {
+                let mut deleted = HashSet::new();
+                facts::stmt_locals(&self.hir, s, &mut deleted);
+                out.retain(|l| !deleted.contains(l));
+            } else if facts::blocks(kind).is_empty() && !matches!(kind, StmtKind::Dynamic(_)) {
+                facts::stmt_locals(&self.hir, s, &mut out);
+            } else {
+                // what is deleted in a block or by a handler
+                let mut touched = HashSet::new();
+                facts::block_locals(&self.hir, &vec![s], &mut touched);
+                out.retain(|l| !touched.contains(l));
+            }
+        }
+        out
+    }
+
+    /// Calls the island; the address of its result slots.
+    fn enter_island(
+        &mut self,
+        island: &Island,
+        outs: &[(LocalId, IslandVar)],
+        coded: bool,
+        test: bool,
+    ) -> R<Value> {
+        let mut wanted = island.reads.clone();
+        for (l, var) in outs {
+            if !var.sure && !wanted.contains(l) {
+                wanted.push(*l);
+            }
+        }
+        let (mut params, mut vals) = (vec![], vec![]);
+        for l in wanted {
+            let (param, value) = self.island_param(l)?;
+            params.push(param);
+            vals.extend(value);
+        }
+        let watched = self.watched();
+        vals.extend(&watched);
+        let size = |t: &Type| flat_tys(t).len();
+        let out_size: usize = outs.iter().map(|(_, v)| usize::from(v.maybe) + size(&v.ty)).sum();
+        let ret_size = 1 + out_size.max(size(&self.inst.ret));
+        let bytes = 8 * (vals.len().max(1) + ret_size) as u32;
+        let slot = self.e.b.create_slot(bytes, false);
+        let base = self.e.b.slot_addr(slot);
+        for (i, &v) in vals.iter().enumerate() {
+            let v = self.widen(v);
+            self.e.b.store(v, base, 8 * i as i32, Region::Stack);
+        }
+        let skip = self.e.b.iconst(Ty::I64, 8 * vals.len().max(1) as i64);
+        let out = self.e.b.op(numlift_mir::Opcode::Iadd, &[base, skip]);
+        let spans = match &island.code {
+            Code::Run(stmts) => stmts.iter().map(|s| self.hir.stmts[*s].span).collect(),
+            Code::Test(s, _) => vec![self.hir.stmts[*s].span],
+        };
+        let spec = IslandSpec {
+            spans,
+            test,
+            coded,
+            params,
+            outs: outs.iter().map(|(_, v)| v.clone()).collect(),
+            ret: self.inst.ret.clone(),
+            watched: watched.len(),
+            line: self.e.b.line(),
+            reason: island.reason,
+        };
+        self.sh.islands.push(spec);
+        let index = self.e.b.iconst(Ty::I64, self.sh.islands.len() as i64 - 1);
+        let id = helpers::find("py_island").ok_or("no helper for islands")?;
+        let site = self.e.site(SiteKind::Island);
+        self.e.b.call_helper(id, &[index, base, out], Some(site));
+        self.effect();
+        Ok(out)
+    }
+
+    /// A variable as it goes into an island.
+    fn island_param(&mut self, l: LocalId) -> R<(IslandVar, Vals)> {
+        let var = self.vars[l.index()].clone();
+        let mut vals = Vals::new();
+        let maybe = match var.bound {
+            IsBound::Yes => false,
+            IsBound::No => {
+                vals.push(self.e.b.iconst(Ty::I64, 0));
+                true
+            }
+            IsBound::Flag(f) => {
+                vals.push(f);
+                true
+            }
+        };
+        let (ty, value) = match var.bound {
+            IsBound::No => (Type::Never, Vals::new()),
+            _ => self.portable(&(var.ty, var.vals))?,
+        };
+        vals.extend(value);
+        let param = IslandVar {
+            name: self.hir.locals[l].name.clone(),
+            ty,
+            maybe,
+            sure: !maybe,
+            annotated: false,
+        };
+        Ok((param, vals))
+    }
+
+    /// A value in a form that has an object without the compiler's knowledge.
+    fn portable(&mut self, v: &Typed) -> R<Typed> {
+        match &v.0 {
+            Type::Known(o) => {
+                let index = self.sh.object(ObjectEntry::Object(*o));
+                let index = self.e.b.iconst(Ty::I64, i64::from(index));
+                let o = self.e.helper("py_object", &[index]).ok_or("an object")?;
+                Ok((Type::Object(numlift_types::Reason::JOIN), Vals::from_slice(&[o])))
+            }
+            Type::Tuple(items) if items.iter().any(|t| matches!(t, Type::Known(_))) => {
+                Err("a tuple of constants in an island".into())
+            }
+            _ => Ok(v.clone()),
+        }
+    }
+
+    /// The object of a value, kept until this place is passed again.
+    pub(super) fn box_value(&mut self, v: &Typed) -> R<Value> {
+        let (ty, vals) = self.portable(v)?;
+        if ty.is_object() {
+            self.e.helper("py_incref", &[vals[0]]);
+            self.hold_new(vals[0]);
+            return Ok(vals[0]);
+        }
+        let sig = self.sh.call_sig(CallSig {
+            args: vec![ty],
+            keywords: vec![],
+            method: String::new(),
+            ret: Type::None,
+        });
+        let slot = self.e.b.create_slot(8 * (vals.len().max(1) as u32 + 1), false);
+        let base = self.e.b.slot_addr(slot);
+        for (i, &v) in vals.iter().enumerate() {
+            let v = self.widen(v);
+            self.e.b.store(v, base, 8 * i as i32, Region::Stack);
+        }
+        let skip = self.e.b.iconst(Ty::I64, 8 * vals.len().max(1) as i64);
+        let out = self.e.b.op(numlift_mir::Opcode::Iadd, &[base, skip]);
+        let sig = self.e.b.iconst(Ty::I64, i64::from(sig));
+        self.e.helper_fallible("py_box", &[sig, base, out]);
+        let o = self.e.b.load(Ty::I64, out, 0, Region::Any);
+        self.hold_new(o);
+        Ok(o)
+    }
+
+    /// Owners of the arrays that native code may use behind an island.
+    fn watched(&self) -> Vec<Value> {
+        fn owners(t: &Type, vals: &[Value], out: &mut Vec<Value>) -> usize {
+            if let Type::Array(_) = t {
+                let n = flat_tys(t).len();
+                out.push(vals[n - 1]);
+                return n;
+            }
+            let parts = t.parts();
+            if parts.is_empty() {
+                return flat_tys(t).len();
+            }
+            let mut at = 0;
+            for t in parts {
+                at += owners(t, &vals[at..], out);
+            }
+            at
+        }
+        let mut out = self.iterated.clone();
+        for var in self.vars.iter().filter(|v| v.bound != IsBound::No) {
+            owners(&var.ty, &var.vals, &mut out);
+        }
+        out.sort();
+        out.dedup();
+        out
+    }
+
+    /// Branches to where an island that did not fall through goes.
+    fn completions(&mut self, island: &Island, outs: &[(LocalId, IslandVar)], out: Value) -> R<()> {
+        let code = self.e.b.load(Ty::I64, out, 0, Region::Any);
+        let on = |f: &mut Self, value: i64, then: &mut dyn FnMut(&mut Self) -> R<()>| -> R<()> {
+            let value = f.e.b.iconst(Ty::I64, value);
+            let is = f.e.b.icmp(IntCC::Eq, code, value);
+            let state = f.state();
+            let (yes, no) = f.branch(is);
+            f.start(yes, state.clone());
+            then(f)?;
+            f.start(no, state);
+            Ok(())
+        };
+        if island.returns {
+            on(self, RETURN, &mut |f| {
+                let tys = flat_tys(&f.inst.ret);
+                let mut vals = Vals::new();
+                for (i, t) in tys.into_iter().enumerate() {
+                    vals.push(f.e.b.load(t, out, 8 * (i as i32 + 1), Region::Any));
+                }
+                // the references are new
+                f.e.b.ret(&vals);
+                Ok(())
+            })?;
+        }
+        if island.leaves {
+            for way in [BREAK, CONTINUE] {
+                on(self, way, &mut |f| {
+                    f.bind_outs(outs, out);
+                    let end = f.suspend(None);
+                    let Some(l) = f.loops.last_mut() else {
+                        return Err("a break outside a loop".into());
+                    };
+                    match way {
+                        BREAK => l.breaks.extend(end),
+                        _ => l.continues.extend(end),
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Binds what came out of an island; its references are new.
+    fn bind_outs(&mut self, outs: &[(LocalId, IslandVar)], out: Value) {
+        let mut at = 8;
+        let mut load = |f: &mut Self, t: Ty| {
+            let v = f.e.b.load(t, out, at, Region::Any);
+            at += 8;
+            v
+        };
+        for (l, var) in outs {
+            let flag = var.maybe.then(|| load(self, Ty::I8));
+            let vals: Vals = flat_tys(&var.ty).into_iter().map(|t| load(self, t)).collect();
+            let mut v = (var.ty.clone(), vals);
+            self.mark_extents(&mut v);
+            self.adopt(*l, &v);
+            self.vars[l.index()] = Var {
+                ty: v.0,
+                vals: v.1,
+                bound: flag.map_or(IsBound::Yes, IsBound::Flag),
+            };
+        }
+    }
+}

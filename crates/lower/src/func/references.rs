@@ -1,0 +1,107 @@
+//! References that a function holds: owner slots of variables and places, given back on every way out.
+
+use cranelift_entity::EntityRef;
+use numlift_mir::{Slot, Ty, Value};
+use numlift_syntax::hir::LocalId;
+use numlift_types::Type;
+
+use super::{FnLower, IsBound, Typed, Var};
+use crate::emit::{Vals, flat_tys};
+
+impl FnLower<'_, '_> {
+    /// Owners of the arrays in a value, in order.
+    fn owners(ty: &Type, vals: &[Value], out: &mut Vec<Value>) -> usize {
+        match ty {
+            Type::Array(a) => {
+                let n = 2 + 2 * usize::from(a.ndim);
+                out.push(vals[n - 1]);
+                n
+            }
+            Type::Object(_) => {
+                out.push(vals[0]);
+                1
+            }
+            t => {
+                let parts = t.parts();
+                if parts.is_empty() {
+                    return flat_tys(t).len();
+                }
+                let mut at = 0;
+                for t in parts {
+                    at += Self::owners(t, &vals[at..], out);
+                }
+                at
+            }
+        }
+    }
+
+    pub(crate) fn owners_of(v: &Typed) -> Vec<Value> {
+        let mut out = vec![];
+        Self::owners(&v.0, &v.1, &mut out);
+        out
+    }
+
+    pub(super) fn replace_slot(&mut self, slot: Slot, owner: Value) {
+        let addr = self.e.b.slot_addr(slot);
+        let old = self.e.b.load(Ty::I64, addr, 0, numlift_mir::Region::Stack);
+        self.e.b.store(owner, addr, 0, numlift_mir::Region::Stack);
+        self.e.helper("py_decref", &[old]);
+    }
+
+    /// Keeps a new reference until this place is passed again or the function ends.
+    pub(crate) fn hold_new(&mut self, owner: Value) {
+        let slot = self.e.b.create_slot(8, true);
+        self.replace_slot(slot, owner);
+    }
+
+    /// Binds a variable; arrays in it are kept alive.
+    pub(crate) fn set_var(&mut self, l: LocalId, v: Typed) {
+        for owner in Self::owners_of(&v) {
+            self.e.helper("py_incref", &[owner]);
+        }
+        self.adopt(l, &v);
+        self.vars[l.index()] = Var {
+            ty: v.0,
+            vals: v.1,
+            bound: IsBound::Yes,
+        };
+    }
+
+    /// Hands the references of a value to a variable.
+    pub(super) fn adopt(&mut self, l: LocalId, v: &Typed) {
+        for (k, owner) in Self::owners_of(v).into_iter().enumerate() {
+            let slot = match self.slots.get(&(l, k)) {
+                Some(s) => *s,
+                None => {
+                    let s = self.e.b.create_slot(8, true);
+                    self.slots.insert((l, k), s);
+                    s
+                }
+            };
+            self.replace_slot(slot, owner);
+        }
+    }
+
+    /// Keeps the arrays in a value, whatever happens to the variables that hold them.
+    pub(crate) fn keep(&mut self, v: &Typed) {
+        for owner in Self::owners_of(v) {
+            self.e.helper("py_incref", &[owner]);
+            self.hold_new(owner);
+        }
+    }
+
+    pub(crate) fn unset_var(&mut self, l: LocalId) {
+        for k in 0.. {
+            let Some(&slot) = self.slots.get(&(l, k)) else {
+                break;
+            };
+            let null = self.e.b.iconst(Ty::I64, 0);
+            self.replace_slot(slot, null);
+        }
+        self.vars[l.index()] = Var {
+            ty: Type::Never,
+            vals: Vals::new(),
+            bound: IsBound::No,
+        };
+    }
+}

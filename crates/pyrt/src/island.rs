@@ -1,0 +1,267 @@
+//! Islands: code of a compiled function that the interpreter runs.
+//!
+//! An island is a Python function. Generated code passes the variables that it reads, boxed; it returns the
+//! variables that it binds, or how it left (see [`Island::parse`]). What native code has assumed is looked at
+//! again behind it: the descriptors of arrays, guards, hidden arguments.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use numlift_runtime::Ctx;
+use numlift_types::Type;
+use pyo3::ffi::{self, PyObject};
+use pyo3::prelude::*;
+
+use crate::cpython;
+use crate::helpers::Host;
+use crate::numpy::{ArrayObject, api};
+use crate::object::guarded_status;
+use crate::reference::Ref;
+use crate::slots::Held;
+use crate::value;
+
+/// A variable that goes into an island or comes out of it.
+#[derive(Clone, Debug)]
+pub struct Variable {
+    pub name: String,
+    pub ty: Type,
+    /// It may be unbound: a flag slot comes before the value.
+    pub maybe: bool,
+    /// The type is the user's annotation: another one is a `TypeError`.
+    pub annotated: bool,
+}
+
+/// How an island says how it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The truth of an expression, as an int, which becomes the completion code.
+    Test,
+    /// Falls through always: returns its only out, None without one, else a tuple of them.
+    Plain,
+    /// Returns a tuple with the completion code first; with code 1 the function's result follows, else the outs.
+    Coded,
+}
+
+/// Code of a function that the interpreter runs.
+#[derive(Debug)]
+pub struct Island {
+    pub function: Ref,
+    /// What stands for an unbound variable.
+    pub unbound: Ref,
+    pub params: Vec<Variable>,
+    pub outs: Vec<Variable>,
+    /// Result type of the function, for islands that return.
+    pub ret: Type,
+    pub form: Form,
+    /// Owners of arrays that native code goes on to use: slots behind those of the parameters.
+    pub watched: usize,
+    /// First line.
+    pub line: u32,
+    pub runs: AtomicU64,
+}
+
+/// Why an island did not end well.
+enum Stop {
+    /// An exception is set.
+    Raised,
+    /// Native code cannot go on.
+    Exit,
+}
+
+impl Island {
+    /// Runs it.
+    ///
+    /// # Safety
+    /// `args` and `ret` are laid out as generated code does; the GIL is held.
+    unsafe fn run(&self, ctx: *mut Ctx, args: *const u64, ret: *mut u64) -> Result<(), Stop> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as promised by the caller.
+        unsafe {
+            let mut objects = Held::default();
+            let mut at = args;
+            for p in &self.params {
+                let bound = !p.maybe || *at != 0;
+                at = at.add(usize::from(p.maybe));
+                let o = if bound {
+                    value::boxed(&p.ty, at)
+                } else {
+                    ffi::Py_INCREF(self.unbound.as_ptr());
+                    self.unbound.as_ptr()
+                };
+                if o.is_null() {
+                    return Err(Stop::Raised);
+                }
+                objects.push(o);
+                at = at.add(value::slots(&p.ty));
+            }
+            let watched = std::slice::from_raw_parts(at.cast::<*mut PyObject>(), self.watched);
+            let before: Vec<Descriptor> = watched.iter().map(|o| Descriptor::of(*o)).collect();
+            (*ctx).effects |= 1;
+            let n = objects.as_slice().len();
+            let function = self.function.as_ptr();
+            let result = cpython::call(function, objects.as_slice().as_ptr(), n, std::ptr::null_mut());
+            if result.is_null() {
+                return Err(Stop::Raised);
+            }
+            let unchanged = watched.iter().zip(&before).all(|(o, d)| Descriptor::of(*o) == *d);
+            let host = &*(*ctx).host.cast::<Host<'_>>();
+            let outcome = match unchanged && host.refresh() {
+                true => self.parse(result, ret),
+                false => Err(Stop::Exit),
+            };
+            ffi::Py_DECREF(result);
+            outcome
+        }
+    }
+
+    /// Result slots of what the island returned.
+    unsafe fn parse(&self, result: *mut PyObject, ret: *mut u64) -> Result<(), Stop> {
+        // SAFETY: the island returns what its form says.
+        unsafe {
+            *ret = 0;
+            let out = ret.add(1);
+            match (self.form, self.outs.as_slice()) {
+                (Form::Test, _) => {
+                    *ret = u64::from(result == ffi::Py_True());
+                    Ok(())
+                }
+                (Form::Plain, []) => Ok(()),
+                (Form::Plain, [_]) => self.outs(&mut |_| result, out),
+                (Form::Plain, _) => self.outs(&mut |i| ffi::PyTuple_GetItem(result, i), out),
+                (Form::Coded, _) => {
+                    *ret = ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(result, 0)) as u64;
+                    if *ret != 1 {
+                        return self.outs(&mut |i| ffi::PyTuple_GetItem(result, i + 1), out);
+                    }
+                    let value = ffi::PyTuple_GetItem(result, 1);
+                    if !value::write_if(value, &self.ret, out) {
+                        return Err(Stop::Exit);
+                    }
+                    value::retain(&self.ret, out);
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    /// Writes the outs: all of them, or none holds a reference.
+    unsafe fn outs(
+        &self,
+        item: &mut dyn FnMut(isize) -> *mut PyObject,
+        mut out: *mut u64,
+    ) -> Result<(), Stop> {
+        let first = out;
+        // SAFETY: there is an item for each out, and room for its slots.
+        unsafe {
+            for (i, v) in self.outs.iter().enumerate() {
+                let o = item(i as isize);
+                let bound = o != self.unbound.as_ptr();
+                if v.maybe {
+                    *out = u64::from(bound);
+                    out = out.add(1);
+                }
+                if !bound {
+                    std::ptr::write_bytes(out, 0, value::slots(&v.ty));
+                } else if !value::write_if(o, &v.ty, out) {
+                    return Err(self.mismatch(v, o));
+                }
+                out = out.add(value::slots(&v.ty));
+            }
+            let mut at = first;
+            for v in &self.outs {
+                let bound = !v.maybe || *at != 0;
+                at = at.add(usize::from(v.maybe));
+                if bound {
+                    value::retain(&v.ty, at);
+                }
+                at = at.add(value::slots(&v.ty));
+            }
+        }
+        Ok(())
+    }
+
+    /// A variable that has not the type it should have.
+    unsafe fn mismatch(&self, v: &Variable, o: *mut PyObject) -> Stop {
+        if !v.annotated {
+            return Stop::Exit;
+        }
+        // SAFETY: a live object, and the GIL is held.
+        let found = unsafe {
+            match value::type_of(o) {
+                Some(t) => t.to_string(),
+                None => Python::attach_unchecked(|py| {
+                    let o = Bound::from_borrowed_ptr(py, o);
+                    o.get_type().name().map(|n| n.to_string()).unwrap_or_default()
+                }),
+            }
+        };
+        let text = format!(
+            "`{}` is annotated as {}, its value is of type {found}\0",
+            v.name, v.ty
+        );
+        // SAFETY: the GIL is held; the text ends with a zero.
+        unsafe { ffi::PyErr_SetString(ffi::PyExc_TypeError, text.as_ptr().cast()) };
+        Stop::Raised
+    }
+}
+
+/// What native code has read of an array's owner.
+#[derive(PartialEq)]
+struct Descriptor {
+    data: usize,
+    dtype: usize,
+    writeable: bool,
+    extents: Vec<isize>,
+}
+
+impl Descriptor {
+    /// Of anything but an array: nothing.
+    unsafe fn of(o: *mut PyObject) -> Descriptor {
+        // SAFETY: NULL or a live object; the cast follows the check of the exact type.
+        unsafe {
+            let none = o.is_null() || ffi::Py_TYPE(o) != api().array_type;
+            if none {
+                return Descriptor {
+                    data: 0,
+                    dtype: 0,
+                    writeable: false,
+                    extents: vec![],
+                };
+            }
+            let a = &*o.cast::<ArrayObject>();
+            let n = a.nd as usize;
+            let parts = |p: *const isize| (0..n).map(move |i| *p.add(i));
+            Descriptor {
+                data: a.data as usize,
+                dtype: a.descr as usize,
+                writeable: a.flags & crate::numpy::WRITEABLE != 0,
+                extents: parts(a.dimensions).chain(parts(a.strides)).collect(),
+            }
+        }
+    }
+}
+
+/// The helper `py_island`.
+pub(crate) extern "C" fn py_island(ctx: *mut Ctx, index: i64, args: *const u64, ret: *mut u64) -> i32 {
+    // SAFETY: the index is into the specialisation's table; the GIL is held.
+    guarded_status(|| unsafe {
+        let host = &*(*ctx).host.cast::<Host<'_>>();
+        host.islands()[index as usize].run(ctx, args, ret).is_ok()
+    })
+}
+
+/// The helper `py_box`.
+pub(crate) extern "C" fn py_box(ctx: *mut Ctx, sig: i64, args: *const u64, ret: *mut u64) -> i32 {
+    // SAFETY: the index is into the specialisation's table; the GIL is held.
+    guarded_status(|| unsafe {
+        let host = &*(*ctx).host.cast::<Host<'_>>();
+        let o = value::boxed(host.calls()[sig as usize].argument(), args);
+        *ret = o as u64;
+        !o.is_null()
+    })
+}
+
+/// The helper `py_object`.
+pub(crate) extern "C" fn py_object(ctx: *mut Ctx, index: i64) -> i64 {
+    // SAFETY: the index is into the specialisation's objects.
+    unsafe { *(*ctx).objects.add(index as usize) as i64 }
+}

@@ -1,0 +1,357 @@
+//! Islands: which statements of a function with dynamic places the interpreter runs.
+//!
+//! Before: the tables of an instance, with its dynamic statements. After: a [`Plan`] of runs of adjacent
+//! statements and of tests; what is not in it is compiled.
+//!
+//! A loop is compiled if what its native statements save is worth more than its crossings into the
+//! interpreter (see [`cost`]); else the whole loop is part of an island.
+
+mod cost;
+mod uses;
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+use numlift_diagnostics::Diagnostic;
+use numlift_syntax::facts;
+use numlift_syntax::hir::{Block, ExprId, Function, LocalId, StmtId, StmtKind};
+use numlift_types::{CodeRef, Reason, Type};
+
+use crate::env::Env;
+use crate::infer::{Boxing, has_list, infer_with, whole};
+use crate::tables::{Bound, Instance, Program, VarTy};
+
+pub use uses::Uses;
+
+/// What an island runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Adjacent statements of one block.
+    Run(Vec<StmtId>),
+    /// The test of an `if` or `while` statement: its truth.
+    Test(StmtId, ExprId),
+}
+
+/// Code that the interpreter runs.
+#[derive(Clone, Debug)]
+pub struct Island {
+    pub code: Code,
+    /// Variables that it reads and binds, each once.
+    pub reads: Vec<LocalId>,
+    pub binds: Vec<LocalId>,
+    /// It may return from the function.
+    pub returns: bool,
+    /// It may leave it by a `break` or `continue` of a loop around it.
+    pub leaves: bool,
+    pub reason: Reason,
+}
+
+/// The islands of an instance.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub islands: Vec<Island>,
+    /// Island that begins with a statement.
+    pub heads: HashMap<StmtId, usize>,
+    /// Island of a test.
+    pub tests: HashMap<ExprId, usize>,
+}
+
+/// Infers a function whose entry has dynamic places, and plans its islands.
+///
+/// # Errors
+/// Why the function runs in the interpreter as a whole; no diagnostic if nothing in it is worth compiling.
+pub fn infer_mixed(
+    env: &dyn Env,
+    root: CodeRef,
+    args: &[Type],
+) -> Result<(Program, Plan), Option<Box<Diagnostic>>> {
+    let mut boxing = Boxing::default();
+    loop {
+        let program = infer_with(env, root, args, Some(&boxing)).map_err(Some)?;
+        let Some(entry) = program.root.map(|r| &program.instances[r.0]) else {
+            return Err(None);
+        };
+        if let Some(d) = &entry.whole {
+            return Err(Some(Box::new(d.clone())));
+        }
+        let plan = Planner::new(entry).plan()?;
+        let next = boxed_by(entry, &plan, &boxing);
+        if next == boxing {
+            return Ok((program, plan));
+        }
+        boxing = next;
+    }
+}
+
+/// What has to be an object because islands use it.
+fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
+    let mut out = known.clone();
+    for island in &plan.islands {
+        let stmt = match &island.code {
+            Code::Run(stmts) => stmts.first().copied(),
+            Code::Test(stmt, _) => Some(*stmt),
+        };
+        let Some(stmt) = stmt else { continue };
+        let before = entry.tables.states.get(&stmt).map(|[before, _]| before);
+        let head = entry.tables.loops.get(&stmt);
+        for state in before.into_iter().chain(head) {
+            for l in &island.reads {
+                let Some(v) = state.get(l.as_u32() as usize) else {
+                    continue;
+                };
+                out.object(*l, &v.ty);
+            }
+        }
+        let Code::Run(stmts) = &island.code else {
+            continue;
+        };
+        let after = stmts.last().and_then(|s| entry.tables.states.get(s));
+        for l in &island.binds {
+            let ty = after
+                .and_then(|[_, after]| after.get(l.as_u32() as usize))
+                .map(|v| &v.ty);
+            if let Some(ty) = ty.filter(|t| !is_checkable(t)) {
+                out.object(*l, ty);
+                out.locals.insert(*l);
+            }
+        }
+    }
+    for l in entry.hir.locals.keys() {
+        let all = entry
+            .tables
+            .states
+            .values()
+            .flatten()
+            .chain(entry.tables.loops.values());
+        let types: Vec<&Type> = all
+            .filter_map(|s| s.get(l.as_u32() as usize))
+            .map(|v| &v.ty)
+            .collect();
+        if types.iter().any(|t| t.is_object()) {
+            types.iter().for_each(|t| out.object(l, t));
+        }
+    }
+    out
+}
+
+impl Boxing {
+    /// A variable with values of this type is used where it has to be an object.
+    fn object(&mut self, l: LocalId, t: &Type) {
+        if has_list(t) {
+            self.lists = true;
+        } else if !is_faithful(t) {
+            self.locals.insert(l);
+        }
+    }
+}
+
+/// Whether an object can be found to be a value of the type.
+fn is_checkable(t: &Type) -> bool {
+    match t {
+        Type::Tuple(items) => items.iter().all(is_checkable),
+        Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::None | Type::Object(_) | Type::Never => {
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Whether boxing a value gives what the interpreter would have there.
+fn is_faithful(t: &Type) -> bool {
+    match t {
+        Type::Tuple(items) => items
+            .iter()
+            .all(|t| is_faithful(t) && !matches!(t, Type::Known(_))),
+        Type::Nested(_) | Type::Closure(_) | Type::Function(_) | Type::Slice { .. } | Type::DType(_) => false,
+        _ => true,
+    }
+}
+
+pub(crate) struct Planner<'i> {
+    entry: &'i Instance,
+    hir: &'i Function,
+    plan: Plan,
+    /// Statements of which it is known whether they are islands.
+    known: RefCell<HashMap<StmtId, bool>>,
+    native_loops: usize,
+}
+
+impl<'i> Planner<'i> {
+    fn new(entry: &'i Instance) -> Planner<'i> {
+        Planner {
+            entry,
+            hir: &entry.hir,
+            plan: Plan::default(),
+            known: RefCell::default(),
+            native_loops: 0,
+        }
+    }
+
+    fn plan(mut self) -> Result<Plan, Option<Box<Diagnostic>>> {
+        let hir = self.hir;
+        self.block(&hir.body);
+        if self.native_loops == 0 {
+            return Err(None);
+        }
+        let islands = std::mem::take(&mut self.plan.islands);
+        for island in &islands {
+            if let Some(what) = self.obstacle(island) {
+                return Err(Some(Box::new(whole(hir, "NL2017", what, None))));
+            }
+        }
+        self.plan.islands = islands;
+        Ok(self.plan)
+    }
+
+    /// Splits a block into islands and compiled statements.
+    fn block(&mut self, block: &Block) {
+        let mut run: Vec<StmtId> = vec![];
+        for &s in block {
+            if self.is_island(s) {
+                run.push(s);
+            } else {
+                self.close(&mut run);
+                self.native(s);
+            }
+        }
+        self.close(&mut run);
+    }
+
+    fn close(&mut self, run: &mut Vec<StmtId>) {
+        if let Some(&first) = run.first() {
+            self.plan.heads.insert(first, self.plan.islands.len());
+            let stmts = std::mem::take(run);
+            let reason = stmts.iter().find_map(|s| self.reason(*s));
+            let uses = Uses::of_stmts(self.hir, &stmts);
+            self.add(Code::Run(stmts), uses, reason.unwrap_or(Reason::JOIN));
+        }
+    }
+
+    fn add(&mut self, code: Code, uses: Uses, reason: Reason) {
+        self.plan.islands.push(Island {
+            code,
+            reads: uses.reads.into_iter().collect(),
+            binds: uses.binds.into_iter().collect(),
+            returns: uses.returns,
+            leaves: uses.leaves,
+            reason,
+        });
+    }
+
+    /// The reason of a statement or of one in it.
+    fn reason(&self, s: StmtId) -> Option<Reason> {
+        let own = self.entry.tables.dynamic.get(&s).copied();
+        own.or_else(|| {
+            let blocks = facts::blocks(&self.hir.stmts[s].kind);
+            blocks.into_iter().flatten().find_map(|s| self.reason(*s))
+        })
+    }
+
+    /// A statement of which at least a part is compiled.
+    fn native(&mut self, s: StmtId) {
+        let kind = &self.hir.stmts[s].kind;
+        if let (StmtKind::If { test, .. } | StmtKind::While { test, .. }, Some(&reason)) =
+            (kind, self.entry.tables.dynamic.get(&s))
+        {
+            self.plan.tests.insert(*test, self.plan.islands.len());
+            let uses = Uses::of_expr(self.hir, *test);
+            self.add(Code::Test(s, *test), uses, reason);
+        }
+        self.native_loops += usize::from(is_loop(kind));
+        for block in facts::blocks(kind) {
+            self.block(block);
+        }
+    }
+
+    /// Whether the interpreter runs the statement with all that is in it.
+    pub(crate) fn is_island(&self, s: StmtId) -> bool {
+        let known = self.known.borrow().get(&s).copied();
+        known.unwrap_or_else(|| {
+            let is = self.decide(s);
+            self.known.borrow_mut().insert(s, is);
+            is
+        })
+    }
+
+    fn decide(&self, s: StmtId) -> bool {
+        let kind = &self.hir.stmts[s].kind;
+        let own = self.entry.tables.dynamic.contains_key(&s);
+        let all = |blocks: &[&Block]| blocks.iter().flat_map(|b| b.iter()).all(|s| self.is_island(*s));
+        match kind {
+            StmtKind::If { test, then, other } => {
+                own && (Uses::of_expr(self.hir, *test).binds_any() || all(&[then, other]))
+            }
+            StmtKind::While { test, .. } => {
+                own && Uses::of_expr(self.hir, *test).binds_any() || self.reason(s).is_some() && !self.pays(s)
+            }
+            StmtKind::For { .. } => own || self.reason(s).is_some() && !self.pays(s),
+            _ => own,
+        }
+    }
+
+    /// Why an island cannot be run apart from its function.
+    fn obstacle(&self, island: &Island) -> Option<&'static str> {
+        let uses = match &island.code {
+            Code::Run(stmts) => Uses::of_stmts(self.hir, stmts),
+            Code::Test(_, e) => Uses::of_expr(self.hir, *e),
+        };
+        if uses.frame {
+            return Some(
+                "code that looks at its own frame (`locals`, `eval`, `super`) runs with the whole function",
+            );
+        }
+        if island.leaves && !self.leaves_simply(island) {
+            return Some("`break` or `continue` in this place runs with the whole function");
+        }
+        let (last, start, end) = self.extent(island);
+        let all = Uses::of_stmts(self.hir, &self.hir.body).bindings;
+        let moves = |l: &LocalId| {
+            let bound = self.state_before(island).is_some_and(|s| {
+                s.get(l.as_u32() as usize)
+                    .is_some_and(|v: &VarTy| v.bound == Bound::Yes)
+            });
+            let mut others = all.iter().filter(|(other, _)| other == l).map(|(_, at)| *at);
+            others.any(|at| at > last || (start..end).contains(&at)) || !bound && !uses.binds.contains(l)
+        };
+        let captured: BTreeSet<LocalId> = uses.captured.iter().copied().filter(moves).collect();
+        (!captured.is_empty()).then_some("a nested function uses variables that are assigned again")
+    }
+
+    fn state_before(&self, island: &Island) -> Option<&Vec<VarTy>> {
+        let stmt = match &island.code {
+            Code::Run(stmts) => *stmts.first()?,
+            Code::Test(stmt, _) => *stmt,
+        };
+        self.entry.tables.states.get(&stmt).map(|[before, _]| before)
+    }
+
+    /// Where an island ends in the source, and where the outermost loop around it begins and ends.
+    fn extent(&self, island: &Island) -> (u32, u32, u32) {
+        let (first, last) = match &island.code {
+            Code::Run(stmts) => (stmts[0], stmts[stmts.len() - 1]),
+            Code::Test(stmt, _) => (*stmt, *stmt),
+        };
+        let span = |s: StmtId| self.hir.stmts[s].span;
+        let looped = self.hir.stmts.values().filter(|s| is_loop(&s.kind));
+        let around = looped.filter(|s| s.span.start < span(first).start && span(last).end <= s.span.end);
+        let outer = around.map(|s| (s.span.start, s.span.end)).min().unwrap_or((0, 0));
+        (span(last).end, outer.0, outer.1)
+    }
+
+    /// Variables at a `break` have the types that they have behind the island: `with` and `try` without `finally`.
+    fn leaves_simply(&self, island: &Island) -> bool {
+        let Code::Run(stmts) = &island.code else {
+            return true;
+        };
+        let leaving = stmts.iter().filter(|s| Uses::of_stmts(self.hir, &[**s]).leaves);
+        leaving.into_iter().all(|s| match &self.hir.stmts[*s].kind {
+            StmtKind::With { .. } => true,
+            StmtKind::Try { finalbody, .. } => finalbody.is_empty(),
+            _ => false,
+        })
+    }
+}
+
+pub(crate) fn is_loop(kind: &StmtKind) -> bool {
+    matches!(kind, StmtKind::For { .. } | StmtKind::While { .. })
+}

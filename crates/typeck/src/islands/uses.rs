@@ -1,0 +1,167 @@
+//! What code that the interpreter runs uses of the function around it.
+
+use std::collections::BTreeSet;
+
+use numlift_syntax::facts;
+use numlift_syntax::hir::{ExprId, ExprKind, Function, LocalId, Name, Opaque, Pattern, StmtId, StmtKind};
+use numlift_syntax::visit::{Visitor, walk_expr, walk_pattern, walk_stmt};
+
+/// Builtins whose result depends on the frame that calls them.
+const FRAME: &[&str] = &["locals", "vars", "dir", "eval", "exec", "super", "__class__"];
+
+/// Facts of some statements or of an expression.
+#[derive(Clone, Debug, Default)]
+pub struct Uses {
+    pub reads: BTreeSet<LocalId>,
+    pub binds: BTreeSet<LocalId>,
+    /// What binds a variable, and where it begins in the source; a nested function may at any time.
+    pub bindings: Vec<(LocalId, u32)>,
+    /// Variables that nested functions use, which may outlive the code.
+    pub captured: BTreeSet<LocalId>,
+    /// It returns from the function.
+    pub returns: bool,
+    /// A `break` or `continue` of a loop around it.
+    pub leaves: bool,
+    /// It looks at its own frame.
+    pub frame: bool,
+    /// Number of expression nodes.
+    pub nodes: usize,
+    loops: usize,
+    /// Where the statement begins.
+    at: u32,
+}
+
+impl Uses {
+    pub fn of_stmts(f: &Function, stmts: &[StmtId]) -> Uses {
+        let mut uses = Uses::default();
+        for &s in stmts {
+            uses.visit_stmt(f, s);
+        }
+        uses
+    }
+
+    pub fn of_expr(f: &Function, e: ExprId) -> Uses {
+        let mut uses = Uses::default();
+        uses.visit_expr(f, e);
+        uses
+    }
+
+    pub fn binds_any(&self) -> bool {
+        !self.binds.is_empty()
+    }
+
+    fn bind(&mut self, locals: impl IntoIterator<Item = LocalId>) {
+        for l in locals {
+            self.binds.insert(l);
+            self.bindings.push((l, self.at));
+        }
+    }
+
+    fn opaque(&mut self, code: &Opaque, text: Option<&str>) {
+        self.reads.extend(&code.reads);
+        self.bind(code.binds.iter().copied());
+        for name in &code.outer {
+            self.name(name);
+        }
+        // these may outlive the statement
+        let functions = text.is_none_or(|t| t.contains("lambda") || t.contains("def "));
+        if functions || code.what.contains("generator") || code.what.contains("class") {
+            self.captured.extend(code.reads.iter().chain(&code.binds));
+        }
+    }
+
+    fn name(&mut self, name: &Name) {
+        match name {
+            Name::Local(l) => {
+                self.reads.insert(*l);
+            }
+            Name::Free(n) | Name::Global(n) => self.frame |= FRAME.contains(&n.as_str()),
+        }
+    }
+
+    /// Variables of this function that one nested in it uses.
+    fn nested(&mut self, f: &Function, nested: u32) {
+        let inner = &f.nested[nested as usize];
+        for (l, local) in f.locals.iter() {
+            if inner.free.contains(&local.name) {
+                self.reads.insert(l);
+                self.captured.insert(l);
+                if inner.writes_outer.contains(&local.name) {
+                    self.binds.insert(l);
+                    self.bindings.push((l, u32::MAX));
+                }
+            }
+        }
+    }
+}
+
+impl Visitor for Uses {
+    fn visit_stmt(&mut self, f: &Function, stmt: StmtId) {
+        let mut bound = vec![];
+        facts::stmt_locals(f, stmt, &mut bound);
+        let s = &f.stmts[stmt];
+        self.at = s.span.start;
+        let text = f.source.get(s.span.start as usize..s.span.end as usize);
+        match &s.kind {
+            StmtKind::AugAssign { target, .. } => {
+                let mut read = vec![];
+                facts::target_locals(target, &mut read);
+                self.reads.extend(read);
+            }
+            StmtKind::Del(_) => self.reads.extend(&bound),
+            StmtKind::Dynamic(code) => {
+                self.opaque(code, text);
+                bound.clear();
+            }
+            StmtKind::Def { nested, .. } => self.nested(f, *nested),
+            StmtKind::Return(_) => self.returns = true,
+            StmtKind::Break | StmtKind::Continue => self.leaves |= self.loops == 0,
+            _ => {}
+        }
+        self.bind(bound);
+        match &s.kind {
+            // what is in `else` belongs to the loop around
+            StmtKind::For { body, orelse, .. } | StmtKind::While { body, orelse, .. } => {
+                match &s.kind {
+                    StmtKind::For { target, iter, .. } => {
+                        self.visit_expr(f, *iter);
+                        self.visit_target(f, target);
+                    }
+                    StmtKind::While { test, .. } => self.visit_expr(f, *test),
+                    _ => {}
+                }
+                self.loops += 1;
+                self.visit_block(f, body);
+                self.loops -= 1;
+                self.visit_block(f, orelse);
+            }
+            _ => walk_stmt(self, f, stmt),
+        }
+    }
+
+    fn visit_expr(&mut self, f: &Function, expr: ExprId) {
+        self.nodes += 1;
+        let e = &f.exprs[expr];
+        match &e.kind {
+            ExprKind::Name(name) => self.name(name),
+            ExprKind::Walrus(l, _) => self.bind([*l]),
+            ExprKind::Lambda(nested, _) => self.nested(f, *nested),
+            ExprKind::Dynamic(code) => {
+                let text = f.source.get(e.span.start as usize..e.span.end as usize);
+                self.opaque(code, text);
+            }
+            _ => {}
+        }
+        walk_expr(self, f, expr);
+    }
+
+    fn visit_pattern(&mut self, f: &Function, pattern: &Pattern) {
+        if let Pattern::Dynamic(code) = pattern {
+            self.reads.extend(&code.reads);
+            for name in &code.outer {
+                self.name(name);
+            }
+        }
+        walk_pattern(self, f, pattern);
+    }
+}

@@ -1,0 +1,220 @@
+"""Islands: code of a compiled function that the interpreter runs, made into functions of their own."""
+
+import ast
+import textwrap
+import types
+from typing import Any, NamedTuple
+
+from numlift.types import Type
+
+#: Stands for a variable that is not bound.
+UNBOUND = types.new_class("unbound")()
+
+_UNBOUND = "<unbound>"
+# Completion codes besides falling through.
+_RETURN, _BREAK, _CONTINUE = 1, 2, 3
+
+
+class Spec(NamedTuple):
+    """An island.
+
+    positions: (line, column) of its statements in the function's source, lines from 1, columns in bytes;
+    of a test the statement that it belongs to. test: it is that statement's test. coded: it says how it
+    was left. params, outs: (name, whether it is certainly bound) of variables.
+    """
+
+    positions: list[tuple[int, int]]
+    test: bool
+    coded: bool
+    params: list[tuple[str, bool]]
+    outs: list[tuple[str, bool]]
+
+
+def _parsed(source: str, first_line: int) -> tuple[ast.Module, int]:
+    """The tree with line numbers of the file, and how far its columns are moved."""
+    dedented = textwrap.dedent(source)
+    moved = len(source) - len(source.lstrip(" \t")) if dedented != source else 0
+    tree = ast.parse(dedented)
+    ast.increment_lineno(tree, first_line - 1)
+    return tree, moved
+
+
+class _Leaving(ast.NodeTransformer):
+    """`return`, `break` and `continue` that leave the island become returns of completion codes.
+
+    end: what marks variables that are not bound; outs: the variables.
+    """
+
+    def __init__(self, outs: list[ast.expr], end: list[ast.stmt]) -> None:
+        self.outs, self.end, self.loops = outs, end, 0
+
+    def statements(self, nodes: list[ast.stmt]) -> list[ast.stmt]:
+        made: list[ast.stmt] = []
+        for node in nodes:
+            result: Any = self.visit(node)
+            made += result if isinstance(result, list) else [result]
+        return made
+
+    def _keep(self, node: ast.AST) -> ast.AST:
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _keep
+
+    def _loop(self, node: ast.For | ast.While) -> ast.AST:
+        self.loops += 1
+        node.body = self.statements(node.body)
+        self.loops -= 1
+        node.orelse = self.statements(node.orelse)
+        return node
+
+    visit_For = visit_While = _loop
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        value = node.value or ast.Constant(None)
+        return ast.copy_location(ast.Return(ast.Tuple([ast.Constant(_RETURN), value], ast.Load())), node)
+
+    def _code(self, node: ast.stmt, code: int) -> ast.stmt | list[ast.stmt]:
+        if self.loops:
+            return node
+        return [*self.end, ast.copy_location(_result(code, self.outs), node)]
+
+    def visit_Break(self, node: ast.Break) -> ast.stmt | list[ast.stmt]:
+        return self._code(node, _BREAK)
+
+    def visit_Continue(self, node: ast.Continue) -> ast.stmt | list[ast.stmt]:
+        return self._code(node, _CONTINUE)
+
+
+def _result(code: int, outs: list[ast.expr]) -> ast.Return:
+    return ast.Return(ast.Tuple([ast.Constant(code), *outs], ast.Load()))
+
+
+def _load(name: str) -> ast.expr:
+    return ast.Name(name, ast.Load())
+
+
+def _unbind(name: str) -> ast.stmt:
+    """`if name is <unbound>: del name`"""
+    test = ast.Compare(_load(name), [ast.Is()], [_load(_UNBOUND)])
+    return ast.If(test, [ast.Delete([ast.Name(name, ast.Del())])], [])
+
+
+def _mark(name: str) -> ast.stmt:
+    """`try: name; except NameError: name = <unbound>`"""
+    marked = ast.Assign([ast.Name(name, ast.Store())], _load(_UNBOUND))
+    handler = ast.ExceptHandler(_load("<NameError>"), None, [marked])
+    return ast.Try([ast.Expr(_load(name))], [handler], [], [])
+
+
+class _Builder:
+    def __init__(self, function: types.FunctionType, source: str, first_line: int) -> None:
+        self.function = function
+        self.tree, self.moved = _parsed(source, first_line)
+        self.first_line = first_line
+        nodes = [n for n in ast.walk(self.tree) if isinstance(n, ast.stmt)]
+        self.stmts = {(n.lineno, n.col_offset): n for n in nodes}
+        name = function.__code__.co_name
+        self.declared = [n for n in nodes if isinstance(n, (ast.Global, ast.Nonlocal))]
+        self.line = next(
+            (n.lineno for n in nodes if isinstance(n, ast.FunctionDef) and n.name == name), first_line
+        )
+
+    def statement(self, position: tuple[int, int]) -> ast.stmt:
+        line, column = position
+        return self.stmts[line + self.first_line - 1, column - self.moved]
+
+    def body(self, spec: Spec) -> list[ast.stmt]:
+        nodes = [self.statement(p) for p in spec.positions]
+        start: list[ast.stmt] = [_unbind(name) for name, sure in spec.params if not sure]
+        if spec.test:
+            test: Any = nodes[0]
+            truth = ast.IfExp(test.test, ast.Constant(True), ast.Constant(False))
+            return [*start, ast.copy_location(ast.Return(truth), test.test)]
+        end: list[ast.stmt] = [_mark(name) for name, sure in spec.outs if not sure]
+        outs = [_load(name) for name, _ in spec.outs]
+        if spec.coded:
+            nodes = _Leaving(outs, end).statements(nodes)
+            return [*start, *nodes, *end, _result(0, outs)]
+        value = outs[0] if len(outs) == 1 else ast.Tuple(outs, ast.Load()) if outs else ast.Constant(None)
+        return [*start, *nodes, *end, ast.Return(value)]
+
+    def code(self, spec: Spec) -> types.CodeType:
+        code = self.function.__code__
+        names = [*(name for name, _ in spec.params)]
+        arguments = ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, [])
+        inner = ast.FunctionDef(
+            code.co_name if code.co_name.isidentifier() else "function",
+            arguments,
+            self.body(spec),
+            [],
+            lineno=self.line,
+            col_offset=0,
+            end_lineno=self.line,
+            end_col_offset=0,
+        )
+        made: ast.stmt = inner
+        owner = self.function.__qualname__.rpartition(".")[0].rpartition(".")[2]
+        if owner and owner.isidentifier():
+            # private names are those of the class
+            made = ast.ClassDef(owner, [], [], [made], [])
+        free = [ast.arg(n) for n in code.co_freevars]
+        constants = [ast.arg(_UNBOUND), ast.arg("<NameError>")]
+        outer = ast.FunctionDef(
+            "around", ast.arguments([], [*free, *constants], None, [], [], None, []), [made], []
+        )
+        module = ast.Module([outer], [])
+        ast.copy_location(outer, inner)
+        ast.fix_missing_locations(module)
+        flags = code.co_flags & 0x1FFE000
+        compiled = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
+        return _innermost(compiled, made, self.function.__qualname__)
+
+    def function_of(self, spec: Spec) -> types.FunctionType:
+        code = self.code(spec)
+        function = self.function
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+        cells[_UNBOUND] = types.CellType(UNBOUND)
+        cells["<NameError>"] = types.CellType(NameError)
+        closure = tuple(cells[name] for name in code.co_freevars)
+        made = types.FunctionType(code, function.__globals__, function.__name__, None, closure)
+        made.__module__ = function.__module__
+        return made
+
+
+def _innermost(code: types.CodeType, made: ast.stmt, qualname: str) -> types.CodeType:
+    """The code of the island's function, with the qualified names that it has in its function."""
+    depth = 2 if isinstance(made, ast.FunctionDef) else 3
+    for _ in range(depth):
+        code = next(c for c in code.co_consts if isinstance(c, types.CodeType))
+    return _renamed(code, len(code.co_qualname), qualname)
+
+
+def _renamed(code: types.CodeType, prefix: int, qualname: str) -> types.CodeType:
+    consts = tuple(
+        _renamed(c, prefix, qualname) if isinstance(c, types.CodeType) else c for c in code.co_consts
+    )
+    return code.replace(co_qualname=qualname + code.co_qualname[prefix:], co_consts=consts)
+
+
+def build(
+    function: types.FunctionType, source: str, first_line: int, specs: list[tuple[Any, ...]]
+) -> list[types.FunctionType]:
+    """A function for each island of `function`, whose text begins at a line of its file.
+
+    Raises KeyError if a statement is not where it should be, and what `compile` raises.
+    """
+    builder = _Builder(function, source, first_line)
+    return [builder.function_of(Spec(*s)) for s in specs]
+
+
+def annotation(function: types.FunctionType, text: str) -> str | None:
+    """The native type that an annotation names: `"int"`, `"float64[:, ::1]"`; None if it is another one."""
+    try:
+        found = eval(text, function.__globals__)
+    except Exception:
+        return None
+    if isinstance(found, str) and found != text:
+        return annotation(function, found)
+    if found in (bool, int, float, complex):
+        return str(found.__name__)
+    return str(found) if isinstance(found, Type) else None
