@@ -142,3 +142,23 @@ def test_mixed_items(index: int) -> None:
     f = define("def f(a, b, i):\n t = (a, b, 1, np.float32(2))\n return t[i]\n", "f")
     check(f, 1.5, True, index)
     check(f, 1, 2, np.int64(index))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a == None",
+        "a != None",
+        "1 if a == None else 2",
+        "None in (a,)",
+        "a in (None,)",
+        "(a, None) == (None, a)",
+        "(a, 1) == (None, 1)",
+        "'x' in (a,)",
+        "not a",
+        "a is None, a is not None, a[0] == None, (a,) == None",
+    ],
+)
+def test_arrays_compare_by_element(text: str) -> None:
+    """None and strings equal no number, but an array answers for each of its elements."""
+    check(define(f"def f(a): return {text}\n"), A, tier=None)

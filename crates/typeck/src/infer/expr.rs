@@ -314,7 +314,8 @@ impl FnInfer<'_, '_> {
                 None => self.operand_error(span, line, "comparison of", &[a, b]),
             };
         }
-        if (*a == Type::None) != (*b == Type::None) && matches!(op, CmpOp::Eq | CmpOp::Ne) {
+        let array = matches!((a, b), (Type::Array(_), _) | (_, Type::Array(_)));
+        if (*a == Type::None) != (*b == Type::None) && !array && matches!(op, CmpOp::Eq | CmpOp::Ne) {
             return Ok(Type::BOOL);
         }
         if let (Type::Str(_), Type::Str(_), CmpOp::Eq | CmpOp::Ne) = (a, b, op) {

@@ -74,6 +74,12 @@ impl FnInfer<'_, '_> {
         let equal = match (x, y) {
             (Type::Never | Type::Object(_), _) | (_, Type::Never | Type::Object(_)) => return None,
             (Type::None, Type::None) => true,
+            // NumPy compares each element
+            (Type::None, Type::Array(_)) | (Type::Array(_), Type::None)
+                if matches!(op, CmpOp::Eq | CmpOp::Ne) =>
+            {
+                return None;
+            }
             (Type::None, _) | (_, Type::None) => false,
             (Type::Known(x), Type::Known(y)) => x == y,
             (Type::Function(x), Type::Function(y)) => x == y,

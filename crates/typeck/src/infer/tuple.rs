@@ -18,6 +18,8 @@ pub(super) fn comparable(a: &Type, b: &Type) -> bool {
     match (a, b) {
         (Type::Tuple(x), Type::Tuple(y)) => x.iter().zip(y.iter()).all(|(a, b)| comparable(a, b)),
         (Type::None | Type::Str(_), Type::None | Type::Str(_)) => true,
+        // NumPy compares each element
+        (Type::Array(_), _) | (_, Type::Array(_)) => false,
         (Type::None | Type::Str(_), t) | (t, Type::None | Type::Str(_)) => {
             t.scalars().iter().all(|s| s.is_python())
         }
