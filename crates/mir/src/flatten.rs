@@ -35,6 +35,10 @@ fn push_flat(t: &Type, out: &mut SmallVec<[Ty; 8]>) {
             out.extend_from_slice(carrier_tys(u.carrier()));
             out.push(Ty::I8);
         }
+        Type::Optional(t) => {
+            push_flat(t, out);
+            out.push(Ty::I8);
+        }
         Type::Array(a) => out.extend(std::iter::repeat_n(Ty::I64, 2 + 2 * usize::from(a.ndim))),
         Type::Range => out.extend([Ty::I64; 3]),
         Type::Object(_) => out.push(Ty::I64),

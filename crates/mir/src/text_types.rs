@@ -1,6 +1,6 @@
 //! Spelling of the types of recorded operands: those that have slots, each in one way only.
 //!
-//! `int`, `np.int64`, `int | float`, `float64[:, ::1]`, `(int, float)`, `None`, `range`, `slice[start,step]`.
+//! `int`, `np.int64`, `int | float`, `float64[:, ::1]`, `(int, float)`, `None`, `range`, `slice[start,step]`, `optional[int]`.
 //! Scalars and arrays are as `numlift_types` prints them.
 
 use std::fmt::{self, Display, Formatter};
@@ -25,6 +25,7 @@ impl Display for Spelled<'_> {
                 let given: Vec<&str> = parts.iter().filter(|p| p.0).map(|p| p.1).collect();
                 write!(f, "slice[{}]", given.join(","))
             }
+            Type::Optional(t) => write!(f, "optional[{}]", Spelled(t)),
             t => t.fmt(f),
         }
     }
@@ -50,6 +51,9 @@ pub(crate) fn parse(text: &str) -> Option<Type> {
             stop: given("stop"),
             step: given("step"),
         });
+    }
+    if let Some(t) = text.strip_prefix("optional[").and_then(|t| t.strip_suffix(']')) {
+        return parse(t).map(|t| Type::Optional(t.into()));
     }
     if text.ends_with(']') {
         return array(text).map(Type::Array);
@@ -123,7 +127,17 @@ mod tests {
             step: true,
         };
         let tuple = Type::tuple([array.clone(), Type::tuple([]), Type::tuple([union.clone()])]);
-        for t in [array, union, slice, tuple, Type::None, Type::Range, Type::BOOL] {
+        let optional = Type::Optional(Type::tuple([Type::INT, Type::FLOAT]).into());
+        for t in [
+            array,
+            union,
+            slice,
+            tuple,
+            optional,
+            Type::None,
+            Type::Range,
+            Type::BOOL,
+        ] {
             assert_eq!(parse(&Spelled(&t).to_string()), Some(t));
         }
         assert_eq!(parse("object (NL2001)"), None);

@@ -16,6 +16,7 @@ pub fn slots(t: &Type) -> usize {
         Type::Scalar(s) => carrier_slots(s.carrier()),
         Type::Union(u) => carrier_slots(u.carrier()) + 1,
         Type::Array(a) => 2 + 2 * usize::from(a.ndim),
+        Type::Optional(t) => slots(t) + 1,
         Type::Tuple(items) | Type::List(items) => items.iter().map(slots).sum(),
         Type::Range => 3,
         Type::Object(_) => 1,
@@ -124,6 +125,17 @@ pub unsafe fn flatten(o: *mut PyObject, t: &Type, out: *mut u64) -> usize {
                 *out = o as u64;
                 1
             }
+            Type::Optional(t) => {
+                let n = slots(t);
+                let there = o != ffi::Py_None();
+                if there {
+                    flatten(o, t, out);
+                } else {
+                    (0..n).for_each(|i| *out.add(i) = 0);
+                }
+                *out.add(n) = u64::from(there);
+                n + 1
+            }
             _ => 0,
         }
     }
@@ -188,6 +200,7 @@ pub unsafe fn boxed(t: &Type, v: *const u64) -> *mut PyObject {
                 box_scalar(s, raw.as_ptr())
             }
             Type::Array(a) => box_array(*a, v),
+            Type::Optional(t) if is_some(t, v) => boxed(t, v),
             Type::Tuple(items) => {
                 let tuple = ffi::PyTuple_New(items.len() as isize);
                 if tuple.is_null() {
@@ -243,7 +256,7 @@ pub unsafe fn boxed(t: &Type, v: *const u64) -> *mut PyObject {
                 ffi::Py_INCREF(ffi::Py_Ellipsis());
                 ffi::Py_Ellipsis()
             }
-            Type::None | Type::Never => {
+            Type::None | Type::Never | Type::Optional(_) => {
                 ffi::Py_INCREF(ffi::Py_None());
                 ffi::Py_None()
             }
@@ -256,6 +269,12 @@ pub unsafe fn boxed(t: &Type, v: *const u64) -> *mut PyObject {
     }
 }
 
+/// Whether an optional value is there.
+unsafe fn is_some(t: &Type, v: *const u64) -> bool {
+    // SAFETY: the flag follows the slots of the value.
+    unsafe { *v.add(slots(t)) & 0xff != 0 }
+}
+
 /// Drops the references that a result brought.
 ///
 /// # Safety
@@ -264,6 +283,7 @@ pub(crate) unsafe fn release(t: &Type, v: *const u64) {
     // SAFETY: the slots hold a value of the type.
     unsafe {
         match t {
+            Type::Optional(t) if is_some(t, v) => release(t, v),
             Type::Array(a) => ffi::Py_DECREF(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
             Type::Object(_) => ffi::Py_DECREF(*v as *mut PyObject),
             Type::Tuple(items) | Type::List(items) => {
@@ -361,6 +381,7 @@ fn is_a(found: &Type, t: &Type) -> bool {
                 && (y.layout == Layout::A || x.layout == y.layout)
         }
         (Type::Scalar(s), Type::Union(u)) => u.tag_of(*s).is_some(),
+        (found, Type::Optional(t)) => *found == Type::None || is_a(found, t),
         (Type::Tuple(x), Type::Tuple(y)) => {
             x.len() == y.len() && x.iter().zip(y.iter()).all(|(x, y)| is_a(x, y))
         }
@@ -391,6 +412,7 @@ pub(crate) unsafe fn retain(t: &Type, v: *const u64) {
     // SAFETY: the slots hold a value of the type.
     unsafe {
         match t {
+            Type::Optional(t) if is_some(t, v) => retain(t, v),
             Type::Array(a) => ffi::Py_INCREF(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
             Type::Object(_) => ffi::Py_INCREF(*v as *mut PyObject),
             Type::Tuple(items) | Type::List(items) => {

@@ -7,6 +7,7 @@ pub mod env;
 mod infer;
 pub mod islands;
 pub mod operators;
+pub mod optional;
 pub mod tables;
 
 pub use env::{CallSig, Env, Known, ObjectEntry, Resolved};

@@ -209,6 +209,8 @@ pub enum Type {
     Union(UnionType),
     Array(ArrayType),
     Tuple(Arc<[Type]>),
+    /// A value of the type, or None.
+    Optional(Arc<Type>),
     /// A list of static length that nothing changes.
     List(Arc<[Type]>),
     /// A string constant.
@@ -306,6 +308,30 @@ impl Type {
                     None => Type::Tuple(items),
                 }
             }
+            (Type::None, t) | (t, Type::None) => t.or_none(),
+            (Type::Optional(t), other) | (other, Type::Optional(t)) => match other {
+                Type::Optional(other) => t.join(other),
+                other => t.join(other),
+            }
+            .or_none(),
+            _ => Type::Object(Reason::JOIN),
+        }
+    }
+
+    /// Whether machine values hold it and Python has an object for it.
+    fn is_value(&self) -> bool {
+        match self {
+            Type::None | Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::Optional(_) => true,
+            Type::Tuple(items) => items.iter().all(Type::is_value),
+            _ => false,
+        }
+    }
+
+    /// A value of this type, or None.
+    fn or_none(&self) -> Type {
+        match self {
+            Type::Optional(_) | Type::Object(_) => self.clone(),
+            t if t.is_value() => Type::Optional(Arc::new(t.clone())),
             _ => Type::Object(Reason::JOIN),
         }
     }
@@ -322,6 +348,7 @@ impl Type {
     pub fn parts(&self) -> Vec<&Type> {
         match self {
             Type::Tuple(items) | Type::List(items) => items.iter().collect(),
+            Type::Optional(t) => vec![t],
             Type::Nested(n) => n.defaults.iter().collect(),
             Type::Closure(c) => {
                 let captured = c.captures.iter().map(|(_, t)| t);
@@ -347,6 +374,7 @@ impl fmt::Display for Type {
                 f.write_str(&names.join(" | "))
             }
             Type::Array(a) => a.fmt(f),
+            Type::Optional(t) => write!(f, "{t} | None"),
             Type::Tuple(items) => {
                 f.write_str("(")?;
                 for (i, t) in items.iter().enumerate() {

@@ -320,6 +320,7 @@ impl FnLower<'_, '_> {
             self.start(short, state.clone());
             ends.extend(self.suspend(Some(v)));
             self.start(go, state);
+            self.narrow(x, op == BoolOp::And);
         }
         self.merged_value(ends)
     }
@@ -329,7 +330,7 @@ impl FnLower<'_, '_> {
         let hir = self.hir.clone();
         if let Some(&test) = self.plan.and_then(|p| p.tests.get(&id)) {
             let truth = self.island_test(test)?;
-            return Ok(self.ends(truth));
+            return Ok(self.ends(id, truth));
         }
         match &hir.exprs[id].kind {
             ExprKind::Unary(UnaryOp::Not, a) => {
@@ -369,16 +370,18 @@ impl FnLower<'_, '_> {
         if !self.reachable() {
             return Ok((vec![], vec![]));
         }
-        Ok(self.ends(c))
+        Ok(self.ends(id, c))
     }
 
-    /// The ends where a truth value holds and where it does not.
-    fn ends(&mut self, truth: Value) -> (Vec<Pending>, Vec<Pending>) {
+    /// The ends where the truth value of a condition holds and where it does not.
+    fn ends(&mut self, id: ExprId, truth: Value) -> (Vec<Pending>, Vec<Pending>) {
         let state = self.state();
         let (t, f) = self.branch(truth);
         self.start(t, state.clone());
+        self.narrow(id, true);
         let yes = self.suspend(None);
         self.start(f, state);
+        self.narrow(id, false);
         let no = self.suspend(None);
         (yes.into_iter().collect(), no.into_iter().collect())
     }
@@ -403,6 +406,7 @@ impl FnLower<'_, '_> {
                 self.e.bool_const(false)
             }
             Type::None => self.e.bool_const(false),
+            Type::Optional(_) => self.optional_truth(v)?,
             Type::Tuple(items) | Type::List(items) => self.e.bool_const(!items.is_empty()),
             Type::Str(s) => self.e.bool_const(!s.is_empty()),
             Type::Scalar(s) => arith::truth(&mut self.e, (*s, &v.1)),
@@ -427,6 +431,10 @@ impl FnLower<'_, '_> {
         let negated = matches!(op, CmpOp::Ne | CmpOp::IsNot);
         match (&a.0, &b.0) {
             (Type::None, Type::None) => return Ok(self.e.bool_const(!negated)),
+            (Type::None, Type::Optional(_)) | (Type::Optional(_), Type::None) => {
+                let there = self.is_there(if a.0 == Type::None { b } else { a })?;
+                return Ok(if negated { there } else { self.e.not(there) });
+            }
             (Type::None, _) | (_, Type::None) => return Ok(self.e.bool_const(negated)),
             (Type::Str(x), Type::Str(y)) => return Ok(self.e.bool_const((x == y) != negated)),
             _ => {}

@@ -273,15 +273,11 @@ impl FnLower<'_, '_> {
                 out.push(vals[n - 1]);
                 return n;
             }
-            let parts = t.parts();
-            if parts.is_empty() {
-                return flat_tys(t).len();
-            }
             let mut at = 0;
-            for t in parts {
+            for t in t.parts() {
                 at += owners(t, &vals[at..], out);
             }
-            at
+            flat_tys(t).len()
         }
         let mut out = self.iterated.clone();
         for var in self.vars.iter().filter(|v| v.bound != IsBound::No) {

@@ -131,6 +131,7 @@ impl FnLower<'_, '_> {
         if self.reachable() {
             self.jump_head(&head, &[])?;
             self.start_head(&head, &[]);
+            self.narrow(test, true);
             self.loops.push(LoopState::default());
             self.block(body)?;
             let mut l = self.loops.pop().unwrap_or_default();

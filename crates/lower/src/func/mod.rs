@@ -9,6 +9,7 @@ mod library;
 mod loops;
 mod method;
 mod operator;
+mod optional;
 mod random;
 mod references;
 mod scan;
@@ -387,9 +388,13 @@ impl FnLower<'_, '_> {
         }
         Ok(match (from, to) {
             (Type::Object(_), Type::Object(_)) => v.clone(),
+            (Type::Never | Type::None, Type::Optional(_)) => {
+                flat_tys(to).into_iter().map(|t| self.zero(t)).collect()
+            }
             (Type::Never, _) => flat_tys(to).into_iter().map(|t| self.zero(t)).collect(),
             (_, Type::Object(_)) => Vals::from_slice(&[self.box_value(&(from.clone(), v.clone()))?]),
             (Type::Object(_), _) => return Err("a value without a type is used".into()),
+            (from, Type::Optional(to)) => self.optional(v, from, to)?,
             (Type::Scalar(s), Type::Union(u)) => arith::embed(&mut self.e, (*s, v), u),
             (Type::Union(_), Type::Union(_)) => {
                 let to = to.clone();

@@ -22,15 +22,11 @@ impl FnLower<'_, '_> {
                 1
             }
             t => {
-                let parts = t.parts();
-                if parts.is_empty() {
-                    return flat_tys(t).len();
-                }
                 let mut at = 0;
-                for t in parts {
+                for t in t.parts() {
                     at += Self::owners(t, &vals[at..], out);
                 }
-                at
+                flat_tys(t).len()
             }
         }
     }

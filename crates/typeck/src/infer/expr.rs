@@ -92,6 +92,7 @@ impl FnInfer<'_, '_> {
                     if known == Some(*op == BoolOp::Or) {
                         break;
                     }
+                    self.narrow(x, *op == BoolOp::And);
                 }
                 self.vars = vars;
                 Ok(ty)
@@ -105,8 +106,10 @@ impl FnInfer<'_, '_> {
                     None => {}
                 }
                 let entry = self.vars.clone();
+                self.narrow(*test, true);
                 let a = self.expr(*then);
                 let after = std::mem::replace(&mut self.vars, entry);
+                self.narrow(*test, false);
                 let b = self.expr(*other);
                 self.vars = join_vars(after, self.vars.take());
                 Ok(a.join(&b))
@@ -314,7 +317,8 @@ impl FnInfer<'_, '_> {
                 None => self.operand_error(span, line, "comparison of", &[a, b]),
             };
         }
-        let array = matches!((a, b), (Type::Array(_), _) | (_, Type::Array(_)));
+        let array = |t: &Type| matches!(t, Type::Array(_) | Type::Optional(_));
+        let array = array(a) || array(b);
         if (*a == Type::None) != (*b == Type::None) && !array && matches!(op, CmpOp::Eq | CmpOp::Ne) {
             return Ok(Type::BOOL);
         }

@@ -80,6 +80,7 @@ impl FnInfer<'_, '_> {
             {
                 return None;
             }
+            (Type::None, Type::Optional(_)) | (Type::Optional(_), Type::None) => return None,
             (Type::None, _) | (_, Type::None) => false,
             (Type::Known(x), Type::Known(y)) => x == y,
             (Type::Function(x), Type::Function(y)) => x == y,

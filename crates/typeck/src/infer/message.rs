@@ -213,6 +213,7 @@ impl FnInfer<'_, '_> {
                 },
             },
             Type::Never => None,
+            Type::Optional(_) => None,
             t if storable(&t) && !has_array(&t) => Some(Meaning::Operand(source, t)),
             _ => None,
         })

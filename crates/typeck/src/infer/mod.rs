@@ -11,6 +11,7 @@ mod island;
 mod library;
 mod message;
 mod method;
+mod narrow;
 mod pattern;
 mod peel;
 mod random;

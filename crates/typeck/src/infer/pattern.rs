@@ -28,6 +28,9 @@ impl FnInfer<'_, '_> {
                 self.truth(g);
             }
             let entry = self.vars.clone();
+            if let Some(g) = case.guard {
+                self.narrow(g, true);
+            }
             self.block(&case.body);
             after = join_vars(after, self.vars.take());
             self.vars = if total { None } else { entry };

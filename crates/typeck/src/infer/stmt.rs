@@ -76,8 +76,10 @@ impl FnInfer<'_, '_> {
                     return Ok(());
                 }
                 let entry = self.vars.clone();
+                self.narrow(*test, true);
                 self.block(then);
                 let after = std::mem::replace(&mut self.vars, entry);
+                self.narrow(*test, false);
                 self.block(other);
                 self.vars = join_vars(after, self.vars.take());
             }
@@ -155,6 +157,7 @@ impl FnInfer<'_, '_> {
                             if known.is_some() {
                                 self.vars = None;
                             }
+                            self.narrow(*test, true);
                         }
                     }
                 }
@@ -288,14 +291,11 @@ impl FnInfer<'_, '_> {
             self.vars = head.clone();
             self.truth(test);
             let known = self.known(test);
-            let exit = if known == Some(true) {
-                None
-            } else {
-                self.vars.clone()
-            };
-            if known == Some(false) {
-                self.vars = None;
-            }
+            let tested = self.vars.clone();
+            self.narrow(test, false);
+            let exit = self.vars.take().filter(|_| known != Some(true));
+            self.vars = tested.filter(|_| known != Some(false));
+            self.narrow(test, true);
             let l = self.loop_body(body);
             let back = join_vars(self.vars.take(), l.continues);
             let next = join_vars(head.clone(), back);
@@ -458,6 +458,7 @@ fn is_empty(item: &Type) -> bool {
 pub(super) fn storable(t: &Type) -> bool {
     match t {
         Type::None | Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::Never => true,
+        Type::Optional(t) => storable(t),
         Type::Tuple(items) => items.iter().all(storable),
         _ => false,
     }
@@ -485,6 +486,9 @@ fn is_function(t: &Type) -> bool {
 
 /// Truth of these types is decided natively.
 pub(super) fn has_truth(t: &Type) -> bool {
+    if let Type::Optional(t) = t {
+        return has_truth(t);
+    }
     matches!(
         t,
         Type::None

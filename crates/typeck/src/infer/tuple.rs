@@ -19,7 +19,7 @@ pub(super) fn comparable(a: &Type, b: &Type) -> bool {
         (Type::Tuple(x), Type::Tuple(y)) => x.iter().zip(y.iter()).all(|(a, b)| comparable(a, b)),
         (Type::None | Type::Str(_), Type::None | Type::Str(_)) => true,
         // NumPy compares each element
-        (Type::Array(_), _) | (_, Type::Array(_)) => false,
+        (Type::Array(_) | Type::Optional(_), _) | (_, Type::Array(_) | Type::Optional(_)) => false,
         (Type::None | Type::Str(_), t) | (t, Type::None | Type::Str(_)) => {
             t.scalars().iter().all(|s| s.is_python())
         }

@@ -148,6 +148,7 @@ impl Boxing {
 /// Whether an object can be found to be a value of the type.
 fn is_checkable(t: &Type) -> bool {
     match t {
+        Type::Optional(t) => is_checkable(t),
         Type::Tuple(items) => items.iter().all(is_checkable),
         Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::None | Type::Object(_) | Type::Never => {
             true
