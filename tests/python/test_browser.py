@@ -176,9 +176,10 @@ def test_advice_leads_to_the_line(page: Page) -> None:
 def test_types_under_the_mouse(page: Page) -> None:
     page.one("#f0 summary").click()
     name = page.one('#f0 .row[data-line="17"] .v[data-type^="a:"]')
+    page.run("arguments[0].scrollIntoView({block: 'center'})", name)
     webdriver.ActionChains(page.driver).move_to_element(name).perform()
     tip = page.one("#tip")
-    assert tip.text == "a: float64[::1]" and "on" in tip.get_attribute("class")
+    assert tip.get_attribute("textContent") == "a: float64[::1]" and "on" in tip.get_attribute("class")
 
 
 def test_functions_are_found_by_name(page: Page) -> None:

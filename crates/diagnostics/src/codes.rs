@@ -1,4 +1,4 @@
-//! The table of diagnostic codes. Those in use have a page `docs/errors/<code>.md`.
+//! The table of diagnostic codes. Each has a page `docs/errors/<code>.md`, which `numlift explain` prints.
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,13 +10,21 @@ pub struct CodeInfo {
     pub summary: &'static str,
     /// What to do, where the diagnostic has no better help of its own.
     pub help: &'static str,
+    /// `docs/errors/<code>.md`
+    pub page: &'static str,
 }
 
 macro_rules! codes {
     ($($code:ident $title:literal, $summary:literal, $help:literal;)*) => {
         /// Every code, in order.
         pub const ALL: &[CodeInfo] = &[
-            $(CodeInfo { code: stringify!($code), title: $title, summary: $summary, help: $help },)*
+            $(CodeInfo {
+                code: stringify!($code),
+                title: $title,
+                summary: $summary,
+                help: $help,
+                page: include_str!(concat!("../../../docs/errors/", stringify!($code), ".md")),
+            },)*
         ];
         $(#[doc = $summary] pub const $code: crate::Code = stringify!($code);)*
     };
@@ -128,7 +136,8 @@ mod tests {
                 .to_string_lossy()
                 .into_owned();
             if stem.starts_with("NL") {
-                assert!(find(&stem).is_some(), "{stem} has a page but no row");
+                let row = find(&stem).unwrap_or_else(|| panic!("{stem} has a page but no row"));
+                assert!(row.page.starts_with(&format!("# {stem}: ")));
                 seen += 1;
             }
         }

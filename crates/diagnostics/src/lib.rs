@@ -1,7 +1,6 @@
 //! Spans, source maps, diagnostics and their renderers.
 
 pub mod codes;
-pub mod pages;
 pub mod render;
 mod source_map;
 

@@ -1,6 +1,6 @@
 //! Diagnostics for the command line: their codes and pages, and how they are printed. The processor, for `info`.
 
-use numlift_diagnostics::{Diagnostic, codes, pages, render};
+use numlift_diagnostics::{Diagnostic, codes, render};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -21,7 +21,7 @@ fn list_codes() -> Vec<(&'static str, &'static str, &'static str)> {
 /// The page of a code, as Markdown.
 #[pyfunction]
 fn code_page(code: &str) -> Option<&'static str> {
-    pages::find(code)
+    codes::find(code).map(|info| info.page)
 }
 
 /// Code, message, file, line, column, length, help, source line.
