@@ -36,6 +36,18 @@ def unused(a):
     return a
 
 
+@jit
+def mixed(settings, a):
+    scale: float = settings["scale"]
+    total = 0.0
+    for i in range(a.size):
+        total += a[i] * scale
+        if i % 10 == 0:
+            settings[i] = total
+            settings["last"] = i
+    return total
+
+
 for _ in range(10):
     total(np.ones(100))
 total(np.ones(100, dtype=np.float32))
@@ -44,6 +56,8 @@ for _ in range(25):
 square(3)
 square(2**40)
 square(4)
+for _ in range(4):
+    mixed(dict(SETTINGS), np.ones(100))
 
 if __name__ == "__main__":
     print(*sys.argv[1:], sys.path[0], __file__, sep="\n")

@@ -78,9 +78,72 @@ def test_counts_are_those_of_the_calls(tmp_path: Path) -> None:
     (square,) = function(data, "square")
     assert (square["calls"], square["exits"]) == (3, 1)
     assert function(data, "unused") == []
-    assert data["totals"]["calls"] == 10 + 1 + 25 + 3 and data["totals"]["exits"] == 1
+    assert data["totals"]["calls"] == 10 + 1 + 25 + 3 + 4 and data["totals"]["exits"] == 1
     assert all(s["time_us"] > 0 for f in data["functions"] for s in f["specializations"])
-    assert [(s["code"], s["line"]) for s in data["suggestions"]] == [("NL2003", 25)]
+    assert ("NL2003", 25) in [(s["code"], s["line"]) for s in data["suggestions"]]
+    (mixed,) = function(data, "mixed")
+    assert (mixed["tier"], mixed["calls"]) == ("mixed", 4)
+    lines = {line["source"].strip(): line for line in mixed["lines"]}
+    assert lines['scale: float = settings["scale"]']["interpreter_calls"] == 4
+    first, second = lines["settings[i] = total"], lines['settings["last"] = i']
+    assert (first["interpreter_calls"], second["interpreter_calls"]) == (40, 0)
+    assert first["island"] == second["island"] == first["line"] and first["interpreter_us"] > 0
+    assert lines["total += a[i] * scale"]["tier"] == "native"
+
+
+def executions(f: Any, *args: Any) -> dict[int, int]:
+    """How often the interpreter begins each line of a function."""
+    counts: dict[int, int] = {}
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        if frame.f_code is not f.__code__:
+            return None
+        if event == "line":
+            counts[frame.f_lineno] = counts.get(frame.f_lineno, 0) + 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        f(*args)
+    finally:
+        sys.settrace(before)
+    return counts
+
+
+def test_entries_are_those_of_an_oracle() -> None:
+    source = """
+def f(seen, a, n):
+    total = 0.0
+    for i in range(n):
+        for j in range(a.size):
+            total += a[j] * a[j] + i
+        if i % 3 == 1:
+            seen[i] = total
+        k = 0
+        while k < i:
+            total += k
+            k += 1
+            if k == 7:
+                seen.setdefault("k", []).append(total)
+        if i == 40:
+            seen["end"] = i
+            break
+    return total
+"""
+    f = define(source)
+    compiled = jit(f)
+    for n in (0, 5, 100):
+        compiled({}, np.ones(50), n)
+    (s,) = function(compiled.report().data(), "f")
+    assert s["tier"] == "mixed" and s["calls"] == 3
+    entered = {line["line"]: line["interpreter_calls"] for line in s["lines"] if line["interpreter_calls"]}
+    expected = dict.fromkeys(entered, 0)
+    for n in (0, 5, 100):
+        for line, count in executions(f, {}, np.ones(50), n).items():
+            if line in expected:
+                expected[line] += count
+    assert entered == expected and len(entered) == 3
 
 
 def test_lines_have_types_remarks_and_code(tmp_path: Path) -> None:

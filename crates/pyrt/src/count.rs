@@ -1,4 +1,4 @@
-//! Calls of a specialisation, and their time while somebody observes.
+//! Calls of specialisations and entries of islands, and their time while somebody observes.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;

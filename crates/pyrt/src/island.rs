@@ -4,13 +4,12 @@
 //! variables that it binds, or how it left (see [`Island::parse`]). What native code has assumed is looked at
 //! again behind it: the descriptors of arrays, guards, hidden arguments.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use numlift_runtime::Ctx;
 use numlift_types::Type;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 
+use crate::count::Counter;
 use crate::cpython;
 use crate::helpers::Host;
 use crate::numpy::{ArrayObject, api};
@@ -56,7 +55,7 @@ pub struct Island {
     pub watched: usize,
     /// First line.
     pub line: u32,
-    pub runs: AtomicU64,
+    pub counter: Counter,
 }
 
 /// Why an island did not end well.
@@ -73,7 +72,6 @@ impl Island {
     /// # Safety
     /// `args` and `ret` are laid out as generated code does; the GIL is held.
     unsafe fn run(&self, ctx: *mut Ctx, args: *const u64, ret: *mut u64) -> Result<(), Stop> {
-        self.runs.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as promised by the caller.
         unsafe {
             let mut objects = Held::default();
@@ -98,7 +96,15 @@ impl Island {
             (*ctx).effects |= 1;
             let n = objects.as_slice().len();
             let function = self.function.as_ptr();
-            let result = cpython::call(function, objects.as_slice().as_ptr(), n, std::ptr::null_mut());
+            let call = || {
+                Some(cpython::call(
+                    function,
+                    objects.as_slice().as_ptr(),
+                    n,
+                    std::ptr::null_mut(),
+                ))
+            };
+            let result = self.counter.count(call).unwrap_or(std::ptr::null_mut());
             if result.is_null() {
                 return Err(Stop::Raised);
             }

@@ -1,6 +1,7 @@
 //! Islands of an artifact as the boundary runs them: Python functions made from the source.
 
 use numlift_driver::{Artifact, IslandSpec, IslandVar};
+use numlift_pyrt::count::Counter;
 use numlift_pyrt::island::{Form, Island, Variable};
 use numlift_pyrt::reference::Ref;
 use pyo3::exceptions::PySystemError;
@@ -48,7 +49,7 @@ pub fn load(function: &Bound<'_, PyAny>, artifact: &Artifact, answers: &Answers)
         },
         watched: spec.watched,
         line: spec.line,
-        runs: 0.into(),
+        counter: Counter::default(),
     });
     Ok(made.collect())
 }

@@ -5,8 +5,9 @@ mod listing;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use numlift_diagnostics::{Diagnostic, codes};
+use numlift_diagnostics::{Diagnostic, SourceMap, codes};
 use numlift_driver::{Analysis, Artifact, Options};
+use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::table::{Entry, Tier as Ran};
 use numlift_pyrt::{count, object};
 use numlift_report::{
@@ -112,7 +113,8 @@ fn specialization(
     let args = info.args_in(&env).unwrap_or_default();
     let analysis = compile::analyse(&env, root, &args, function);
     let (tier, exits) = match &entry.tier {
-        Ran::Native(s) => (Tier::Native, s.exits()),
+        Ran::Native(s) if s.islands().is_empty() => (Tier::Native, s.exits()),
+        Ran::Native(s) => (Tier::Mixed, s.exits()),
         Ran::Interpreter(_) => (Tier::Interpreter, 0),
     };
     let options = Options {
@@ -124,11 +126,6 @@ fn specialization(
         .flatten();
     let calls = entry.counter.calls();
     let nanoseconds = entry.counter.nanoseconds();
-    let places = if tier == Tier::Interpreter {
-        info.places()
-    } else {
-        &analysis.places
-    };
     let stages = info.timings.iter().map(|(name, time)| Stage {
         name: (*name).to_owned(),
         us: time.as_secs_f64() * 1e6,
@@ -151,9 +148,12 @@ fn specialization(
         lines: source_lines(function, place, &analysis),
         ..SpecializationReport::default()
     };
-    mark(&mut report, &analysis, places, place);
+    mark(&mut report, &analysis, info.places(), place);
     if let Some(artifact) = &artifact {
         add_code(&mut report, artifact, place);
+        if let Ran::Native(s) = &entry.tier {
+            add_islands(&mut report, &analysis, artifact, s);
+        }
     }
     Some(report)
 }
@@ -209,9 +209,8 @@ fn mark(report: &mut SpecializationReport, analysis: &Analysis, places: &[Diagno
     }
     for line in &mut report.lines {
         line.reasons = reasons.remove(&line.line).unwrap_or_default();
-        let dynamic = whole || !line.reasons.is_empty();
         line.tier = match analysis.code_lines.contains(&line.line) {
-            true if dynamic => Some(Tier::Interpreter),
+            true if whole => Some(Tier::Interpreter),
             true => Some(Tier::Native),
             false => None,
         };
@@ -239,6 +238,37 @@ fn reason(d: &Diagnostic, elsewhere: bool) -> Reason {
         line: d.line,
         column: d.column,
         length: d.length,
+    }
+}
+
+/// Adds which lines islands run, and how often they were entered. `artifact` is compiled as the specialisation was.
+fn add_islands(
+    report: &mut SpecializationReport,
+    analysis: &Analysis,
+    artifact: &Artifact,
+    specialization: &Specialization,
+) {
+    let Some(hir) = &analysis.hir else { return };
+    let source = SourceMap::new(&hir.source, &hir.file, hir.first_line);
+    for (spec, island) in artifact.islands.iter().zip(specialization.islands()) {
+        // The statement of a test has blocks that are compiled: the test is its first line.
+        let ranges = spec.spans.iter().map(|s| match spec.test {
+            true => spec.line..=spec.line,
+            false => source.line(s.start)..=source.line(s.end.saturating_sub(1).max(s.start)),
+        });
+        let ranges: Vec<_> = ranges.collect();
+        let covered = |l: &&mut LineReport| l.tier.is_some() && ranges.iter().any(|r| r.contains(&l.line));
+        for line in report.lines.iter_mut().filter(covered) {
+            line.tier = Some(Tier::Interpreter);
+            line.island = Some(spec.line);
+        }
+        if let Some(first) = report.lines.iter_mut().find(|l| l.line == spec.line) {
+            first.interpreter_calls += island.counter.calls();
+            let nanoseconds = island.counter.nanoseconds();
+            if nanoseconds > 0 {
+                *first.interpreter_us.get_or_insert(0.0) += nanoseconds as f64 / 1e3;
+            }
+        }
     }
 }
 

@@ -129,6 +129,8 @@ pub struct LineReport {
     pub interpreter_calls: u64,
     /// Time in the interpreter at this line; none if it was not measured.
     pub interpreter_us: Option<f64>,
+    /// First line of the island that it belongs to: the entries are counted there.
+    pub island: Option<u32>,
     pub types: Vec<Variable>,
     pub reasons: Vec<Reason>,
     pub remarks: Vec<Remark>,
@@ -194,6 +196,12 @@ impl SpecializationReport {
         self.lines.iter().map(|l| l.interpreter_calls).sum()
     }
 
+    /// The first line of the island that a line belongs to.
+    fn island(&self, line: &LineReport) -> Option<&LineReport> {
+        let first = line.island?;
+        self.lines.iter().find(|l| l.line == first)
+    }
+
     /// Lines that run as machine code, and lines with code.
     pub fn coverage(&self) -> (usize, usize) {
         let native = self.lines.iter().filter(|l| l.tier == Some(Tier::Native)).count();
@@ -248,14 +256,12 @@ fn suggestions(functions: &[FunctionReport]) -> Vec<Suggestion> {
                 .iter()
                 .flat_map(|l| l.reasons.iter().map(move |r| (Some(l), r)));
             for (line, reason) in at_lines.chain(s.reasons.iter().map(|r| (None, r))) {
-                let whole = s.tier == Tier::Interpreter;
-                let entries = match line {
-                    Some(line) if !whole => line.interpreter_calls,
-                    _ => s.calls,
-                };
-                let us = match line {
-                    Some(line) if !whole => line.interpreter_us,
-                    _ => s.time_us,
+                let (entries, us) = match (s.tier, line) {
+                    (Tier::Interpreter, _) => (s.calls, s.time_us),
+                    (_, Some(line)) => s
+                        .island(line)
+                        .map_or((0, None), |l| (l.interpreter_calls, l.interpreter_us)),
+                    (_, None) => (0, None),
                 };
                 let file = reason.file.as_deref().unwrap_or(&f.file);
                 let at = *places

@@ -148,7 +148,8 @@
     const out = make("div", { className: "detail", role: "region", "aria-label": `Line ${line.line}` });
     out.append(...line.reasons.map(reason));
     if (line.interpreter_calls) {
-      const spent = line.interpreter_us === null ? "" : `, ${time(line.interpreter_us)}`;
+      const share = line.interpreter_us === null || !s.time_us ? "" : ` (${Math.round(100 * line.interpreter_us / s.time_us)} % of the calls' time)`;
+      const spent = line.interpreter_us === null ? "" : `, ${time(line.interpreter_us)}${share}`;
       out.append(make("div", {}, `${plural(line.interpreter_calls, "entry", "entries")} into the interpreter${spent}`));
     }
     if (line.types.length) {
@@ -173,6 +174,7 @@
     const widest = Math.max(0, ...s.lines.map((l) => l.interpreter_calls ? short(l.interpreter_calls).length : 0));
     table.style.setProperty("--numbers", `${digits + 3}ch`);
     table.style.setProperty("--counts", widest ? `${widest + 3}ch` : "12px");
+    const starts = new Map(s.lines.map((l) => [l.line, l.interpreter_calls]));
     const state = { quote: null };
     let chunk = null;
     s.lines.forEach((line, i) => {
@@ -188,10 +190,11 @@
         make("span", { className: `bar ${line.tier ?? ""}` }),
         highlight(line, line.source, state));
       if (line.reasons.length) row.querySelector(".text").append(make("span", { className: "flag" }, line.reasons.map((r) => r.code).join(" ")));
-      if (line.interpreter_calls) {
+      const hot = line.interpreter_calls || (line.island === null ? 0 : starts.get(line.island) ?? 0);
+      if (hot) {
         row.classList.add("hot");
-        row.title = plural(line.interpreter_calls, "entry", "entries") + " into the interpreter";
-        row.style.setProperty("--share", (0.08 + 0.34 * Math.log1p(line.interpreter_calls) / Math.log1p(Math.max(most, 1000))).toFixed(3));
+        row.title = plural(hot, "entry", "entries") + " into the interpreter";
+        row.style.setProperty("--share", (0.08 + 0.34 * Math.log1p(hot) / Math.log1p(Math.max(most, 1000))).toFixed(3));
       }
       row.report = { s, line };
       chunk.append(row);
