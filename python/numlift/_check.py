@@ -157,6 +157,10 @@ def _plain_functions(path: Path, jitted: set[types.CodeType]) -> list[Dispatcher
     return list(found.values())
 
 
+#: Classes whose instances are constants when compiling, or of many types.
+_VAGUE: tuple[type, ...] = (str, np.ndarray, types.FunctionType, type)
+
+
 def _type_text(annotation: Any) -> str | None:
     """An annotation as the text of a type; None: it says nothing about the machine type."""
     if isinstance(annotation, Type):
@@ -166,12 +170,23 @@ def _type_text(annotation: Any) -> str | None:
     if isinstance(annotation, type) and issubclass(annotation, np.generic):
         name = np.dtype(annotation).name
         return name if _understood(name) else None
-    if get_origin(annotation) is tuple:
+    origin = get_origin(annotation)
+    if origin is tuple:
         items = [_type_text(item) for item in get_args(annotation)]
-        texts = [item for item in items if item is not None]
+        texts = [item for item in items if item is not None and item != "object"]
         if len(texts) == len(items) and texts:
             return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
-    return None
+        return None
+    class_ = origin or annotation
+    if not isinstance(class_, type) or class_ is inspect.Parameter.empty or issubclass(class_, _VAGUE):
+        return None
+    return "object" if class_.__module__ not in ("typing", "collections.abc", "numpy.typing") else None
+
+
+def _words(annotation: Any) -> str:
+    """What an object is, for messages."""
+    name = getattr(get_origin(annotation) or annotation, "__name__", "object")
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _understood(text: str) -> bool:
@@ -192,19 +207,26 @@ def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> A
     return value
 
 
-def _signature(function: Callable[..., Any], assumptions: Assumptions | None) -> str | None:
+class _Wanted(NamedTuple):
+    """Argument types to check a function for, and words for those that are objects."""
+
+    signature: str
+    words: list[str]
+
+
+def _signature(function: Callable[..., Any], assumptions: Assumptions) -> _Wanted | None:
     """The signature that the annotations spell, completed by what is assumed; None: a type is not known."""
-    texts = []
+    texts, words = [], []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        text = _type_text(_annotation(function, parameter))
-        if text is None and assumptions is not None:
-            text = assumptions.of(parameter)
+        annotation = _annotation(function, parameter)
+        text = _type_text(annotation) or assumptions.of(parameter)
         if text is None:
             return None
         texts.append(text)
-    return f"({', '.join(texts)})"
+        words.append("an object" if annotation is parameter.empty else _words(annotation))
+    return _Wanted(f"({', '.join(texts)})", words)
 
 
 def _is_annotated(function: Callable[..., Any]) -> bool:
@@ -238,22 +260,23 @@ def check_file(path: Path, everything: bool, assumptions: Assumptions) -> Result
     checked, skipped = 0, []
     for dispatcher, signatures in found:
         function = dispatcher.py_func
-        if not signatures and (everything or _is_annotated(function)):
-            text = _signature(function, assumptions)
-            signatures = [] if text is None else [text]
-        if not signatures:
+        wanted = [_Wanted(text, []) for text in signatures]
+        if not wanted and (everything or _is_annotated(function)):
+            found_types = _signature(function, assumptions)
+            wanted = [] if found_types is None else [found_types]
+        if not wanted:
             skipped.append(function.__qualname__)
             continue
         checked += 1
-        for signature in signatures:
-            places.update(dict.fromkeys(_places(dispatcher, signature)))
+        for one in wanted:
+            places.update(dict.fromkeys(_places(dispatcher, one)))
     ordered = sorted(places, key=lambda p: (p.file != str(path), p.file, p.line, p.column))
     return Result(ordered, checked, skipped)
 
 
-def _places(dispatcher: Dispatcher[..., Any], signature: str) -> list[Place]:
+def _places(dispatcher: Dispatcher[..., Any], wanted: _Wanted) -> list[Place]:
     try:
-        return [Place(*row) for row in _core.check_signature(dispatcher, signature)]
+        return [Place(*row) for row in _core.check_signature(dispatcher, wanted.signature, wanted.words)]
     except ValueError as e:
         code = dispatcher.py_func.__code__
         return [Place("NL2016", str(e), code.co_filename, code.co_firstlineno, 1, 1, None)]

@@ -95,6 +95,28 @@ def wrong(a):
     assert "in 4 functions; 1 not checked for want of types (untyped): --all checks them." in output
 
 
+def test_objects(tmp_path: Path) -> None:
+    text = """
+class Config:
+    scale = 1.0
+@jit
+def plain(cfg: Config, a: float64[:]):
+    return a[0]
+@jit
+def generic(table: dict[str, float], a: float64[:]):
+    scale: float = table["scale"]
+    return a[0] * scale
+@jit
+def vague(a: np.ndarray, s: str):
+    return a
+"""
+    name = write(tmp_path, "m.py", text)
+    assert found(tmp_path, name) == [("NL2002", name, 10)]
+    output = numlift("check", name, cwd=tmp_path, status=1)
+    assert "argument `table` is a dict: it has no native type" in output
+    assert "in 2 functions; 1 not checked for want of types (vague)" in output
+
+
 def test_assumed_types(tmp_path: Path) -> None:
     text = """
 def first(a, n, k=1):

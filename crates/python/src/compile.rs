@@ -165,10 +165,12 @@ impl JitCompiler {
     }
 }
 
-/// What has no static type in a function with arguments of these types; nothing is compiled.
-pub fn check(function: &Bound<'_, PyAny>, args: &[Type]) -> Vec<Diagnostic> {
+/// What has no static type in a function with arguments of these types; nothing is compiled. `words` say what the
+/// arguments are that have none themselves.
+pub fn check(function: &Bound<'_, PyAny>, args: &[Type], words: Vec<String>) -> Vec<Diagnostic> {
     let py = function.py();
     let env = PyEnv::new(py);
+    *env.arguments.borrow_mut() = words;
     let root = env.code(function);
     analyse(&env, root, args, function).places
 }

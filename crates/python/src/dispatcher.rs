@@ -105,16 +105,21 @@ fn signature_types(body: &object::Body, signature: &str) -> PyResult<Vec<Type>> 
     Ok(types)
 }
 
-/// What has no static type with the argument types of a signature string, callees included; compiles nothing.
+/// What has no static type with the argument types of a signature string, callees included; compiles nothing. `words` say
+/// what the arguments are whose type is `object`.
 #[pyfunction]
-fn check_signature(jitted: &Bound<'_, PyAny>, signature: &str) -> PyResult<Vec<PlaceRow>> {
+fn check_signature(
+    jitted: &Bound<'_, PyAny>,
+    signature: &str,
+    words: Vec<String>,
+) -> PyResult<Vec<PlaceRow>> {
     let body = object::body(jitted)?;
     // With `*args` there are no parameters to count: the diagnostic says so.
     let types = match body.params {
         Some(_) => signature_types(body, signature)?,
         None => vec![],
     };
-    let places = compile::check(&body.function.bind(jitted.py()), &types);
+    let places = compile::check(&body.function.bind(jitted.py()), &types, words);
     Ok(places.iter().map(place_row).collect())
 }
 

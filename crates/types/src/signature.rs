@@ -3,9 +3,9 @@
 //! Spelling is Numba's. The result type before the parentheses is optional and not used:
 //! inference finds it. `int`, `float`, `bool`, `complex` are Python's numbers; `float64` and the
 //! other dtype names mean the Python number of the same kind as an argument where Numba does
-//! (`int64`, `float64`, `boolean`, `complex128`), else the NumPy scalar.
+//! (`int64`, `float64`, `boolean`, `complex128`), else the NumPy scalar. `object` is what native code cannot look into.
 
-use crate::{ArrayType, DType, Layout, Type};
+use crate::{ArrayType, DType, Layout, Reason, Type};
 
 /// What is wrong with a signature string.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,7 @@ pub fn parse_type(text: &str) -> Result<Type, SignatureError> {
         "bool" | "boolean" | "b1" => Type::BOOL,
         "complex" | "complex128" | "c16" => Type::COMPLEX,
         "none" | "None" | "void" => Type::None,
+        "object" => Type::Object(Reason::JOIN),
         other => match dtype(other) {
             Some(d) => Type::np(d),
             None => return error(format!("`{other}` is not a type")),
