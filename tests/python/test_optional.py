@@ -265,6 +265,22 @@ def f(a):
 
 DYNAMIC = """\
 def f(a):
+    t=None
+    for i in range(3):
+        t=(i,t) if i<2 else t
+    return t
+---
+def f(a):
+    t=(0,None)
+    for i in range(3): t=(i,t)
+    return t
+---
+def f(a):
+    t=(None,(0,None))
+    for i in range(3): t=(t[1],(i,t)) if i%2 else t
+    return t
+---
+def f(a):
     b=None
     if len(a)>3: b=a[1:]
     if b is None: return 0.0

@@ -318,10 +318,11 @@ impl Type {
         }
     }
 
-    /// Whether machine values hold it and Python has an object for it.
+    /// Whether machine values hold it and Python has an object for it. Nothing optional is in an optional
+    /// value: a loop that puts a value into a tuple of itself has no type.
     fn is_value(&self) -> bool {
         match self {
-            Type::None | Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::Optional(_) => true,
+            Type::None | Type::Scalar(_) | Type::Union(_) | Type::Array(_) => true,
             Type::Tuple(items) => items.iter().all(Type::is_value),
             _ => false,
         }
