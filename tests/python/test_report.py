@@ -89,6 +89,12 @@ def test_counts_are_those_of_the_calls(tmp_path: Path) -> None:
     assert (first["interpreter_calls"], second["interpreter_calls"]) == (40, 0)
     assert first["island"] == second["island"] == first["line"] and first["interpreter_us"] > 0
     assert lines["total += a[i] * scale"]["tier"] == "native"
+    # Why these are dynamic is said at the parameter and where it costs.
+    (parameter,) = lines["def mixed(settings, a):"]["reasons"]
+    (reason,) = first["reasons"]
+    assert (reason["code"], reason["line"]) == ("NL2002", parameter["line"]) and "dict" in reason["message"]
+    suggested = {(s["code"], s["line"]): s["interpreter_calls"] for s in data["suggestions"]}
+    assert suggested["NL2002", parameter["line"]] == 44
 
 
 def executions(f: Any, *args: Any) -> dict[int, int]:

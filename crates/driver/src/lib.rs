@@ -43,6 +43,8 @@ pub struct Artifact {
     pub calls: Vec<CallSig>,
     /// What the interpreter runs in it.
     pub islands: Vec<IslandSpec>,
+    /// Why each island is one, by index.
+    pub island_reasons: Vec<Option<Diagnostic>>,
     /// Places without a static type, by line.
     pub places: Vec<Diagnostic>,
     /// `ctx.objects`, by index.
@@ -161,6 +163,11 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
         frames: module.frames,
         calls: lowered.calls,
         objects: lowered.objects,
+        island_reasons: lowered
+            .islands
+            .iter()
+            .map(|i| root.and_then(|r| r.reason(i.reason)).cloned())
+            .collect(),
         islands: lowered.islands,
         places: program.places().into_iter().cloned().collect(),
         uses_global_rng: root.is_some_and(|r| r.uses_rng),

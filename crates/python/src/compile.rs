@@ -57,6 +57,8 @@ pub struct Info {
     pub refusal: Option<Box<Refused>>,
     /// What the interpreter runs in the machine code.
     pub places: Vec<Diagnostic>,
+    /// Why each island is one, by index.
+    pub island_reasons: Vec<Option<Diagnostic>>,
     pub timings: Vec<(&'static str, Duration)>,
     args: Vec<ArgSpec>,
 }
@@ -156,6 +158,7 @@ impl JitCompiler {
             ret: artifact.ret.as_ref().map(ToString::to_string),
             refusal: None,
             places: artifact.places.clone(),
+            island_reasons: artifact.island_reasons.clone(),
             timings: artifact.timings.clone(),
             args: args.specs,
         };
@@ -289,6 +292,7 @@ impl Compiler for JitCompiler {
             ret: None,
             refusal: Some(Box::new(refused)),
             places: vec![],
+            island_reasons: vec![],
             timings: vec![("typeck", spent)],
             args: args.specs,
         };

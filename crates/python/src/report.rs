@@ -152,7 +152,7 @@ fn specialization(
     if let Some(artifact) = &artifact {
         add_code(&mut report, artifact, place);
         if let Ran::Native(s) = &entry.tier {
-            add_islands(&mut report, &analysis, artifact, s);
+            add_islands(&mut report, &analysis, (artifact, s), &info.island_reasons);
         }
     }
     Some(report)
@@ -245,12 +245,12 @@ fn reason(d: &Diagnostic, elsewhere: bool) -> Reason {
 fn add_islands(
     report: &mut SpecializationReport,
     analysis: &Analysis,
-    artifact: &Artifact,
-    specialization: &Specialization,
+    (artifact, specialization): (&Artifact, &Specialization),
+    reasons: &[Option<Diagnostic>],
 ) {
     let Some(hir) = &analysis.hir else { return };
     let source = SourceMap::new(&hir.source, &hir.file, hir.first_line);
-    for (spec, island) in artifact.islands.iter().zip(specialization.islands()) {
+    for ((spec, island), why) in artifact.islands.iter().zip(specialization.islands()).zip(reasons) {
         // The statement of a test has blocks that are compiled: the test is its first line.
         let ranges = spec.spans.iter().map(|s| match spec.test {
             true => spec.line..=spec.line,
@@ -264,6 +264,17 @@ fn add_islands(
         }
         if let Some(first) = report.lines.iter_mut().find(|l| l.line == spec.line) {
             first.interpreter_calls += island.counter.calls();
+            // The reason may be elsewhere: an argument, a variable that was assigned before.
+            if let Some(d) = why
+                .as_ref()
+                .filter(|d| !ranges.iter().any(|r| r.contains(&d.line)))
+            {
+                first.reasons.push(Reason {
+                    column: 0,
+                    length: 0,
+                    ..reason(d, d.file != hir.file)
+                });
+            }
             let nanoseconds = island.counter.nanoseconds();
             if nanoseconds > 0 {
                 *first.interpreter_us.get_or_insert(0.0) += nanoseconds as f64 / 1e3;

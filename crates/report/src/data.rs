@@ -153,6 +153,7 @@ pub struct Reason {
     /// Where, if it is not at a line of the function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// The line it is about: an island may be one because of a line before it.
     pub line: u32,
     /// 1-based, in characters; 0 if the whole line is meant.
     pub column: u32,
@@ -248,7 +249,7 @@ struct Saving<'f> {
 /// so each counts its calls and its time.
 fn suggestions(functions: &[FunctionReport]) -> Vec<Suggestion> {
     let mut savings: Vec<Saving<'_>> = vec![];
-    let mut places: HashMap<(&str, u32, &str), usize> = HashMap::new();
+    let mut places: HashMap<(&str, u32, &str, &str), usize> = HashMap::new();
     for f in functions {
         for s in &f.specializations {
             let at_lines = s
@@ -264,24 +265,23 @@ fn suggestions(functions: &[FunctionReport]) -> Vec<Suggestion> {
                     (_, None) => (0, None),
                 };
                 let file = reason.file.as_deref().unwrap_or(&f.file);
-                let at = *places
-                    .entry((file, reason.line, &reason.code))
-                    .or_insert_with(|| {
-                        savings.push(Saving {
-                            suggestion: Suggestion {
-                                function: f.name.clone(),
-                                file: file.to_owned(),
-                                line: reason.line,
-                                code: reason.code.clone(),
-                                message: reason.message.clone(),
-                                help: reason.help.clone(),
-                                interpreter_calls: 0,
-                            },
-                            reason,
-                            us: 0.0,
-                        });
-                        savings.len() - 1
+                let key = (file, reason.line, reason.code.as_str(), reason.message.as_str());
+                let at = *places.entry(key).or_insert_with(|| {
+                    savings.push(Saving {
+                        suggestion: Suggestion {
+                            function: f.name.clone(),
+                            file: file.to_owned(),
+                            line: reason.line,
+                            code: reason.code.clone(),
+                            message: reason.message.clone(),
+                            help: reason.help.clone(),
+                            interpreter_calls: 0,
+                        },
+                        reason,
+                        us: 0.0,
                     });
+                    savings.len() - 1
+                });
                 savings[at].suggestion.interpreter_calls += entries;
                 savings[at].us += us.unwrap_or(0.0);
             }

@@ -166,7 +166,7 @@ fn function(f: &FunctionReport, only: bool, terminal: &Terminal, out: &mut Strin
     for s in &f.specializations {
         heading(s, terminal, out);
         for reason in &s.reasons {
-            explain(reason, 4, terminal, out);
+            explain(reason, 0, 4, terminal, out);
         }
         if only || s.tier != Tier::Native {
             lines(s, terminal, out);
@@ -239,13 +239,15 @@ fn line(l: &LineReport, counts: usize, numbers: usize, terminal: &Terminal, out:
     );
     let indent = used + l.source.chars().take_while(|c| c.is_whitespace()).count();
     for reason in &l.reasons {
-        explain(reason, indent, terminal, out);
+        explain(reason, l.line, indent, terminal, out);
     }
 }
 
-fn explain(reason: &Reason, indent: usize, terminal: &Terminal, out: &mut String) {
+/// `at` is the line it is printed at.
+fn explain(reason: &Reason, at: u32, indent: usize, terminal: &Terminal, out: &mut String) {
     let place = match &reason.file {
         Some(file) if reason.line > 0 => format!(" ({file}:{})", reason.line),
+        None if reason.line != at && at > 0 => format!(" (line {})", reason.line),
         _ => String::new(),
     };
     let message = format!("{} {}{place}", reason.code, reason.message);

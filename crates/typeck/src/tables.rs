@@ -197,6 +197,11 @@ impl Tables {
 }
 
 impl Instance {
+    /// What a reason of this instance says.
+    pub fn reason(&self, reason: Reason) -> Option<&Diagnostic> {
+        self.tables.reasons.get(reason.0 as usize).map(|p| &p.diagnostic)
+    }
+
     /// Where it is dynamic, first what was found first; empty if it is wholly native.
     pub fn places(&self) -> impl Iterator<Item = &Diagnostic> {
         let dynamic = |(i, p): &(usize, &DynamicPlace)| match p.at {

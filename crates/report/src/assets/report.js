@@ -105,8 +105,8 @@
     return out;
   }
 
-  function reason(r) {
-    const place = r.file ? `  ${base(r.file)}:${r.line}` : "";
+  function reason(r, at) {
+    const place = r.file ? `  ${base(r.file)}:${r.line}` : at && at !== r.line ? `  line ${r.line}` : "";
     return make("div", { className: "reason" },
       make("span", { className: "badge code" }, r.code), ` ${r.message}`,
       make("span", { className: "soft" }, place),
@@ -146,7 +146,7 @@
 
   function detail(s, line) {
     const out = make("div", { className: "detail", role: "region", "aria-label": `Line ${line.line}` });
-    out.append(...line.reasons.map(reason));
+    out.append(...line.reasons.map((r) => reason(r, line.line)));
     if (line.interpreter_calls) {
       const share = line.interpreter_us === null || !s.time_us ? "" : ` (${Math.round(100 * line.interpreter_us / s.time_us)} % of the calls' time)`;
       const spent = line.interpreter_us === null ? "" : `, ${time(line.interpreter_us)}${share}`;
@@ -263,7 +263,7 @@
         tab.setAttribute("aria-selected", String(i === index));
         tab.tabIndex = i === index ? 0 : -1;
       });
-      body.replaceChildren(about(s), make("div", { className: "whole" }, ...s.reasons.map(reason)), legend(s), source(s));
+      body.replaceChildren(about(s), make("div", { className: "whole" }, ...s.reasons.map((r) => reason(r))), legend(s), source(s));
     };
     f.specializations.forEach((s, i) => {
       const tab = make("button", { type: "button", role: "tab" }, make("i", { className: `dot ${s.tier}` }), s.signature);
