@@ -250,6 +250,9 @@ impl FnLower<'_, '_> {
             let ty = Type::tuple(x.iter().chain(y.iter()).cloned());
             return Ok((ty, a.1.iter().chain(&b.1).copied().collect()));
         }
+        if let (Type::Str(x), Type::Str(y)) = (&a.0, &b.0) {
+            return Ok((Type::Str(format!("{x}{y}").into()), Vals::new()));
+        }
         if let Some(v) = self.float_union(op, a, b) {
             return Ok(v);
         }

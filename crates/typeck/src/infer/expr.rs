@@ -263,6 +263,9 @@ impl FnInfer<'_, '_> {
         if let (BinOp::Add, Type::Tuple(x), Type::Tuple(y)) = (op, a, b) {
             return Ok(Type::tuple(x.iter().chain(y.iter()).cloned()));
         }
+        if let (BinOp::Add, Type::Str(x), Type::Str(y)) = (op, a, b) {
+            return Ok(Type::Str(format!("{x}{y}").into()));
+        }
         let mut out = Vec::new();
         for &x in a.scalars() {
             for &y in b.scalars() {

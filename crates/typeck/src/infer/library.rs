@@ -89,7 +89,8 @@ impl FnInfer<'_, '_> {
                 _ => None,
             })
             .collect();
-        let indices = types.iter().all(super::stmt::is_index);
+        let index = |t: &Type| super::stmt::is_index(t) || *t == Type::BOOL;
+        let indices = types.iter().all(index);
         match kind {
             Kind::Len => match types {
                 [Type::Array(a)] if a.ndim > 0 => Some(Type::INT),
