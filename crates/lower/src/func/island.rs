@@ -157,7 +157,8 @@ impl FnLower<'_, '_> {
         let size = |t: &Type| flat_tys(t).len();
         let out_size: usize = outs.iter().map(|(_, v)| usize::from(v.maybe) + size(&v.ty)).sum();
         let ret_size = 1 + out_size.max(size(&self.inst.ret));
-        let bytes = 8 * (vals.len().max(1) + ret_size) as u32;
+        let floats = self.floats();
+        let bytes = 8 * (vals.len().max(1) + ret_size + floats.len()) as u32;
         let slot = self.e.b.create_slot(bytes, false);
         let base = self.e.b.slot_addr(slot);
         for (i, &v) in vals.iter().enumerate() {
@@ -166,6 +167,10 @@ impl FnLower<'_, '_> {
         }
         let skip = self.e.b.iconst(Ty::I64, 8 * vals.len().max(1) as i64);
         let out = self.e.b.op(numlift_mir::Opcode::Iadd, &[base, skip]);
+        let kept = |i: usize| 8 * (ret_size + i) as i32;
+        for (i, &v) in floats.iter().enumerate() {
+            self.e.b.store(v, out, kept(i), Region::Any);
+        }
         let spans = match &island.code {
             Code::Run(stmts) => stmts.iter().map(|s| self.hir.stmts[*s].span).collect(),
             Code::Test(s, _) => vec![self.hir.stmts[*s].span],
@@ -187,7 +192,24 @@ impl FnLower<'_, '_> {
         let site = self.e.site(SiteKind::Island);
         self.e.b.call_helper(id, &[index, base, out], Some(site));
         self.effect();
+        for (i, &old) in floats.iter().enumerate() {
+            let t = self.e.b.func.ty(old);
+            let new = self.e.b.load(t, out, kept(i), Region::Any);
+            let all = self.vars.iter_mut().flat_map(|v| &mut v.vals);
+            all.filter(|v| **v == old).for_each(|v| *v = new);
+        }
         Ok(out)
+    }
+
+    /// Floating-point values of variables. Calls clobber their registers, and a value that is live across one
+    /// would be kept in memory in the loop that computes it too: it is stored and loaded again here.
+    fn floats(&self) -> Vec<Value> {
+        let bound = self.vars.iter().filter(|v| v.bound != IsBound::No);
+        let all = bound.flat_map(|v| v.vals.iter().copied());
+        let mut out: Vec<Value> = all.filter(|v| self.e.b.func.ty(*v).is_float()).collect();
+        out.sort();
+        out.dedup();
+        out
     }
 
     /// A variable as it goes into an island.
