@@ -1,8 +1,10 @@
 """Islands: code of a compiled function that the interpreter runs, made into functions of their own."""
 
 import ast
+import itertools
 import textwrap
 import types
+import weakref
 from typing import Any, NamedTuple
 
 from numlift.types import Type
@@ -114,7 +116,6 @@ class _Builder:
         nodes = [n for n in ast.walk(self.tree) if isinstance(n, ast.stmt)]
         self.stmts = {(n.lineno, n.col_offset): n for n in nodes}
         name = function.__code__.co_name
-        self.declared = [n for n in nodes if isinstance(n, (ast.Global, ast.Nonlocal))]
         self.line = next(
             (n.lineno for n in nodes if isinstance(n, ast.FunctionDef) and n.name == name), first_line
         )
@@ -138,14 +139,13 @@ class _Builder:
         value = outs[0] if len(outs) == 1 else ast.Tuple(outs, ast.Load()) if outs else ast.Constant(None)
         return [*start, *nodes, *end, ast.Return(value)]
 
-    def code(self, spec: Spec) -> types.CodeType:
-        code = self.function.__code__
-        names = [*(name for name, _ in spec.params)]
-        arguments = ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, [])
+    def wrapped(self, names: list[str], body: list[ast.stmt]) -> types.FunctionType:
+        """A function of these parameters and this body, with the globals, cells and names of the original."""
+        function, code = self.function, self.function.__code__
         inner = ast.FunctionDef(
             code.co_name if code.co_name.isidentifier() else "function",
-            arguments,
-            self.body(spec),
+            ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, []),
+            body,
             [],
             lineno=self.line,
             col_offset=0,
@@ -153,32 +153,93 @@ class _Builder:
             end_col_offset=0,
         )
         made: ast.stmt = inner
-        owner = self.function.__qualname__.rpartition(".")[0].rpartition(".")[2]
+        owner = function.__qualname__.rpartition(".")[0].rpartition(".")[2]
         if owner and owner.isidentifier():
             # private names are those of the class
             made = ast.ClassDef(owner, [], [], [made], [])
-        free = [ast.arg(n) for n in code.co_freevars]
-        constants = [ast.arg(_UNBOUND), ast.arg("<NameError>")]
-        outer = ast.FunctionDef(
-            "around", ast.arguments([], [*free, *constants], None, [], [], None, []), [made], []
-        )
-        module = ast.Module([outer], [])
+        outer_names = [ast.arg(n) for n in (*code.co_freevars, *_CONSTANTS)]
+        outer = ast.FunctionDef("around", ast.arguments([], outer_names, None, [], [], None, []), [made], [])
         ast.copy_location(outer, inner)
-        ast.fix_missing_locations(module)
+        module = ast.fix_missing_locations(ast.Module([outer], []))
         flags = code.co_flags & 0x1FFE000
         compiled = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
-        return _innermost(compiled, made, self.function.__qualname__)
+        inside = _innermost(compiled, made, function.__qualname__)
+        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+        cells |= {name: types.CellType(value) for name, value in _CONSTANTS.items()}
+        closure = tuple(cells[name] for name in inside.co_freevars)
+        result = types.FunctionType(inside, function.__globals__, function.__name__, None, closure)
+        result.__module__ = function.__module__
+        return result
 
-    def function_of(self, spec: Spec) -> types.FunctionType:
-        code = self.code(spec)
-        function = self.function
-        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-        cells[_UNBOUND] = types.CellType(UNBOUND)
-        cells["<NameError>"] = types.CellType(NameError)
-        closure = tuple(cells[name] for name in code.co_freevars)
-        made = types.FunctionType(code, function.__globals__, function.__name__, None, closure)
-        made.__module__ = function.__module__
-        return made
+    def island(self, spec: Spec) -> types.FunctionType:
+        return self.wrapped([name for name, _ in spec.params], self.body(spec))
+
+    def rest(self, position: tuple[int, int], loops: dict[ast.stmt, str]) -> list[ast.stmt]:
+        """The function from a statement on; `loops` names the iterators of the `for` statements around it."""
+        target = self.statement(position)
+        root = next(
+            n
+            for n in ast.walk(self.tree)
+            if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and target in _inside(n)
+        )
+        declared = [n for n in _inside(root) if isinstance(n, (ast.Global, ast.Nonlocal))]
+        return [*declared, *_Rest(target, loops).block(root.body)]
+
+
+_CONSTANTS: dict[str, Any] = {_UNBOUND: UNBOUND, "<NameError>": NameError, "<resume>": object()}
+
+
+def _blocks(node: ast.AST) -> list[list[ast.stmt]]:
+    lists = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
+    parts = [*getattr(node, "handlers", []), *getattr(node, "cases", [])]
+    return [*lists, *(part.body for part in parts)]
+
+
+def _inside(node: ast.AST) -> list[ast.stmt]:
+    """The statements in a node; those of functions and classes nested in it are left out."""
+    found = []
+    for block in _blocks(node):
+        for stmt in block:
+            found.append(stmt)
+            if not isinstance(stmt, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                found += _inside(stmt)
+    return found
+
+
+class _Rest:
+    """Code that goes on at a statement inside compound statements."""
+
+    def __init__(self, target: ast.stmt, loops: dict[ast.stmt, str]) -> None:
+        self.target, self.loops = target, loops
+
+    def block(self, block: list[ast.stmt]) -> list[ast.stmt]:
+        at = next(i for i, s in enumerate(block) if s is self.target or self.target in _inside(s))
+        return [*self.begun(block[at]), *block[at + 1 :]]
+
+    def begun(self, node: ast.stmt) -> list[ast.stmt]:
+        """The rest of a statement."""
+        if node is self.target:
+            return [node]
+        within = next(
+            b for b in _blocks(node) if any(s is self.target or self.target in _inside(s) for s in b)
+        )
+        rest = self.block(within)
+        if not isinstance(node, (ast.For, ast.While)) or within is node.orelse:
+            return rest
+        resumed = _load("<resume>")
+        if isinstance(node, ast.While):
+            # the first turn is begun already
+            first = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(True))
+            either = ast.BoolOp(ast.Or(), [_load("<first>"), node.test])
+            over = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(False))
+            turn = ast.If(_load("<first>"), [over, *rest], node.body)
+            return [first, ast.copy_location(ast.While(either, [turn], node.orelse), node)]
+        item = ast.Name("<item>", ast.Store())
+        test = ast.Compare(_load("<item>"), [ast.Is()], [resumed])
+        assign = ast.copy_location(ast.Assign([node.target], _load("<item>")), node.target)
+        turn = ast.If(test, rest, [assign, *node.body])
+        again = ast.For(item, _load(self.loops[node]), [turn], node.orelse)
+        return [ast.copy_location(again, node)]
 
 
 def _innermost(code: types.CodeType, made: ast.stmt, qualname: str) -> types.CodeType:
@@ -204,7 +265,41 @@ def build(
     Raises KeyError if a statement is not where it should be, and what `compile` raises.
     """
     builder = _Builder(function, source, first_line)
-    return [builder.function_of(Spec(*s)) for s in specs]
+    return [builder.island(Spec(*s)) for s in specs]
+
+
+def resume(
+    function: types.FunctionType,
+    source: tuple[str, int],
+    position: tuple[int, int],
+    names: list[str],
+    values: list[Any],
+    loops: list[tuple[tuple[int, int], str, list[Any]]],
+) -> tuple[types.FunctionType, tuple[Any, ...]]:
+    """A function that goes on at a statement of `function`, and its arguments: variables, iterators.
+
+    loops: position of each `for` around it, an expression for its remaining items over `v`, and `v`.
+    """
+    known = _RESUMED.setdefault(function, {})
+    made = known.get((position, tuple(names)))
+    if made is None:
+        builder = _Builder(function, *source)
+        iterators = {builder.statement(at): f"<items {i}>" for i, (at, _, _) in enumerate(loops)}
+        body = [*(_unbind(name) for name in names), *builder.rest(position, iterators)]
+        made = builder.wrapped([*names, *iterators.values()], body)
+        known[position, tuple(names)] = made
+    again = _CONSTANTS["<resume>"]
+    items = [itertools.chain([again], eval(text, {**_ITERATION, "v": v})) for _, text, v in loops]
+    return made, (*values, *items)
+
+
+_ITERATION: dict[str, Any] = {"islice": itertools.islice}
+
+
+#: Made by `resume`: by function, then by position and names.
+_RESUMED: weakref.WeakKeyDictionary[
+    types.FunctionType, dict[tuple[tuple[int, int], tuple[str, ...]], types.FunctionType]
+] = weakref.WeakKeyDictionary()
 
 
 def annotation(function: types.FunctionType, text: str) -> str | None:

@@ -4,6 +4,7 @@ use cranelift_codegen::cursor::Cursor;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, condcodes::IntCC, types};
 use numlift_mir as mir;
 use numlift_mir::Opcode;
+use numlift_runtime::SiteKind;
 use numlift_runtime::abi::{MAX_OPERANDS, Status, offset};
 use smallvec::SmallVec;
 
@@ -215,6 +216,7 @@ impl Lower<'_> {
             match what {
                 ColdBlock::Site { site, operands } => {
                     self.record(site, &operands);
+                    self.retain(site, &operands)?;
                     self.leave_with(Status::Site);
                 }
                 ColdBlock::Helper { site } => {
@@ -245,10 +247,27 @@ impl Lower<'_> {
                 .ins()
                 .store(flags, slot, self.ctx, offset::OPERANDS + 8 * i as i32);
         }
-        if let ([(mir::Ty::I8, done)], true) = (operands, self.is_exit(site)) {
+        if let ([(mir::Ty::I8, done), ..], true) = (operands, self.is_exit(site)) {
             self.add_effects(*done);
         }
         self.store_site(site);
+    }
+
+    /// Takes references for the operands of a resume point: the function gives its own back on the way out.
+    fn retain(&mut self, site: mir::Site, operands: &[(mir::Ty, Value)]) -> Result<(), CodegenError> {
+        let Some(SiteKind::Resume { operands: types, .. }) = self.module.sites.get(site).map(|s| &s.kind)
+        else {
+            return Ok(());
+        };
+        let mut owners = vec![];
+        let mut at = 1;
+        for t in types {
+            mir::flatten::owners(t, &mut at, &mut owners);
+        }
+        for i in owners {
+            self.named_helper("py_incref", &[operands[i].1])?;
+        }
+        Ok(())
     }
 
     fn store_site(&mut self, site: mir::Site) {

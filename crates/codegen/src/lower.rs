@@ -394,7 +394,7 @@ impl<'a> Lower<'a> {
     pub fn is_exit(&self, site: mir::Site) -> bool {
         matches!(
             self.module.sites.get(site).map(|s| &s.kind),
-            Some(SiteKind::Exit(_))
+            Some(SiteKind::Exit(_) | SiteKind::Resume { .. })
         )
     }
 

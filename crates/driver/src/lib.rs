@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use numlift_diagnostics::Diagnostic;
-pub use numlift_lower::{IslandSpec, IslandVar};
+pub use numlift_lower::{IslandSpec, IslandVar, ResumePoint, ResumeSource};
 use numlift_runtime::abi::CodeBlob;
 use numlift_runtime::{FrameInfo, SiteData};
 use numlift_typeck::islands::Plan;
@@ -45,6 +45,8 @@ pub struct Artifact {
     pub islands: Vec<IslandSpec>,
     /// Why each island is one, by index.
     pub island_reasons: Vec<Option<Diagnostic>>,
+    /// Where the interpreter can go on at exits.
+    pub points: Vec<ResumePoint>,
     /// Places without a static type, by line.
     pub places: Vec<Diagnostic>,
     /// `ctx.objects`, by index.
@@ -169,6 +171,7 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
             .map(|i| root.and_then(|r| r.reason(i.reason)).cloned())
             .collect(),
         islands: lowered.islands,
+        points: lowered.points,
         places: program.places().into_iter().cloned().collect(),
         uses_global_rng: root.is_some_and(|r| r.uses_rng),
         types_text: if options.keep_text {

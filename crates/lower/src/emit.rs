@@ -1,11 +1,17 @@
 //! What every part of lowering needs while it emits MIR: the builder, the site table, the effects flag.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
 use cranelift_entity::PrimaryMap;
 pub use numlift_mir::flatten::{carrier_tys, flat_tys};
 use numlift_mir::{Builder, IntCC, Opcode, Site, Slot, Ty, Value};
+use numlift_runtime::abi::MAX_OPERANDS;
 use numlift_runtime::{ExitReason, SiteData, SiteKind, helpers};
 use numlift_types::{Scalar, Type};
 use smallvec::SmallVec;
+
+use crate::ResumePoint;
 
 /// The machine values of one value, flattened as `numlift_runtime::abi` says
 /// (a complex number has two, an array data, shape, strides, owner).
@@ -21,7 +27,24 @@ pub struct Emit<'m> {
     pub effects: Value,
     /// `overflow="wrap"`: Python ints wrap at 64 bits.
     pub wrap: bool,
+    /// Where the interpreter can go on at an exit.
+    pub resume: Option<Rc<Frame>>,
+    /// Resume points that exits use.
+    pub points: Vec<ResumePoint>,
     scratch: Option<(Slot, u32)>,
+}
+
+/// The state at the start of a statement.
+#[derive(Debug)]
+pub struct Frame {
+    pub point: ResumePoint,
+    /// Types and values that exits record.
+    pub types: Vec<Type>,
+    pub vals: Vals,
+    /// The effects flag there.
+    pub effects: Value,
+    /// Its number, once an exit uses it.
+    pub number: OnceCell<u32>,
 }
 
 impl<'m> Emit<'m> {
@@ -38,6 +61,8 @@ impl<'m> Emit<'m> {
             frame,
             effects,
             wrap,
+            resume: None,
+            points: vec![],
             scratch: None,
         }
     }
@@ -51,15 +76,35 @@ impl<'m> Emit<'m> {
         })
     }
 
-    pub fn exit_site(&mut self, reason: ExitReason) -> Site {
-        self.site(SiteKind::Exit(reason))
+    /// The site of an exit and its operands. Behind an effect the interpreter goes on from the start of the
+    /// statement, if the statement itself has had none yet.
+    fn exit(&mut self, reason: ExitReason) -> (Site, Vals) {
+        let mut operands = Vals::from_slice(&[self.effects]);
+        let clean = self.b.func.int_const(self.effects) == Some(0);
+        let frame = self
+            .resume
+            .clone()
+            .filter(|f| !clean && f.effects == self.effects);
+        let Some(frame) = frame.filter(|f| f.vals.len() < MAX_OPERANDS) else {
+            return (self.site(SiteKind::Exit(reason)), operands);
+        };
+        let point = *frame.number.get_or_init(|| {
+            self.points.push(frame.point.clone());
+            self.points.len() as u32 - 1
+        });
+        operands.extend_from_slice(&frame.vals);
+        let kind = SiteKind::Resume {
+            reason,
+            point,
+            operands: frame.types.clone(),
+        };
+        (self.site(kind), operands)
     }
 
     /// Leaves to the interpreter unless `cond` (i8) is nonzero.
     pub fn exit_unless(&mut self, cond: Value, reason: ExitReason) {
-        let site = self.exit_site(reason);
-        let eff = self.effects;
-        self.b.check(Opcode::Guard, &[cond], &[eff], site);
+        let (site, operands) = self.exit(reason);
+        self.b.check(Opcode::Guard, &[cond], &operands, site);
     }
 
     /// Exact Python int operation (`IaddChk`, `IsubChk`, `ImulChk`); wraps under `overflow="wrap"`.
@@ -67,9 +112,8 @@ impl<'m> Emit<'m> {
         if self.wrap {
             return self.b.op(wrapping, &[a, b]);
         }
-        let site = self.exit_site(ExitReason::Overflow);
-        let eff = self.effects;
-        self.b.checked(checked, &[a, b], &[eff], site)
+        let (site, operands) = self.exit(ExitReason::Overflow);
+        self.b.checked(checked, &[a, b], &operands, site)
     }
 
     /// Fails with the error that evaluating `expr` in Python raises (operands named a, b, c...) unless `cond`.

@@ -20,6 +20,7 @@ pub struct Lowered<'p> {
     pub calls: Vec<CallSig>,
     pub objects: Vec<ObjectEntry>,
     pub islands: Vec<IslandSpec>,
+    pub points: Vec<ResumePoint>,
     plan: Option<&'p Plan>,
 }
 
@@ -34,6 +35,29 @@ pub struct IslandVar {
     pub sure: bool,
     /// The type is the user's annotation.
     pub annotated: bool,
+}
+
+/// Where a resumed variable's value is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResumeSource {
+    /// An operand of this type; with `maybe` a flag comes first.
+    Operand { ty: Type, maybe: bool },
+    /// The argument of the call as it was passed.
+    Argument(usize),
+    /// An entry of `ctx.objects`.
+    Object(u32),
+}
+
+/// A statement from which the interpreter can go on.
+#[derive(Clone, Debug)]
+pub struct ResumePoint {
+    /// The statement.
+    pub span: Span,
+    /// Variables that are or may be bound.
+    pub vars: Vec<(String, ResumeSource)>,
+    /// `for` statements around it, outermost first: what gives the remaining items, as a Python expression over
+    /// `v[0]`, `v[1]`…, and the types of these.
+    pub loops: Vec<(Span, String, Vec<Type>)>,
 }
 
 /// Code that the interpreter runs.

@@ -48,3 +48,18 @@ fn push_flat(t: &Type, out: &mut SmallVec<[Ty; 8]>) {
         t => t.parts().into_iter().for_each(|t| push_flat(t, out)),
     }
 }
+
+/// Positions of the references in the machine values of a type that begin at `at`, which moves behind them.
+pub fn owners(t: &Type, at: &mut usize, out: &mut Vec<usize>) {
+    let parts = t.parts();
+    if parts.is_empty() {
+        *at += flat_tys(t).len();
+        if matches!(t, Type::Array(_) | Type::Object(_)) {
+            out.push(*at - 1);
+        }
+        return;
+    }
+    for part in parts {
+        owners(part, at, out);
+    }
+}

@@ -72,6 +72,14 @@ fn write_site(f: &mut Formatter<'_>, site: Site, data: &SiteData) -> fmt::Result
             }
         }
         SiteKind::Exit(reason) => write!(f, "exit {}", reason.name())?,
+        SiteKind::Resume {
+            reason,
+            point,
+            operands,
+        } => {
+            let types: Vec<_> = operands.iter().map(Spelled).collect();
+            write!(f, "resume {point} {} ({})", reason.name(), List(&types))?;
+        }
         SiteKind::Call => f.write_str("call")?,
         SiteKind::Helper => f.write_str("helper")?,
         SiteKind::Island => f.write_str("island")?,

@@ -1,9 +1,11 @@
 //! What a failed native call becomes: the interpreter's exception, or a repeat.
 
 use numlift_runtime::{Ctx, ExitReason, SiteKind};
+use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
+use crate::source::Args;
 use crate::spec::Specialization;
 use crate::value;
 
@@ -12,6 +14,8 @@ use crate::value;
 pub enum Failure {
     /// No effect was done: the interpreter repeats the call.
     Repeat,
+    /// The interpreter went on from a statement: the result of the call, or NULL with an exception set.
+    Resumed(*mut PyObject),
     /// An exception is set.
     Raised,
 }
@@ -20,11 +24,20 @@ pub enum Failure {
 ///
 /// # Safety
 /// Generated code of `spec` has returned `status` with this context; the GIL is held.
-pub unsafe fn failure(spec: &Specialization, ctx: *mut Ctx, status: i32) -> Failure {
+pub unsafe fn failure(spec: &Specialization, args: Args, ctx: *mut Ctx, status: i32) -> Failure {
     // SAFETY: the GIL is held.
     unsafe {
         Python::attach_unchecked(|py| {
             let pending = if status == 2 { PyErr::take(py) } else { None };
+            if let Some(result) = resumed(py, spec, args, ctx) {
+                return Failure::Resumed(match result {
+                    Ok(o) => o.into_ptr(),
+                    Err(e) => {
+                        e.restore(py);
+                        std::ptr::null_mut()
+                    }
+                });
+            }
             let error = match build(py, spec, ctx, pending) {
                 Ok(None) => return Failure::Repeat,
                 Ok(Some(e)) | Err(e) => e,
@@ -32,6 +45,24 @@ pub unsafe fn failure(spec: &Specialization, ctx: *mut Ctx, status: i32) -> Fail
             error.restore(py);
             Failure::Raised
         })
+    }
+}
+
+/// Goes on in the interpreter, if the call has left at a point where that is possible and has had an effect.
+unsafe fn resumed<'py>(
+    py: Python<'py>,
+    spec: &Specialization,
+    args: Args,
+    ctx: *mut Ctx,
+) -> Option<PyResult<Bound<'py, PyAny>>> {
+    // SAFETY: a failure sets the site; the boundary has set the effects and the length of the trace before.
+    unsafe {
+        let SiteKind::Resume { point, .. } = spec.sites().get((*ctx).site as usize)?.kind else {
+            return None;
+        };
+        let effects = (*ctx).effects != 0 || (*ctx).operands[0] & 1 != 0;
+        let resume = spec.parts().resume.as_ref()?;
+        (effects && (*ctx).trace_len == 0).then(|| resume.run(py, point, ctx, args))
     }
 }
 
@@ -63,9 +94,9 @@ unsafe fn build(
     let exc = match (&site.kind, pending) {
         (_, Some(e)) => e.into_value(py).into_any(),
         // a boxed call that gave an int outside 64 bits leaves no exception
-        (SiteKind::Exit(_) | SiteKind::Helper | SiteKind::Island, None) => {
+        (SiteKind::Exit(_) | SiteKind::Resume { .. } | SiteKind::Helper | SiteKind::Island, None) => {
             let reason = match site.kind {
-                SiteKind::Exit(reason) => reason,
+                SiteKind::Exit(reason) | SiteKind::Resume { reason, .. } => reason,
                 SiteKind::Island => ExitReason::Changed,
                 _ => ExitReason::Overflow,
             };

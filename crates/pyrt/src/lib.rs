@@ -15,6 +15,7 @@ pub mod object;
 pub mod plan;
 pub mod random;
 pub mod reference;
+pub mod resume;
 pub mod select;
 mod slots;
 pub mod source;

@@ -15,6 +15,7 @@ use crate::helpers::{BoxedCall, HiddenState, Host, table};
 use crate::island::Island;
 use crate::plan::{ArgPlan, RetPlan};
 use crate::reference::Ref;
+use crate::resume::Resume;
 use crate::slots::{Held, Slots};
 use crate::source::{Args, Guard, Hidden};
 use crate::ticker::INTERRUPT;
@@ -30,6 +31,7 @@ pub struct Parts {
     pub frames: Vec<FrameInfo>,
     pub calls: Vec<BoxedCall>,
     pub islands: Vec<Island>,
+    pub resume: Option<Resume>,
     /// `ctx.objects`
     pub objects: Vec<*mut c_void>,
     /// What keeps the addresses in `objects` valid.
@@ -55,7 +57,7 @@ pub struct Specialization {
     ret_slots: usize,
     helpers: *const *const c_void,
     parts: Parts,
-    /// calls that the interpreter repeated
+    /// calls that the interpreter repeated or finished
     exits: AtomicU64,
 }
 
@@ -138,6 +140,7 @@ impl Specialization {
         crate::source::visit(&self.parts.guards, &self.parts.hidden, f);
         self.parts.keep.iter().for_each(|o| f(o.as_ptr()));
         self.parts.islands.iter().for_each(|i| f(i.function.as_ptr()));
+        self.parts.resume.iter().for_each(|r| f(r.function.as_ptr()));
     }
 
     /// Whether what it assumed still holds.
@@ -178,7 +181,7 @@ impl Specialization {
         }
         if self.parts.hidden.is_empty() {
             // SAFETY: the slots are those of the arguments.
-            return unsafe { self.enter(slots.ptr(), std::ptr::null_mut()) };
+            return unsafe { self.enter(args, slots.ptr(), std::ptr::null_mut()) };
         }
         // SAFETY: as above.
         unsafe { self.call_with_hidden(args, slots.ptr()) }
@@ -198,12 +201,12 @@ impl Specialization {
             if !state.read(&self.parts.hidden) {
                 return Outcome::Stale;
             }
-            self.enter(slots, &raw mut state)
+            self.enter(args, slots, &raw mut state)
         }
     }
 
     #[inline(always)]
-    unsafe fn enter(&self, slots: *const u64, state: *mut HiddenState) -> Outcome {
+    unsafe fn enter(&self, args: Args, slots: *const u64, state: *mut HiddenState) -> Outcome {
         let mut ret = Slots::<RET_SLOTS>::new(self.ret_slots);
         let mut trace = [const { MaybeUninit::<u32>::uninit() }; TRACE];
         let host = Host {
@@ -255,7 +258,7 @@ impl Specialization {
             if status == 0 {
                 return Outcome::Returned(self.ret.read(ret.ptr()));
             }
-            self.failed(ctx, status)
+            self.failed(args, ctx, status)
         }
     }
 
@@ -287,12 +290,16 @@ impl Specialization {
     }
 
     #[cold]
-    unsafe fn failed(&self, ctx: *mut Ctx, status: i32) -> Outcome {
+    unsafe fn failed(&self, args: Args, ctx: *mut Ctx, status: i32) -> Outcome {
         // SAFETY: generated code has left the context as `failure` expects it.
-        match unsafe { failure(self, ctx, status) } {
+        match unsafe { failure(self, args, ctx, status) } {
             Failure::Repeat => {
                 self.exits.fetch_add(1, Ordering::Relaxed);
                 Outcome::Repeat
+            }
+            Failure::Resumed(result) => {
+                self.exits.fetch_add(1, Ordering::Relaxed);
+                Outcome::Returned(result)
             }
             Failure::Raised => Outcome::Returned(std::ptr::null_mut()),
         }

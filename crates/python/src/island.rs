@@ -1,9 +1,13 @@
 //! Islands of an artifact as the boundary runs them: Python functions made from the source.
 
-use numlift_driver::{Artifact, IslandSpec, IslandVar};
+use std::sync::Arc;
+
+use numlift_driver::{Artifact, IslandSpec, IslandVar, ResumePoint, ResumeSource};
 use numlift_pyrt::count::Counter;
 use numlift_pyrt::island::{Form, Island, Variable};
 use numlift_pyrt::reference::Ref;
+use numlift_pyrt::resume::{Point, Resume, Source};
+use numlift_syntax::hir::Function;
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
@@ -27,9 +31,7 @@ pub fn load(function: &Bound<'_, PyAny>, artifact: &Artifact, answers: &Answers)
         return Ok(vec![]);
     }
     let py = function.py();
-    let lost = || PySystemError::new_err("numlift: the source of an island is missing");
-    let at = answers.codes.iter().position(|c| c.as_ptr() == function.as_ptr());
-    let hir = at.and_then(|i| answers.hirs[i].clone()).ok_or_else(lost)?;
+    let hir = hir_of(function, answers)?;
     let module = py.import("numlift._islands")?;
     let rows: Vec<Row> = artifact.islands.iter().map(|s| row(s, &hir.source)).collect();
     let functions: Vec<Bound<'_, PyAny>> = module
@@ -54,6 +56,58 @@ pub fn load(function: &Bound<'_, PyAny>, artifact: &Artifact, answers: &Answers)
     Ok(made.collect())
 }
 
+fn hir_of(function: &Bound<'_, PyAny>, answers: &Answers) -> PyResult<Arc<Function>> {
+    let at = answers.codes.iter().position(|c| c.as_ptr() == function.as_ptr());
+    let hir = at.and_then(|i| answers.hirs[i].clone());
+    hir.ok_or_else(|| PySystemError::new_err("numlift: the source of a function is missing"))
+}
+
+/// Where exits of an artifact go on.
+///
+/// # Errors
+/// `SystemError` for an inconsistency.
+pub fn resume(
+    function: &Bound<'_, PyAny>,
+    artifact: &Artifact,
+    answers: &Answers,
+) -> PyResult<Option<Resume>> {
+    if artifact.points.is_empty() {
+        return Ok(None);
+    }
+    let hir = hir_of(function, answers)?;
+    let source = |s: &ResumeSource| match s {
+        ResumeSource::Operand { ty, maybe } => Source::Operand {
+            ty: ty.clone(),
+            maybe: *maybe,
+        },
+        ResumeSource::Argument(i) => Source::Argument(*i),
+        ResumeSource::Object(i) => Source::Object(*i),
+    };
+    let point = |p: &ResumePoint| Point {
+        at: position(&hir.source, p.span.start),
+        vars: p.vars.iter().map(|(n, s)| (n.clone(), source(s))).collect(),
+        loops: p
+            .loops
+            .iter()
+            .map(|(span, items, types)| (position(&hir.source, span.start), items.clone(), types.clone()))
+            .collect(),
+    };
+    Ok(Some(Resume {
+        function: Ref::from(function),
+        source: hir.source.to_string(),
+        first_line: hir.first_line,
+        points: artifact.points.iter().map(point).collect(),
+    }))
+}
+
+/// Line and column of an offset in a function's source.
+fn position(source: &str, start: u32) -> (u32, u32) {
+    let before = source.get(..start as usize).unwrap_or("");
+    let line = before.matches('\n').count() as u32 + 1;
+    let column = before.len() - before.rfind('\n').map_or(0, |i| i + 1);
+    (line, column as u32)
+}
+
 fn variable(v: &IslandVar) -> Variable {
     Variable {
         name: v.name.clone(),
@@ -65,14 +119,8 @@ fn variable(v: &IslandVar) -> Variable {
 
 fn row(spec: &IslandSpec, source: &str) -> Row {
     let names = |vars: &[IslandVar]| vars.iter().map(|v| (v.name.clone(), v.sure)).collect();
-    let position = |start: u32| {
-        let before = source.get(..start as usize).unwrap_or("");
-        let line = before.matches('\n').count() as u32 + 1;
-        let column = before.len() - before.rfind('\n').map_or(0, |i| i + 1);
-        (line, column as u32)
-    };
     (
-        spec.spans.iter().map(|s| position(s.start)).collect(),
+        spec.spans.iter().map(|s| position(source, s.start)).collect(),
         spec.test,
         spec.coded,
         names(&spec.params),

@@ -26,6 +26,7 @@ pub fn parts(
 ) -> PyResult<Parts> {
     let py = function.py();
     let islands = crate::island::load(function, &artifact, &answers)?;
+    let resume = crate::island::resume(function, &artifact, &answers)?;
     let objects = artifact
         .objects
         .iter()
@@ -60,6 +61,7 @@ pub fn parts(
         frames: artifact.frames,
         calls,
         islands,
+        resume,
         objects,
         keep: answers.objects,
         guards,

@@ -34,7 +34,7 @@ pub enum Status {
 }
 
 /// Operands that a failing site can record.
-pub const MAX_OPERANDS: usize = 16;
+pub const MAX_OPERANDS: usize = 96;
 
 /// Entries of a trace that the host's own buffer has.
 pub const INLINE_TRACE: u32 = 64;

@@ -64,6 +64,13 @@ pub enum SiteKind {
     },
     /// The interpreter repeats the call if `ctx.effects` is 0, else `OverflowError`.
     Exit(ExitReason),
+    /// As `Exit` before any effect; behind one the interpreter goes on from a statement. The first operand is the
+    /// effects flag, then come values of `operands`; `point` is an entry of the specialisation's resume points.
+    Resume {
+        reason: ExitReason,
+        point: u32,
+        operands: Vec<Type>,
+    },
     /// A call of another native function: only a traceback entry.
     Call,
     /// A helper call that may set a Python exception.

@@ -9,6 +9,7 @@ use numlift_syntax::hir::{self, ExprId, ExprKind, LocalId, StmtId, Target};
 use numlift_typeck::{Call, VarTy};
 use numlift_types::{ArrayType, Scalar, Type};
 
+use super::resume::ActiveLoop;
 use super::{FnLower, LoopState, Pending, R, Typed, scan};
 use crate::emit::Vals;
 
@@ -36,6 +37,19 @@ impl Iter {
             Iter::Tuple((t, _)) => t.items().is_none_or(<[Type]>::is_empty),
             Iter::Enumerate(_, inner) | Iter::Reversed(inner) => inner.is_empty(),
             Iter::Zip(items) => items.iter().any(Iter::is_empty),
+        }
+    }
+}
+
+impl Iter {
+    /// Owners of the arrays in it.
+    fn owners(&self) -> Vec<Value> {
+        match self {
+            Iter::Range { .. } => vec![],
+            Iter::Array(a, vals) => vec![vals[1 + 2 * usize::from(a.ndim)]],
+            Iter::Tuple(v) => FnLower::owners_of(v),
+            Iter::Enumerate(_, inner) | Iter::Reversed(inner) => inner.owners(),
+            Iter::Zip(items) => items.iter().flat_map(Iter::owners).collect(),
         }
     }
 }
@@ -141,6 +155,7 @@ impl FnLower<'_, '_> {
                 self.e.b.set_line(hir.stmts[id].line);
                 self.safepoint();
                 self.normalise(&head)?;
+                self.mark_statement(id);
                 let (again, done) = self.condition(test)?;
                 exits.extend(done);
                 self.merge(again)?;
@@ -252,14 +267,14 @@ impl FnLower<'_, '_> {
         let mut next = Some(first);
         if let Some(peeled) = self.peeled.get(&id) {
             let others = std::mem::replace(&mut self.inst, peeled);
-            breaks.extend(self.turn(&it, &count, first, target, body)?);
+            breaks.extend(self.turn(id, &it, &count, first, target, body)?);
             self.inst = others;
             next = self.next_turn(&count, first, &mut exits);
         }
         if let Some(first) = next {
             self.jump_head(&head, &[first])?;
             let i = self.start_head(&head, &[Ty::I64])[0];
-            breaks.extend(self.turn(&it, &count, i, target, body)?);
+            breaks.extend(self.turn(id, &it, &count, i, target, body)?);
             if self.reachable() {
                 self.e.b.set_line(hir.stmts[id].line);
                 self.safepoint();
@@ -278,12 +293,14 @@ impl FnLower<'_, '_> {
     /// One turn with counter `i`: binds the target and runs the body. Gives the ends at breaks.
     fn turn(
         &mut self,
+        id: StmtId,
         it: &Iter,
         count: &Count,
         i: Value,
         target: &Target,
         body: &hir::Block,
     ) -> R<Vec<Pending>> {
+        self.e.resume = None;
         let item = match it {
             Iter::Range { start, stop, .. } => {
                 if !count.unit {
@@ -295,7 +312,12 @@ impl FnLower<'_, '_> {
         };
         self.assign(target, item)?;
         self.loops.push(LoopState::default());
+        self.active.push(ActiveLoop::new(self.hir.stmts[id].span, it, i));
+        let watched = self.iterated.len();
+        self.iterated.extend(it.owners());
         self.block(body)?;
+        self.iterated.truncate(watched);
+        self.active.pop();
         let mut l = self.loops.pop().unwrap_or_default();
         l.continues.extend(self.suspend(None));
         self.merge(l.continues)?;

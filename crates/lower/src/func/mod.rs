@@ -12,12 +12,14 @@ mod operator;
 mod optional;
 mod random;
 mod references;
+mod resume;
 mod scan;
 mod stmt;
 mod tuple;
 mod ufunc;
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use cranelift_entity::EntityRef;
@@ -29,8 +31,10 @@ use numlift_typeck::{Bound, Env, Instance, Program, VarTy};
 use numlift_types::{Capture, Scalar, Type};
 use smallvec::SmallVec;
 
-use crate::emit::{Emit, Vals, flat_tys};
+use crate::emit::{Emit, Frame, Vals, flat_tys};
 use crate::{Lowered, Shared, arith};
+
+use resume::ActiveLoop;
 
 /// A typed value.
 pub(crate) type Typed = (Type, Vals);
@@ -55,6 +59,7 @@ pub(crate) struct Var {
 pub(crate) struct State {
     pub vars: Vec<Var>,
     pub effects: Value,
+    pub resume: Option<Rc<Frame>>,
 }
 
 /// A block end that waits for its merge.
@@ -89,6 +94,10 @@ pub(crate) struct FnLower<'a, 'm> {
     pub plan: Option<&'a Plan>,
     /// Owners of the arrays that loops iterate over.
     pub iterated: Vec<Value>,
+    /// `for` loops around the statement.
+    pub active: Vec<ActiveLoop>,
+    /// The parameters as they came in, of a function whose exits may go on in the interpreter.
+    pub entry: Option<Vec<Var>>,
 }
 
 pub(crate) fn lower_instance(
@@ -146,8 +155,13 @@ pub(crate) fn lower_instance(
         walrus: scan::walrus_locals(&inst.hir),
         plan: out.plan.filter(|_| program.root.is_some_and(|r| r.0 == index)),
         iterated: vec![],
+        active: vec![],
+        entry: None,
     };
     f.bind_params(&params);
+    if program.root.is_some_and(|r| r.0 == index) {
+        f.entry = Some(f.vars.clone());
+    }
     if inst.recursive {
         // A function that is not entered has no line in the traceback.
         let line = f.e.b.line();
@@ -168,6 +182,7 @@ pub(crate) fn lower_instance(
     if f.reachable() {
         f.return_value((Type::None, Vals::new()))?;
     }
+    out.points.append(&mut f.e.points);
     out.module.funcs[id] = f.e.b.func;
     Ok(())
 }
@@ -251,12 +266,14 @@ impl FnLower<'_, '_> {
         State {
             vars: self.vars.clone(),
             effects: self.e.effects,
+            resume: self.e.resume.clone(),
         }
     }
 
     pub(crate) fn set_state(&mut self, s: State) {
         self.vars = s.vars;
         self.e.effects = s.effects;
+        self.e.resume = s.resume;
     }
 
     /// Leaves the current block open for a merge; `None` if it is not reachable.
@@ -312,6 +329,8 @@ impl FnLower<'_, '_> {
             .map(|p| p.extra.as_ref().map(|(t, _)| t.clone()))
             .reduce(|a, b| Some(a?.join(&b?)))
             .flatten();
+        let statement = |p: &Pending| p.state.resume.as_ref().map(Rc::as_ptr);
+        let same_statement = ends.iter().all(|p| statement(p) == statement(&ends[0]));
         let effects_differ = ends.iter().any(|p| p.state.effects != first.effects);
         let block = self.e.b.create_block();
         for p in &ends {
@@ -332,6 +351,9 @@ impl FnLower<'_, '_> {
             self.e.b.jump(block, &args);
         }
         self.start(block, first);
+        if !same_statement || effects_differ {
+            self.e.resume = None;
+        }
         for (i, j) in joined.iter().enumerate() {
             if let Some(v) = j {
                 self.vars[i] = self.param_var(block, v);

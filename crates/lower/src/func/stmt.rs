@@ -32,6 +32,7 @@ impl FnLower<'_, '_> {
         let hir = self.hir.clone();
         let stmt = &hir.stmts[id];
         self.e.b.set_line(stmt.line);
+        self.mark_statement(id);
         match &stmt.kind {
             StmtKind::Expr(e) => {
                 if !matches!(hir.exprs[*e].kind, ExprKind::Const(_)) {

@@ -399,14 +399,14 @@ impl<'a> Interpreter<'a> {
     fn failure(&self, site: Site, operands: &[(Ty, u64)]) -> Failure {
         let exit = matches!(
             self.module.sites.get(site).map(|s| &s.kind),
-            Some(SiteKind::Exit(_))
+            Some(SiteKind::Exit(_) | SiteKind::Resume { .. })
         );
         Failure {
             status: Status::Site,
             site,
             operands: operands.iter().map(|(t, x)| to_slot(*t, *x)).collect(),
             effects: match operands {
-                [(Ty::I8, done)] if exit => *done as u32,
+                [(Ty::I8, done), ..] if exit => *done as u32,
                 _ => 0,
             },
             trace: vec![],

@@ -179,20 +179,23 @@ fn in_order(c: &mut Cursor<'_>, prefix: &str, next: usize) -> Result<(), ParseEr
     }
 }
 
+/// `(type, …)`
+fn operand_types(c: &mut Cursor<'_>) -> Result<Vec<numlift_types::Type>, ParseError> {
+    let at = *c;
+    let parts = text_types::split(c.parenthesised()?);
+    let parts = parts.iter().filter(|t| !t.trim().is_empty());
+    let parse = |t: &&str| {
+        text_types::parse(t).ok_or_else(|| at.error(format!("`{}` is not a type of an operand", t.trim())))
+    };
+    parts.map(parse).collect()
+}
+
 fn site_kind(c: &mut Cursor<'_>) -> Result<SiteKind, ParseError> {
     let at = *c;
     Ok(match c.word("a kind of site")? {
         "replay" => {
             let expr = c.string()?;
-            let at = *c;
-            let parts = text_types::split(c.parenthesised()?);
-            let parts = parts.iter().filter(|t| !t.trim().is_empty());
-            let operands = parts
-                .map(|t| {
-                    text_types::parse(t)
-                        .ok_or_else(|| at.error(format!("`{}` is not a type of an operand", t.trim())))
-                })
-                .collect::<Result<_, _>>()?;
+            let operands = operand_types(c)?;
             SiteKind::Replay { expr, operands }
         }
         "raise" => {
@@ -209,6 +212,16 @@ fn site_kind(c: &mut Cursor<'_>) -> Result<SiteKind, ParseError> {
             }
         }
         "exit" => SiteKind::Exit(c.named("a reason to exit", ExitReason::from_name)?),
+        "resume" => {
+            let point = c.number("the number of a resume point")?;
+            let reason = c.named("a reason to exit", ExitReason::from_name)?;
+            let operands = operand_types(c)?;
+            SiteKind::Resume {
+                reason,
+                point,
+                operands,
+            }
+        }
         "call" => SiteKind::Call,
         "helper" => SiteKind::Helper,
         "island" => SiteKind::Island,

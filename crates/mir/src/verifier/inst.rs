@@ -123,6 +123,11 @@ impl Checker<'_> {
                 self.types(&what, operands, &want)
             }
             SiteKind::Raise { .. } => self.types(&what, operands, &[]),
+            SiteKind::Resume { operands: types, .. } => {
+                let values = types.iter().flat_map(flat_tys);
+                let want: Vec<Ty> = std::iter::once(Ty::I8).chain(values).collect();
+                self.types(&what, operands, &want)
+            }
             SiteKind::Exit(_) => self.types(&what, operands, &[Ty::I8]),
             SiteKind::Call | SiteKind::Helper | SiteKind::Island => Err(format!(
                 "{site} is of a {}, not of a check",

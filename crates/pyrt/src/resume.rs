@@ -1,0 +1,149 @@
+//! Exits behind an effect: the interpreter goes on from the start of a statement.
+//!
+//! The exit has recorded the variables and what is left of the loops around the statement. `numlift._islands`
+//! makes a function of the rest of the source; it is called here, so that tracebacks show the user's frames only.
+
+use numlift_runtime::Ctx;
+use numlift_types::Type;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::reference::Ref;
+use crate::source::Args;
+use crate::value;
+
+/// Where the value of a variable is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Operands of this type; with `maybe` a flag comes first.
+    Operand { ty: Type, maybe: bool },
+    /// The argument of the call.
+    Argument(usize),
+    /// An entry of `ctx.objects`.
+    Object(u32),
+}
+
+/// Line, from 1, and column in bytes in the function's source.
+pub type Position = (u32, u32);
+
+/// A statement from which the interpreter can go on.
+#[derive(Clone, Debug)]
+pub struct Point {
+    pub at: Position,
+    pub vars: Vec<(String, Source)>,
+    /// `for` statements around it: where, what gives the remaining items, types of its operands.
+    pub loops: Vec<(Position, String, Vec<Type>)>,
+}
+
+/// The resume points of a specialisation and the function they are in.
+#[derive(Debug)]
+pub struct Resume {
+    pub function: Ref,
+    pub source: String,
+    pub first_line: u32,
+    pub points: Vec<Point>,
+}
+
+/// Operands of an exit, read in order; their references are given back on drop.
+struct Operands {
+    at: *const u64,
+    read: Vec<(Type, *const u64)>,
+}
+
+impl Operands {
+    unsafe fn next<'py>(&mut self, py: Python<'py>, t: &Type) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: the site says which operands there are.
+        unsafe {
+            let at = self.at;
+            self.at = at.add(value::slots(t));
+            self.read.push((t.clone(), at));
+            Bound::from_owned_ptr_or_err(py, value::boxed(t, at))
+        }
+    }
+
+    unsafe fn flag(&mut self) -> bool {
+        // SAFETY: as for `next`.
+        unsafe {
+            let flag = *self.at & 0xff != 0;
+            self.at = self.at.add(1);
+            flag
+        }
+    }
+
+    /// Skips a value that is not there.
+    unsafe fn skip(&mut self, t: &Type) {
+        // SAFETY: as for `next`.
+        self.at = unsafe { self.at.add(value::slots(t)) };
+    }
+}
+
+impl Drop for Operands {
+    fn drop(&mut self) {
+        for (t, at) in &self.read {
+            // SAFETY: the exit took the references for us; the GIL is held.
+            unsafe { value::release(t, *at) };
+        }
+    }
+}
+
+impl Resume {
+    /// Goes on from a point: the result of the call.
+    ///
+    /// # Errors
+    /// What the rest of the function raises.
+    ///
+    /// # Safety
+    /// An exit with this point has filled the operands; `args` are the arguments of the call; the GIL is held.
+    pub(crate) unsafe fn run<'py>(
+        &self,
+        py: Python<'py>,
+        point: u32,
+        ctx: *const Ctx,
+        args: Args,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let missing = || pyo3::exceptions::PySystemError::new_err("numlift: an exit without a resume point");
+        let point = self.points.get(point as usize).ok_or_else(missing)?;
+        let module = py.import("numlift._islands")?;
+        let unbound = module.getattr("UNBOUND")?;
+        // SAFETY: as promised by the caller; the effects flag is the first operand.
+        let (names, values, loops) = unsafe {
+            let mut operands = Operands {
+                at: (&raw const (*ctx).operands).cast::<u64>().add(1),
+                read: vec![],
+            };
+            let (names, values) = (PyList::empty(py), PyList::empty(py));
+            for (name, source) in &point.vars {
+                let value = match source {
+                    Source::Argument(i) => Bound::from_borrowed_ptr(py, *args.add(*i)),
+                    Source::Object(i) => {
+                        Bound::from_borrowed_ptr(py, (*(*ctx).objects.add(*i as usize)).cast())
+                    }
+                    Source::Operand { ty, maybe: true } => match operands.flag() {
+                        true => operands.next(py, ty)?,
+                        false => {
+                            operands.skip(ty);
+                            unbound.clone()
+                        }
+                    },
+                    Source::Operand { ty, maybe: false } => operands.next(py, ty)?,
+                };
+                names.append(name)?;
+                values.append(value)?;
+            }
+            let loops = PyList::empty(py);
+            for (at, items, types) in &point.loops {
+                let v = PyList::empty(py);
+                for t in types {
+                    v.append(operands.next(py, t)?)?;
+                }
+                loops.append((*at, items, v))?;
+            }
+            (names, values, loops)
+        };
+        let function = self.function.bind(py);
+        let source = (self.source.as_str(), self.first_line);
+        let made = module.call_method1("resume", (function, source, point.at, names, values, loops))?;
+        let (rest, args): (Bound<'py, PyAny>, Bound<'py, PyTuple>) = made.extract()?;
+        rest.call1(args)
+    }
+}
