@@ -16,15 +16,19 @@ from numlift._decorator import Dispatcher
 from numlift._report import Report
 from numlift._terminal import use_colour, width
 
+#: Functions that are watched: a program may make new ones without end.
+_MOST = 1000
+
 
 class _Observer(_decorator.Watcher):
-    """Keeps every function alive until the report is made."""
+    """Keeps the functions alive until the report is made."""
 
     def __init__(self) -> None:
         self.functions: list[Dispatcher[..., Any]] = []
 
     def made(self, function: Dispatcher[..., Any], signatures: list[str]) -> None:
-        self.functions.append(function)
+        if len(self.functions) < _MOST:
+            self.functions.append(function)
         super().made(function, signatures)
 
 

@@ -320,3 +320,12 @@ def test_a_report_needs_no_source() -> None:
     validate(data)
     (s,) = function(data, "f")
     assert s["lines"] == [] and [r["code"] for r in s["reasons"]] == ["NL1001"] and s["calls"] == 1
+
+
+def test_programs_that_make_functions_without_end(tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text(
+        "from numlift import jit\ndef make(k):\n    return jit(lambda x: x + k)\nfor k in range(1200):\n    make(k)\n"
+    )
+    data = json.loads(numlift("report", "--format", "json", str(script)))
+    assert data["totals"]["functions"] == 1000

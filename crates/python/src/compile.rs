@@ -189,6 +189,22 @@ pub fn analyse(env: &PyEnv<'_>, root: CodeRef, args: &[Type], function: &Bound<'
     analysis
 }
 
+/// Compiles once more with the texts of the stages kept.
+pub fn compile_with_texts(
+    env: &PyEnv<'_>,
+    root: CodeRef,
+    args: &[Type],
+    options: &Options,
+    function: &Bound<'_, PyAny>,
+) -> Option<Artifact> {
+    let options = Options {
+        keep_text: true,
+        ..*options
+    };
+    let run = || numlift_driver::compile(env, root, args, &options);
+    caught(function, run).ok()?.ok()
+}
+
 /// Runs a stage of the compiler; a panic of it is an internal error.
 fn caught<R>(function: &Bound<'_, PyAny>, run: impl FnOnce() -> R) -> Result<R, Diagnostic> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {

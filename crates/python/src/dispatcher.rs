@@ -207,11 +207,8 @@ fn stage_text(jitted: &Bound<'_, PyAny>, stage: &str) -> PyResult<Vec<(Vec<Strin
         let Some(args) = info.args_in(&env) else {
             continue;
         };
-        let options = Options {
-            keep_text: true,
-            ..compiler.options
-        };
-        let Ok(a) = numlift_driver::compile(&env, root, &args, &options) else {
+        let function = body.function.bind(jitted.py());
+        let Some(a) = compile::compile_with_texts(&env, root, &args, &compiler.options, &function) else {
             continue;
         };
         let text = match stage {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use numlift_diagnostics::{Diagnostic, SourceMap, codes};
-use numlift_driver::{Analysis, Artifact, Options};
+use numlift_driver::{Analysis, Artifact};
 use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::table::{Entry, Tier as Ran};
 use numlift_pyrt::{count, object};
@@ -117,12 +117,8 @@ fn specialization(
         Ran::Native(s) => (Tier::Mixed, s.exits()),
         Ran::Interpreter(_) => (Tier::Interpreter, 0),
     };
-    let options = Options {
-        keep_text: true,
-        ..compiler.options
-    };
     let artifact = (tier != Tier::Interpreter)
-        .then(|| numlift_driver::compile(&env, root, &args, &options).ok())
+        .then(|| compile::compile_with_texts(&env, root, &args, &compiler.options, function))
         .flatten();
     let calls = entry.counter.calls();
     let nanoseconds = entry.counter.nanoseconds();
