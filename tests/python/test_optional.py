@@ -12,6 +12,17 @@ ARRAYS = (V, V[:0], V[:1], V[:3])
 
 NATIVE = """\
 def f(a):
+    x = 0; y = None
+    for k in range(len(a)):
+        y = np.float32(2)
+    if not (x is None or y is None):
+        x = y * 2
+    else:
+        x = (y * a[1] if y is not None else True)
+        w = (y is not None and y > 1) or y
+    return x, y
+---
+def f(a):
     x=a[0] if len(a)>0 else None
     return x
 ---

@@ -308,7 +308,7 @@ impl FnLower<'_, '_> {
             if !self.reachable() {
                 break;
             }
-            let known = self.inst.tables.truths.get(&x).copied();
+            let known = self.inst.tables.truths.get(&x).copied().or(self.settled(x));
             if i + 1 == items.len() || known == Some(op == BoolOp::Or) {
                 ends.extend(self.suspend(Some(v)));
                 break;
@@ -378,6 +378,10 @@ impl FnLower<'_, '_> {
 
     /// The ends where the truth value of a condition holds and where it does not.
     fn ends(&mut self, id: ExprId, truth: Value) -> (Vec<Pending>, Vec<Pending>) {
+        if let Some(known) = self.settled(id) {
+            let end = self.suspend(None).into_iter().collect();
+            return if known { (end, vec![]) } else { (vec![], end) };
+        }
         let state = self.state();
         let (t, f) = self.branch(truth);
         self.start(t, state.clone());

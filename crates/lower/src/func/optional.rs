@@ -51,6 +51,20 @@ impl FnLower<'_, '_> {
         vals.first().copied().ok_or_else(|| "truth".into())
     }
 
+    /// Truth of a condition that the variables decide: here they may be known better than by inference.
+    pub(crate) fn settled(&self, test: ExprId) -> Option<bool> {
+        let excluded = |truth: bool| {
+            learnt(&self.hir, test, truth).into_iter().any(|(l, known)| {
+                match (known, &self.vars[cranelift_entity::EntityRef::index(l)].ty) {
+                    (_, Type::Optional(_) | Type::Object(_) | Type::Never) => false,
+                    (Known::None, t) => *t != Type::None,
+                    (Known::Value, t) => *t == Type::None,
+                }
+            })
+        };
+        [true, false].into_iter().find(|truth| excluded(!truth))
+    }
+
     /// Splits the variables that a condition tells about, where it has this truth.
     pub(crate) fn narrow(&mut self, test: ExprId, truth: bool) {
         let hir = self.hir.clone();
