@@ -64,7 +64,7 @@ class Specialization(NamedTuple):
 
     args: types of the arguments as text; result: type of the result (None if interpreted);
     tier: "native" or "interpreter"; diagnostic: why it is interpreted; exits: calls that the
-    interpreter repeated.
+    interpreter finished.
     """
 
     args: tuple[str, ...]

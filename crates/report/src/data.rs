@@ -38,7 +38,7 @@ pub struct Totals {
     pub calls: u64,
     /// Entries into the interpreter.
     pub interpreter_calls: u64,
-    /// Calls that native code gave up and the interpreter repeated.
+    /// Calls that native code gave up and the interpreter finished.
     pub exits: u64,
     pub compile_us: f64,
     /// Time of the calls, of nested ones twice; none if it was not measured.
@@ -97,7 +97,7 @@ pub struct SpecializationReport {
     pub result: Option<String>,
     pub tier: Tier,
     pub calls: u64,
-    /// Calls that native code gave up and the interpreter repeated.
+    /// Calls that native code gave up and the interpreter finished.
     pub exits: u64,
     /// Time of its calls; none if it was not measured.
     pub time_us: Option<f64>,

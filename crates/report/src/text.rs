@@ -145,7 +145,7 @@ fn summary(data: &ReportData, terminal: &Terminal, out: &mut String) {
     }
     parts.push(format!("{} compiling", time(t.compile_us)));
     if t.exits > 0 {
-        parts.push(format!("{} repeated by the interpreter", plural(t.exits, "call")));
+        parts.push(format!("{} finished by the interpreter", plural(t.exits, "call")));
     }
     for line in terminal.wrap(&parts.join(", "), 0) {
         let _ = writeln!(out, "{}", terminal.paint(DIM, &line));
@@ -187,7 +187,7 @@ fn heading(s: &SpecializationReport, terminal: &Terminal, out: &mut String) {
     };
     facts.push(format!("{verb} in {}", time(s.compile_us)));
     if s.exits > 0 {
-        facts.push(format!("{} repeated", number(s.exits)));
+        facts.push(format!("{} finished by the interpreter", number(s.exits)));
     }
     let tier = terminal.paint(tier_style(s.tier), s.tier.name());
     let signature = terminal.cut(&format!("{}{result}", s.signature), 2);

@@ -58,7 +58,7 @@
         total("Specialisations", count(t.specializations), make("small", {}, of && `  ${of}`)),
         total("Calls", short(t.calls), make("small", {}, t.time_us === null ? "" : `  ${time(t.time_us)}`)),
         total("Interpreter entries", short(t.interpreter_calls)),
-        t.exits ? total("Repeated calls", count(t.exits)) : null,
+        t.exits ? total("Given up natively", count(t.exits)) : null,
         total("Compiling", time(t.compile_us))));
   }
 
@@ -233,7 +233,7 @@
     const out = make("div", { className: "about" }, make("span", { className: `badge ${s.tier}` }, s.tier),
       fact(count(s.calls), s.calls === 1 ? "call" : "calls"),
       s.time_us === null ? null : fact(time(s.time_us), "in calls"),
-      s.exits ? fact(count(s.exits), "repeated by the interpreter") : null,
+      s.exits ? fact(count(s.exits), "finished by the interpreter") : null,
       s.result ? make("span", {}, "gives ", make("code", {}, s.result)) : null);
     if (s.compile_us > 0) {
       const bar = make("span", { className: "stages", role: "img", "aria-label": s.stages.map((x) => `${x.name} ${time(x.us)}`).join(", ") });
