@@ -150,12 +150,12 @@ impl Counted {
     fn strip(&self, f: &mut Function, cfg: &ControlFlowGraph) {
         let line = f.insts[self.poll].line;
         f.blocks[self.latch].insts.retain(|i| *i != self.poll);
-        for from in cfg
-            .preds(self.header)
-            .iter()
-            .copied()
-            .filter(|p| *p != self.latch)
-        {
+        // a branch that enters with both of its edges is one predecessor
+        let mut before: Vec<Block> = cfg.preds(self.header).to_vec();
+        before.retain(|p| *p != self.latch);
+        before.sort();
+        before.dedup();
+        for from in before {
             self.enter(f, from, line);
         }
         let end = f.append_param(self.header, Ty::I64);
