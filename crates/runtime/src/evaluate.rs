@@ -133,9 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn every_pure_helper_can_be_called() {
+    fn every_pure_helper_without_a_context_can_be_called() {
         let kernels = Kernels::load();
-        for h in helpers::all().filter(|h| h.pure_fn) {
+        for h in helpers::all().filter(|h| h.pure_fn && !h.ctx) {
             let args: Vec<u64> = h.params.iter().map(|_| 1).collect();
             let result = kernels.call(find(h.name), &args, &mut 0);
             assert!(result.is_some(), "{}", h.name);

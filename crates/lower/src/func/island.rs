@@ -68,7 +68,7 @@ impl FnLower<'_, '_> {
     pub(super) fn island_test(&mut self, index: usize) -> R<Value> {
         let plan = self.plan.ok_or("a test without a plan")?;
         let out = self.enter_island(&plan.islands[index], &[], false, true)?;
-        let code = self.e.b.load(Ty::I64, out, 0, Region::Any);
+        let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
         let zero = self.e.b.iconst(Ty::I64, 0);
         Ok(self.e.b.icmp(IntCC::Ne, code, zero))
     }
@@ -169,7 +169,7 @@ impl FnLower<'_, '_> {
         let out = self.e.b.op(numlift_mir::Opcode::Iadd, &[base, skip]);
         let kept = |i: usize| 8 * (ret_size + i) as i32;
         for (i, &v) in floats.iter().enumerate() {
-            self.e.b.store(v, out, kept(i), Region::Any);
+            self.e.b.store(v, out, kept(i), Region::Stack);
         }
         let spans = match &island.code {
             Code::Run(stmts) => stmts.iter().map(|s| self.hir.stmts[*s].span).collect(),
@@ -194,7 +194,7 @@ impl FnLower<'_, '_> {
         self.effect();
         for (i, &old) in floats.iter().enumerate() {
             let t = self.e.b.func.ty(old);
-            let new = self.e.b.load(t, out, kept(i), Region::Any);
+            let new = self.e.b.load(t, out, kept(i), Region::Stack);
             let all = self.vars.iter_mut().flat_map(|v| &mut v.vals);
             all.filter(|v| **v == old).for_each(|v| *v = new);
         }
@@ -282,7 +282,7 @@ impl FnLower<'_, '_> {
         let out = self.e.b.op(numlift_mir::Opcode::Iadd, &[base, skip]);
         let sig = self.e.b.iconst(Ty::I64, i64::from(sig));
         self.e.helper_fallible("py_box", &[sig, base, out]);
-        let o = self.e.b.load(Ty::I64, out, 0, Region::Any);
+        let o = self.e.b.load(Ty::I64, out, 0, Region::Stack);
         self.hold_new(o);
         Ok(o)
     }
@@ -312,7 +312,7 @@ impl FnLower<'_, '_> {
 
     /// Branches to where an island that did not fall through goes.
     fn completions(&mut self, island: &Island, outs: &[(LocalId, IslandVar)], out: Value) -> R<()> {
-        let code = self.e.b.load(Ty::I64, out, 0, Region::Any);
+        let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
         let on = |f: &mut Self, value: i64, then: &mut dyn FnMut(&mut Self) -> R<()>| -> R<()> {
             let value = f.e.b.iconst(Ty::I64, value);
             let is = f.e.b.icmp(IntCC::Eq, code, value);
@@ -328,7 +328,7 @@ impl FnLower<'_, '_> {
                 let tys = flat_tys(&f.inst.ret);
                 let mut vals = Vals::new();
                 for (i, t) in tys.into_iter().enumerate() {
-                    vals.push(f.e.b.load(t, out, 8 * (i as i32 + 1), Region::Any));
+                    vals.push(f.e.b.load(t, out, 8 * (i as i32 + 1), Region::Stack));
                 }
                 // the references are new
                 f.e.b.ret(&vals);
@@ -358,7 +358,7 @@ impl FnLower<'_, '_> {
     fn bind_outs(&mut self, outs: &[(LocalId, IslandVar)], out: Value) {
         let mut at = 8;
         let mut load = |f: &mut Self, t: Ty| {
-            let v = f.e.b.load(t, out, at, Region::Any);
+            let v = f.e.b.load(t, out, at, Region::Stack);
             at += 8;
             v
         };

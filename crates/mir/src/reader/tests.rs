@@ -20,6 +20,8 @@ site2 = raise "StopIteration"()
 site3 = exit value-type @4
 site4 = call
 site5 = helper frame1
+site6 = island @5
+site7 = resume 3 tag (int, float64[:])
 entry fn1
 
 function fn0 "leaf"(i64, f64) -> i64, f64 recursive site3 {

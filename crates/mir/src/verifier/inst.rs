@@ -108,7 +108,7 @@ impl Checker<'_> {
         let operands = &d.args[d.op.own_args()..];
         let kind = self.site_kind(site)?;
         if d.op == Opcode::Safepoint {
-            return expect_helper(site, kind);
+            return is_of(site, kind, &SiteKind::Helper);
         }
         if operands.len() > MAX_OPERANDS {
             return Err(format!(
@@ -129,13 +129,9 @@ impl Checker<'_> {
                 self.types(&what, operands, &want)
             }
             SiteKind::Exit(_) => self.types(&what, operands, &[Ty::I8]),
-            SiteKind::Call | SiteKind::Helper | SiteKind::Island => Err(format!(
-                "{site} is of a {}, not of a check",
-                match kind {
-                    SiteKind::Call => "call",
-                    _ => "helper",
-                }
-            )),
+            SiteKind::Call => Err(format!("{site} is of a call, not of a check")),
+            SiteKind::Helper => Err(format!("{site} is of a helper, not of a check")),
+            SiteKind::Island => Err(format!("{site} is of an island, not of a check")),
         }
     }
 
@@ -156,7 +152,10 @@ impl Checker<'_> {
             return Err(format!("of type {}, not {}", d.ty.name(), want.name()));
         }
         match (site, sig.fallible) {
-            (Some(site), true) => expect_helper(site, self.site_kind(site)?),
+            (Some(site), true) if sig.name == "py_island" => {
+                is_of(site, self.site_kind(site)?, &SiteKind::Island)
+            }
+            (Some(site), true) => is_of(site, self.site_kind(site)?, &SiteKind::Helper),
             (None, true) => Err(format!("{} can fail and has no site", sig.name)),
             (Some(site), false) => Err(format!("{} cannot fail and has {site}", sig.name)),
             (None, false) => Ok(()),
@@ -169,17 +168,20 @@ impl Checker<'_> {
         let want: Vec<Ty> = callee.params.iter().copied().chain([Ty::I8]).collect();
         self.types(&format!("arguments of {func}"), &d.args, &want)?;
         self.types(&format!("results of {func}"), &d.results, &callee.results)?;
-        match self.site_kind(site)? {
-            SiteKind::Call => Ok(()),
-            _ => Err(format!("{site} is not of a call")),
-        }
+        is_of(site, self.site_kind(site)?, &SiteKind::Call)
     }
 }
 
-fn expect_helper(site: Site, kind: &SiteKind) -> Result<(), String> {
-    match kind {
-        SiteKind::Helper | SiteKind::Island => Ok(()),
-        _ => Err(format!("{site} is not of a helper")),
+/// A site of a call, whose kind has no more to say.
+fn is_of(site: Site, have: &SiteKind, want: &SiteKind) -> Result<(), String> {
+    let what = match want {
+        SiteKind::Call => "a call",
+        SiteKind::Island => "an island",
+        _ => "a helper",
+    };
+    match have == want {
+        true => Ok(()),
+        false => Err(format!("{site} is not of {what}")),
     }
 }
 

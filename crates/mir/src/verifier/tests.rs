@@ -1,6 +1,7 @@
 //! One broken module for each rule, as text where the reader lets it through.
 
 use cranelift_entity::EntityRef;
+use numlift_runtime::abi::MAX_OPERANDS;
 use numlift_runtime::{ExitReason, HelperId, SiteData, SiteKind};
 
 use super::verify;
@@ -12,6 +13,8 @@ site1 = raise "RecursionError"()
 site2 = call
 site3 = helper
 site4 = replay "a[b]" (int, int | float, complex64[:])
+site5 = island
+site6 = resume 2 overflow (float)
 entry fn0
 "#;
 
@@ -146,8 +149,20 @@ fn sites_exist_and_fit_the_operation() {
             "guard: operands of site4: (i64, i64, i64), not (i64, f64, i8, i64, i64, i64, i64)",
         ),
         (
-            "guard v2 (v0, v0, v0, v0, v0, v0, v0, v0, v0, v0, v0, v0, v0, v0, v0, v0, v0) site4",
-            "guard: 17 operands, at most 16 are recorded",
+            "v3 = iadd_chk v0, v0 (v2) site5",
+            "iadd_chk: site5 is of an island, not of a check",
+        ),
+        (
+            "call_helper py_island(v0, v0, v0) site3",
+            "call_helper: site3 is not of an island",
+        ),
+        (
+            "call_helper py_box(v0, v0, v0) site5",
+            "call_helper: site5 is not of a helper",
+        ),
+        (
+            "guard v2 (v2) site6",
+            "guard: operands of site6: (i8), not (i8, f64)",
         ),
     ] {
         refused(&body(line), &format!("fn0 `f`: block0 {want}"));
@@ -155,6 +170,15 @@ fn sites_exist_and_fit_the_operation() {
     assert_eq!(
         verify(&read(&body("guard v2 (v0, v1, v2, v0, v0, v0, v0) site4"))),
         Ok(())
+    );
+    assert_eq!(verify(&read(&body("guard v2 (v2, v1) site6"))), Ok(()));
+    let many = vec!["v0"; MAX_OPERANDS + 1].join(", ");
+    refused(
+        &body(&format!("guard v2 ({many}) site4")),
+        &format!(
+            "fn0 `f`: block0 guard: {} operands, at most {MAX_OPERANDS} are recorded",
+            MAX_OPERANDS + 1
+        ),
     );
     refused_after(
         |m| first(m).insts[Inst::new(1)].imm = Imm::Site(Site::new(9)),
@@ -168,7 +192,7 @@ fn sites_exist_and_fit_the_operation() {
                 line: 0,
             });
         },
-        "site5: frame2 does not exist",
+        "site7: frame2 does not exist",
     );
 }
 
