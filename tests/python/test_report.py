@@ -202,6 +202,44 @@ def test_callees_that_are_not_compiled_are_reasons() -> None:
     assert space == {}
 
 
+def test_functions_compiled_into_others(tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text(
+        "import numpy as np\nfrom numlift import jit\n"
+        "@jit\ndef weight(x, k):\n    return x * k\n"
+        "@jit\ndef f(a):\n    s = 0.0\n    for i in range(a.size):\n        s += weight(a[i], 2)\n    return s\n"
+        "@jit\ndef g(a):\n    return weight(a[0], 3)\n"
+        "f(np.ones(5))\ng(np.ones(5))\nweight(1.0, 2)\n"
+    )
+    data = json.loads(numlift("report", "--format", "json", str(script)))
+    validate(data)
+    called, contained = function(data, "weight")
+    assert (called["signature"], called["calls"], called["callers"]) == ("(float, int)", 1, [])
+    assert (contained["signature"], contained["calls"], contained["tier"]) == (
+        "(np.float64, int)",
+        0,
+        "native",
+    )
+    assert sorted(contained["callers"]) == ["f", "g"]
+    (line,) = (line for line in contained["lines"] if line["types"] and line["tier"])
+    assert {v["name"]: v["type"] for v in line["types"]} == {"x": "np.float64", "k": "int"}
+    assert any(at == line["line"] for at, _ in contained["code"]["asm"])
+    script.write_text(
+        "from numlift import jit\n@jit\ndef h(x):\n    return [x]\n@jit\ndef f(x):\n    return h(x)\nf(1)\n"
+    )
+    data = json.loads(numlift("report", "--format", "json", str(script)))
+    assert all(s["callers"] == [] for s in function(data, "h"))
+
+
+def test_text_names_the_callers(tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text(
+        "from numlift import jit\n@jit\ndef w(x):\n    return x\n"
+        "@jit\ndef f(x):\n    return w(x)\n@jit\ndef g(x):\n    return w(x)\nf(1)\ng(1)\n"
+    )
+    assert "compiled into f, g" in numlift("report", "--format", "text", str(script))
+
+
 def test_html_is_written_and_escaped(tmp_path: Path) -> None:
     f = jit(define("def f(a):\n    return '</script><b>' if a else 1\n"))
     f(1)

@@ -27,6 +27,8 @@ pub struct Analysis {
     pub code_lines: BTreeSet<u32>,
     /// Variables of the function, by line.
     pub variables: BTreeSet<Variable>,
+    /// Other functions that its code contains, with the types of their arguments and of the result.
+    pub callees: Vec<(CodeRef, Vec<Type>, Type)>,
 }
 
 /// The function and its lines, nothing typed.
@@ -47,6 +49,12 @@ pub fn analyse(env: &dyn Env, root: CodeRef, args: &[Type]) -> Analysis {
     match numlift_typeck::infer(env, root, args) {
         Ok(program) => {
             out.places = program.places().into_iter().cloned().collect();
+            let other = |i: &&Instance| {
+                let plain = i.path.is_empty() && i.tables.captures.is_empty();
+                i.code != root && plain && i.places().next().is_none()
+            };
+            let callees = program.instances.iter().filter(other);
+            out.callees = callees.map(|i| (i.code, i.args.clone(), i.ret.clone())).collect();
             let own = |i: &&Instance| i.code == root;
             for instance in program.instances.iter().filter(own) {
                 variables(instance, &mut out.variables);

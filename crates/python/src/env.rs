@@ -66,7 +66,8 @@ impl<'py> PyEnv<'py> {
         CodeRef(a.codes.len() as u32 - 1)
     }
 
-    fn function(&self, code: CodeRef) -> Bound<'py, PyAny> {
+    /// The function behind a handle.
+    pub fn function(&self, code: CodeRef) -> Bound<'py, PyAny> {
         self.answers.borrow().codes[code.0 as usize].bind(self.py)
     }
 

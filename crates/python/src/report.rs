@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use numlift_diagnostics::{Diagnostic, SourceMap, codes};
 use numlift_driver::{Analysis, Artifact};
+use numlift_pyrt::reference::Ref;
 use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::table::{Entry, Tier as Ran};
 use numlift_pyrt::{count, object};
@@ -14,6 +15,7 @@ use numlift_report::{
     Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport, Stage, Terminal,
     Tier, Variable,
 };
+use numlift_types::Type;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -39,9 +41,71 @@ fn observe_calls(on: bool) {
 /// The report of these functions as JSON.
 #[pyfunction]
 fn collect_report(functions: Vec<Bound<'_, PyAny>>, title: &str) -> PyResult<String> {
-    let reports = functions.iter().map(function_report).collect::<PyResult<_>>()?;
+    let (mut reports, mut contained) = (vec![], vec![]);
+    for function in &functions {
+        reports.push(function_report(function, &mut contained)?);
+    }
+    for (function, report) in functions.iter().zip(&mut reports) {
+        add_contained(function, report, &contained)?;
+    }
     let data = ReportData::new(env!("CARGO_PKG_VERSION"), title, reports);
     numlift_report::json(&data).map_err(|e| PyValueError::new_err(e.to_string()))
+}
+
+/// A function that machine code of another one contains.
+struct Contained {
+    function: Ref,
+    args: Vec<Type>,
+    ret: Type,
+    caller: String,
+}
+
+/// Adds how a function is compiled into others.
+fn add_contained(
+    jitted: &Bound<'_, PyAny>,
+    report: &mut FunctionReport,
+    contained: &[Contained],
+) -> PyResult<()> {
+    let body = object::body(jitted)?;
+    let function = body.function.bind(jitted.py());
+    let Some(compiler) = body.selector.compiler.as_any().downcast_ref::<JitCompiler>() else {
+        return Ok(());
+    };
+    let place = Place::of(&function)?;
+    for c in contained
+        .iter()
+        .filter(|c| c.function.as_ptr() == function.as_ptr())
+    {
+        let types: Vec<String> = c.args.iter().map(ToString::to_string).collect();
+        let signature = format!("({})", types.join(", "));
+        let known = report
+            .specializations
+            .iter_mut()
+            .find(|s| s.signature == signature);
+        if let Some(known) = known {
+            if !known.callers.contains(&c.caller) {
+                known.callers.push(c.caller.clone());
+            }
+            continue;
+        }
+        let env = PyEnv::new(function.py());
+        let root = env.code(&function);
+        let analysis = compile::analyse(&env, root, &c.args, &function);
+        let mut made = SpecializationReport {
+            signature,
+            result: Some(c.ret.to_string()),
+            tier: Tier::Native,
+            callers: vec![c.caller.clone()],
+            lines: source_lines(&function, &place, &analysis),
+            ..SpecializationReport::default()
+        };
+        mark(&mut made, &analysis, &[], &place);
+        if let Some(a) = compile::compile_with_texts(&env, root, &c.args, &compiler.options, &function) {
+            add_code(&mut made, &a, &place);
+        }
+        report.specializations.push(made);
+    }
+    Ok(())
 }
 
 fn read(json: &str) -> PyResult<ReportData> {
@@ -72,18 +136,15 @@ fn compare_reports(before: &str, after: &str, format: &str, colour: bool, width:
     }
 }
 
-fn function_report(jitted: &Bound<'_, PyAny>) -> PyResult<FunctionReport> {
+fn function_report(jitted: &Bound<'_, PyAny>, contained: &mut Vec<Contained>) -> PyResult<FunctionReport> {
     let body = object::body(jitted)?;
     let function = body.function.bind(jitted.py());
-    let code = function.getattr("__code__")?;
-    let place = Place {
-        file: code.getattr("co_filename")?.extract()?,
-        line: code.getattr("co_firstlineno")?.extract()?,
-    };
+    let place = Place::of(&function)?;
     let mut specializations = vec![];
     if let Some(compiler) = body.selector.compiler.as_any().downcast_ref::<JitCompiler>() {
         let compiled = body.selector.table.iter();
-        specializations.extend(compiled.filter_map(|e| specialization(&function, &place, compiler, e)));
+        specializations
+            .extend(compiled.filter_map(|e| specialization(&function, &place, compiler, e, contained)));
         let rest = compiler.uncompiled();
         specializations.extend(rest.iter().map(|u| uncompiled(&function, &place, u)));
     }
@@ -101,11 +162,22 @@ struct Place {
     line: u32,
 }
 
+impl Place {
+    fn of(function: &Bound<'_, PyAny>) -> PyResult<Place> {
+        let code = function.getattr("__code__")?;
+        Ok(Place {
+            file: code.getattr("co_filename")?.extract()?,
+            line: code.getattr("co_firstlineno")?.extract()?,
+        })
+    }
+}
+
 fn specialization(
     function: &Bound<'_, PyAny>,
     place: &Place,
     compiler: &JitCompiler,
     entry: &Entry,
+    contained: &mut Vec<Contained>,
 ) -> Option<SpecializationReport> {
     let info = info(entry)?;
     let env = PyEnv::new(function.py());
@@ -120,6 +192,19 @@ fn specialization(
     let artifact = (tier != Tier::Interpreter)
         .then(|| compile::compile_with_texts(&env, root, &args, &compiler.options, function))
         .flatten();
+    if artifact.is_some() {
+        let caller = function
+            .getattr("__qualname__")
+            .and_then(|n| n.extract::<String>());
+        let statically = |types: &[Type]| types.iter().all(|t| env.is_static(t));
+        let callees = analysis.callees.iter().filter(|(_, args, _)| statically(args));
+        contained.extend(callees.map(|(code, args, ret)| Contained {
+            function: Ref::from(&env.function(*code)),
+            args: args.clone(),
+            ret: ret.clone(),
+            caller: caller.as_ref().map_or(String::new(), Clone::clone),
+        }));
+    }
     let calls = entry.counter.calls();
     let nanoseconds = entry.counter.nanoseconds();
     let stages = info.timings.iter().map(|(name, time)| Stage {

@@ -97,6 +97,8 @@ pub struct SpecializationReport {
     pub result: Option<String>,
     pub tier: Tier,
     pub calls: u64,
+    /// Functions whose code contains it: their calls of it are not counted.
+    pub callers: Vec<String>,
     /// Calls that native code gave up and the interpreter finished.
     pub exits: u64,
     /// Time of its calls; none if it was not measured.

@@ -180,6 +180,9 @@ fn heading(s: &SpecializationReport, terminal: &Terminal, out: &mut String) {
     if let Some(us) = s.time_us {
         facts.push(time(us));
     }
+    if !s.callers.is_empty() {
+        facts.push(format!("compiled into {}", s.callers.join(", ")));
+    }
     let verb = if s.tier == Tier::Interpreter {
         "typed"
     } else {

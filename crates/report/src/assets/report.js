@@ -58,7 +58,7 @@
         total("Specialisations", count(t.specializations), make("small", {}, of && `  ${of}`)),
         total("Calls", short(t.calls), make("small", {}, t.time_us === null ? "" : `  ${time(t.time_us)}`)),
         total("Interpreter entries", short(t.interpreter_calls)),
-        t.exits ? total("Given up natively", count(t.exits)) : null,
+        t.exits ? total("Exits", count(t.exits)) : null,
         total("Compiling", time(t.compile_us))));
   }
 
@@ -234,6 +234,7 @@
       fact(count(s.calls), s.calls === 1 ? "call" : "calls"),
       s.time_us === null ? null : fact(time(s.time_us), "in calls"),
       s.exits ? fact(count(s.exits), "finished by the interpreter") : null,
+      s.callers.length ? make("span", {}, "compiled into ", make("b", {}, s.callers.join(", "))) : null,
       s.result ? make("span", {}, "gives ", make("code", {}, s.result)) : null);
     if (s.compile_us > 0) {
       const bar = make("span", { className: "stages", role: "img", "aria-label": s.stages.map((x) => `${x.name} ${time(x.us)}`).join(", ") });
@@ -252,7 +253,7 @@
     if (section.filled) return;
     section.filled = true;
     if (!f.specializations.length) {
-      section.append(make("div", { className: "absent" }, "Nothing has called it from Python; compiled callers may have code of it."));
+      section.append(make("div", { className: "absent" }, "Not called."));
       return;
     }
     const tabs = make("div", { className: "tabs", role: "tablist", "aria-label": "Specialisations" });
