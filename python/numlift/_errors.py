@@ -82,6 +82,8 @@ def make(name: str, args: list[str], cause_none: bool) -> BaseException:
     exc: BaseException = getattr(builtins, name)(*[eval(a, {"__builtins__": builtins}) for a in args])
     if cause_none:
         exc.__cause__ = None
+    # as a `raise` statement does: the caller may be in a handler
+    exc.__context__ = sys.exception()
     return exc
 
 

@@ -116,9 +116,10 @@ class _Builder:
         nodes = [n for n in ast.walk(self.tree) if isinstance(n, ast.stmt)]
         self.stmts = {(n.lineno, n.col_offset): n for n in nodes}
         name = function.__code__.co_name
-        self.line = next(
-            (n.lineno for n in nodes if isinstance(n, ast.FunctionDef) and n.name == name), first_line
-        )
+        own = next((n for n in nodes if isinstance(n, ast.FunctionDef) and n.name == name), None)
+        self.line = own.lineno if own else first_line
+        declarations = (ast.Global, ast.Nonlocal)
+        self.declared = [n for n in _inside(own) if isinstance(n, declarations)] if own else []
 
     def statement(self, position: tuple[int, int]) -> ast.stmt:
         line, column = position
@@ -145,7 +146,7 @@ class _Builder:
         inner = ast.FunctionDef(
             code.co_name if code.co_name.isidentifier() else "function",
             ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, []),
-            body,
+            [*self.declared, *body],
             [],
             lineno=self.line,
             col_offset=0,
@@ -182,8 +183,7 @@ class _Builder:
             for n in ast.walk(self.tree)
             if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and target in _inside(n)
         )
-        declared = [n for n in _inside(root) if isinstance(n, (ast.Global, ast.Nonlocal))]
-        return [*declared, *_Rest(target, loops).block(root.body)]
+        return _Rest(target, loops).block(root.body)
 
 
 _CONSTANTS: dict[str, Any] = {_UNBOUND: UNBOUND, "<NameError>": NameError, "<resume>": object()}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import FAKE, check, define, jit, njit, outcome
+from harness import FAKE, check, compare, define, jit, njit, outcome, same
 
 pytestmark = pytest.mark.skipif(FAKE, reason="needs the compiler")
 
@@ -92,6 +92,9 @@ STATEMENTS = {
     + " match x:\n  case [p, *q]:\n   y = q\n  case {'a': b}:\n   y = b\n  case _:\n   y = None\n return y, t",
     "list-shared": LOOP + " y = [1, 2]\n z = y\n z.append(t)\n return y",
     "list-after": LOOP + " y = [1, 2]\n y.append(3)\n n = 0\n for v in y:\n  n += v\n return n",
+    "match-captures": LOOP
+    + " y = None\n match x:\n  case [p, 7]:\n   y = p\n  case {'s': p, **q}:\n   y = q\n for i in range(3):\n  t += i\n return y, t, p",
+    "never-true": LOOP + " if x is not None and 1 == 2:\n  class C:\n   pass\n return t",
     "walrus": LOOP + " if (y := x):\n  t += 1\n return y, t",
     "assert": LOOP + " assert x, 'nothing'\n return t",
     "bare-types": LOOP + " y = 'a'\n y = 2\n y = {}\n return y, t",
@@ -198,6 +201,29 @@ def test_tracebacks_have_the_users_lines() -> None:
     assert frames[-2:] == [("f", 9), ("g", 2)]
 
 
+def test_exceptions_have_the_context_of_their_caller() -> None:
+    source = (
+        "def f(d, a):\n for i in range(3):\n  a[i] = i\n if d['n'] == 1:\n  raise ValueError('native')\n"
+        " if d['n'] == 2:\n  del x\n return a[d['n']]\n x = 1\n"
+    )
+    f = jit(define(source, "f"))
+    for n in (1, 2, 7):
+        outer = OSError("outside")
+        with pytest.raises((ValueError, UnboundLocalError, IndexError)) as e:
+            try:
+                raise outer
+            except OSError:
+                f({"n": n}, np.zeros(3))
+        assert e.value.__context__ is outer and e.value.__cause__ is None
+    native = jit(define("def f(n):\n if n:\n  raise ValueError('native')\n return n\n"))
+    with pytest.raises(ValueError) as e2:
+        try:
+            raise outer
+        except OSError:
+            native(1)
+    assert e2.value.__context__ is outer and native.tier(1) == "native"
+
+
 def test_names_of_nested_functions() -> None:
     body = LOOP + " def g(v):\n  return v\n d = {'g': g}\n return d['g'].__qualname__, d['g'].__name__"
     mixed(body, ARRAY, 1)
@@ -231,6 +257,45 @@ def test_closures_and_globals_are_read_again() -> None:
     )
     outer = define(source, "outer")
     assert jit(outer())(3) == outer()(3)
+
+
+ASSIGNED = {
+    "count": "G += 1\n  return t, G",
+    "cache": "if H is None:\n   H = {}\n  H[t] = x\n  return t, H",
+    "new": "N = t\n  return N",
+    "other-type": "G = 1.5\n  return t, G",
+    "natively-read": "G = G + 2\n  for i in range(G):\n   for j in range(9):\n    t += G\n  return t, G",
+    "float": "F *= 2.0\n  for i in range(3):\n   for j in range(9):\n    t += F\n  return t, F",
+    "closure": "c += 3\n  d = x\n  for i in range(c):\n   t += c\n  return t, c, d",
+    "deleted": "del G\n  G = 3\n  return t, G",
+    "def": "\n  def G(y):\n   return y + t\n  return t, G(2)",
+    "class": "\n  class G:\n   y = t\n  return t, G.y",
+    "import": "import json as G\n  return t, G.dumps(1)",
+    "except": "try:\n   [][2]\n  except IndexError as G:\n   x = str(G)\n  try:\n   return t, G\n  except NameError as e:\n   return str(e)",
+    "for": "\n  for G in range(4):\n   pass\n  return t, G",
+    "unpacked": "G, c = 7, 8\n  return t, G, c",
+    "with": "\n  with np.errstate(all='ignore') as H:\n   pass\n  return t, H",
+    "walrus": "\n  if (G := 4) > 3:\n   t += G\n  return t, G",
+    "lambda": "g = lambda: G\n  G = 5\n  t += g()\n  return t, G",
+    "raised": "G = x\n  raise ValueError(G)",
+}
+
+
+@pytest.mark.parametrize("name", ASSIGNED)
+def test_assigned_names_outside(name: str) -> None:
+    loop = LOOP.replace(" t", "  t", 1).replace("\n ", "\n  ").rstrip(" ")
+    source = (
+        "G, F, H = 1, 0.5, None\ndef make():\n c, d = 1, None\n def f(a, x):\n  global G, F, H, N\n  nonlocal c, d\n"
+        f"{loop}  {ASSIGNED[name].lstrip()}\n return f\n"
+    )
+    plain, compiled = define(source, "make"), define(source, "make")
+    f, g = plain(), jit(compiled())
+    for x in (1, 2, 2.5):
+        compare(outcome(f, (ARRAY, x)), outcome(g, (ARRAY, x)), set())
+        kept = [{k: v for k, v in m.__globals__.items() if k in "GFHN"} for m in (plain, compiled)]
+        if name not in ("def", "class"):
+            assert same(*kept)
+    assert g.tier(ARRAY, 1) == "mixed"
 
 
 def test_what_native_code_has_read_may_change() -> None:

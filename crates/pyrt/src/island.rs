@@ -165,7 +165,11 @@ impl Island {
                     *out = u64::from(bound);
                     out = out.add(1);
                 }
-                if !bound {
+                if !bound && !v.maybe {
+                    let text = c"numlift: an island left a variable unbound";
+                    ffi::PyErr_SetString(ffi::PyExc_SystemError, text.as_ptr());
+                    return Err(Stop::Raised);
+                } else if !bound {
                     std::ptr::write_bytes(out, 0, value::slots(&v.ty));
                 } else if !value::write_if(o, &v.ty, out) {
                     return Err(self.mismatch(v, o));

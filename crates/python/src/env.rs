@@ -8,7 +8,7 @@ use numlift_pyrt::key::{is_keyed_by_parts, is_opaque};
 use numlift_pyrt::reference::Ref;
 use numlift_pyrt::source::{Guard, Source, module_dict};
 use numlift_pyrt::{numpy, object, value};
-use numlift_syntax::hir::{Function, ParamKind};
+use numlift_syntax::hir::{Function, Name, ParamKind};
 use numlift_syntax::{FunctionQuery, parse_function};
 use numlift_typeck::{Env, Known, Resolved};
 use numlift_types::{CodeRef, DType, ObjectRef, Scalar, Type};
@@ -388,6 +388,20 @@ fn text(o: &Bound<'_, PyAny>, name: &str) -> String {
     o.getattr(name).and_then(|x| x.extract()).unwrap_or_default()
 }
 
+/// The closure cell of a variable, and its number.
+fn closure_cell<'py>(f: &Bound<'py, PyAny>, name: &str) -> Option<(usize, Bound<'py, PyAny>)> {
+    let names: Vec<String> = f
+        .getattr("__code__")
+        .ok()?
+        .getattr("co_freevars")
+        .ok()?
+        .extract()
+        .ok()?;
+    let i = names.iter().position(|n| n == name)?;
+    let cells = f.getattr("__closure__").ok()?.cast_into::<PyTuple>().ok()?;
+    Some((i, cells.get_item(i).ok()?))
+}
+
 impl Env for PyEnv<'_> {
     fn hir(&self, code: CodeRef) -> Result<Arc<Function>, Diagnostic> {
         if let Some(h) = &self.answers.borrow().hirs[code.0 as usize] {
@@ -396,6 +410,17 @@ impl Env for PyEnv<'_> {
         let h = Arc::new(self.parse(code)?);
         self.answers.borrow_mut().hirs[code.0 as usize] = Some(h.clone());
         Ok(h)
+    }
+
+    fn number(&self, code: CodeRef, name: &Name) -> Option<Type> {
+        let f = self.function(code);
+        let value = match name {
+            Name::Local(_) => return None,
+            Name::Global(n) => f.getattr("__globals__").ok()?.get_item(n).ok()?,
+            Name::Free(n) => closure_cell(&f, n)?.1.getattr("cell_contents").ok()?,
+        };
+        // SAFETY: a live object, and the GIL is held.
+        unsafe { value::type_of(value.as_ptr()) }.filter(|t| matches!(t, Type::Scalar(_)))
     }
 
     fn global(&self, code: CodeRef, name: &str) -> Resolved {
@@ -413,15 +438,7 @@ impl Env for PyEnv<'_> {
 
     fn free(&self, code: CodeRef, name: &str) -> Resolved {
         let f = self.function(code);
-        let find = || -> PyResult<Option<(usize, Bound<'_, PyAny>)>> {
-            let names: Vec<String> = f.getattr("__code__")?.getattr("co_freevars")?.extract()?;
-            let Some(i) = names.iter().position(|n| n == name) else {
-                return Ok(None);
-            };
-            let cells = f.getattr("__closure__")?.cast_into::<PyTuple>()?;
-            Ok(Some((i, cells.get_item(i)?)))
-        };
-        let Ok(Some((i, cell))) = find() else {
+        let Some((i, cell)) = closure_cell(&f, name) else {
             return Resolved::Missing;
         };
         let argument = self.answers.borrow().argument_codes.get(&code.0).copied();

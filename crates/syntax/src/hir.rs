@@ -71,6 +71,8 @@ pub struct Function {
     pub is_generator: bool,
     /// `global`/`nonlocal` names that are assigned.
     pub writes_outer: Vec<String>,
+    /// Those of them that something else than a [`Target`] binds: `import`, `def`, `class`, `:=`, `except`, `case`.
+    pub rebinds_outer: Vec<String>,
 }
 
 #[derive(Clone, Debug)]

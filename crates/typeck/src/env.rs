@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
-use numlift_syntax::hir;
+use numlift_syntax::hir::{self, Name};
 use numlift_types::{CodeRef, ObjectRef, Scalar, Type};
 
 /// Answer to a name or attribute query.
@@ -47,6 +47,11 @@ pub trait Env {
     fn global(&self, code: CodeRef, name: &str) -> Resolved;
     /// A closure variable.
     fn free(&self, code: CodeRef, name: &str) -> Resolved;
+    /// The type of the number that a global or closure variable is now; nothing is guarded.
+    fn number(&self, code: CodeRef, name: &Name) -> Option<Type> {
+        let _ = (code, name);
+        None
+    }
     /// `object.name` for a `Known` object.
     fn attr(&self, object: ObjectRef, name: &str) -> Resolved;
     /// `import path` (absolute), without importing anything.

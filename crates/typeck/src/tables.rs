@@ -1,6 +1,6 @@
 //! Results of inference: side tables keyed by expression and statement.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use numlift_builtins::Builtin;
@@ -145,6 +145,8 @@ pub struct Tables {
     pub states: HashMap<StmtId, [Vec<VarTy>; 2]>,
     /// Types that annotations give to variables.
     pub annotated: HashMap<StmtId, Type>,
+    /// Names outside that are assigned values of another type than they have.
+    pub retyped: BTreeSet<String>,
     /// Variables at the head of a loop.
     pub loops: HashMap<StmtId, Vec<VarTy>>,
     /// Loops whose first turn has types of its own: tables of that turn's body.

@@ -158,6 +158,7 @@ impl<'s> Builder<'s> {
             nested: Vec::new(),
             is_generator: def.is_async || bindings.is_generator,
             writes_outer: Vec::new(),
+            rebinds_outer: Vec::new(),
         };
         self.scopes.push(Scope {
             function,

@@ -70,11 +70,14 @@ impl Builder<'_> {
         }
     }
 
-    /// Where an assignment to `name` goes.
+    /// Where an assignment to `name` goes that is no target.
     pub(super) fn place(&mut self, name: &str) -> Place {
         match self.resolve(name) {
             Name::Local(local) => Place::Local(local),
-            Name::Free(_) | Name::Global(_) => Place::Outer,
+            Name::Free(_) | Name::Global(_) => {
+                self.scope().function.rebinds_outer.push(name.to_owned());
+                Place::Outer
+            }
         }
     }
 

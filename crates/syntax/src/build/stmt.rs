@@ -6,7 +6,7 @@ use rustpython_parser::ast::{self, Ranged};
 use super::expr::{bin_op, nothing};
 use super::names::Place;
 use super::{Body, Builder, Definition};
-use crate::hir::{Block, Case, ExprId, ExprKind, Handler, Opaque, StmtKind, Target};
+use crate::hir::{Block, Case, ExprId, ExprKind, Handler, Name, Opaque, StmtKind, Target};
 use crate::scope::Bindings;
 
 /// The parts `def` and `async def` share.
@@ -306,9 +306,9 @@ impl Builder<'_> {
     pub(super) fn target(&mut self, target: &ast::Expr) -> Target {
         let span = self.span(target.range());
         let built = self.deeper(span, |this| match target {
-            ast::Expr::Name(x) => match this.place(&x.id) {
-                Place::Local(local) => Target::Local(local),
-                Place::Outer => Target::Outer(x.id.to_string()),
+            ast::Expr::Name(x) => match this.resolve(&x.id) {
+                Name::Local(local) => Target::Local(local),
+                Name::Free(_) | Name::Global(_) => Target::Outer(x.id.to_string()),
             },
             ast::Expr::Subscript(x) => {
                 let value = this.expr(&x.value);

@@ -192,9 +192,9 @@ impl FnInfer<'_, '_> {
                 if let Some(i) = self.tables.capture(n) {
                     return Ok(self.tables.captures[i].1.clone());
                 }
-                self.cx.env.free(self.code, n)
+                self.outside(name, span)?
             }
-            Name::Global(n) => self.cx.env.global(self.code, n),
+            Name::Global(_) => self.outside(name, span)?,
         };
         let text = match name {
             Name::Free(n) | Name::Global(n) => n.clone(),

@@ -178,7 +178,7 @@ impl FnInfer<'_, '_> {
         let (span, line) = (self.hir.exprs[at].span, self.hir.exprs[at].line);
         let (source, ty) = match name {
             Name::Local(l) => (ArgSource::Local(*l), self.local(*l, span, line)?),
-            Name::Free(n) | Name::Global(n) => {
+            Name::Free(_) | Name::Global(_) => {
                 let captured = match name {
                     Name::Free(n) => self.tables.capture(n),
                     _ => None,
@@ -186,11 +186,7 @@ impl FnInfer<'_, '_> {
                 if let Some(i) = captured {
                     (ArgSource::Capture(i), self.tables.captures[i].1.clone())
                 } else {
-                    let found = match name {
-                        Name::Free(n) => self.cx.env.free(self.code, n),
-                        _ => self.cx.env.global(self.code, n),
-                    };
-                    match found {
+                    match self.outside(name, span)? {
                         Resolved::Const(t) => (ArgSource::Const, t),
                         Resolved::Hidden { index, ty } => (ArgSource::Hidden(index), ty),
                         _ => return Ok(None),

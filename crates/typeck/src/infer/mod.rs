@@ -12,6 +12,7 @@ mod library;
 mod message;
 mod method;
 mod narrow;
+mod outside;
 mod pattern;
 mod peel;
 mod random;
@@ -19,7 +20,7 @@ mod stmt;
 mod tuple;
 mod ufunc;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
@@ -59,6 +60,10 @@ pub(crate) struct Boxing {
     pub locals: HashSet<LocalId>,
     /// Lists are objects: code in the interpreter may change them.
     pub lists: bool,
+    /// Names outside that the entry assigns and of which the type changes: read in the interpreter.
+    pub outer: BTreeSet<String>,
+    /// The others are hidden arguments; before this is set nothing is asked of the environment that would be guarded.
+    pub settled: bool,
 }
 
 /// As [`infer`]; with `boxing` the states between the statements of the entry are kept.
@@ -154,7 +159,9 @@ impl Context<'_> {
             let what = "functions with *args or **kwargs are not compiled";
             return Some(whole(hir, "NL1004", what, None));
         }
-        if let Some(n) = hir.writes_outer.first() {
+        // in the entry they are islands
+        let entry = self.program.instances.is_empty();
+        if let Some(n) = hir.writes_outer.first().filter(|_| !entry) {
             let what = format!("`{n}` of an outer scope is assigned");
             return Some(whole(hir, "NL2010", &what, Some("return the value instead")));
         }

@@ -12,6 +12,7 @@ impl FnInfer<'_, '_> {
         let ty = self.expr(subject);
         let mut after = None;
         for case in cases {
+            let before = self.vars.clone();
             let total = match self.pattern(&case.pattern, &ty, subject) {
                 Ok(total) => total && case.guard.is_none(),
                 Err(stop) => {
@@ -27,7 +28,8 @@ impl FnInfer<'_, '_> {
             if let Some(g) = case.guard {
                 self.truth(g);
             }
-            let entry = self.vars.clone();
+            // what the pattern captures is bound if the guard failed
+            let entry = join_vars(before, self.vars.clone());
             if let Some(g) = case.guard {
                 self.narrow(g, true);
             }

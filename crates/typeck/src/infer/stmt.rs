@@ -258,6 +258,9 @@ impl FnInfer<'_, '_> {
             }
             Target::Tuple { items, .. } => items.iter().try_for_each(|t| self.delete(t, at)),
             Target::Outer(_) | Target::Subscript(..) | Target::Attribute(..) => {
+                if let Target::Outer(n) = target {
+                    self.tables.retyped.insert(n.clone());
+                }
                 let stmt = &self.hir.stmts[at];
                 self.error(
                     stmt.span,
@@ -375,12 +378,7 @@ impl FnInfer<'_, '_> {
                 self.set(*l, ty.clone());
                 Ok(())
             }
-            Target::Outer(n) => self.error(
-                span,
-                line,
-                "NL2010",
-                format!("`{n}` of an outer scope is assigned"),
-            ),
+            Target::Outer(n) => self.assign_outside(n, ty, span),
             Target::Subscript(base, index) => self.store(*base, *index, ty),
             Target::Attribute(base, _) => {
                 self.expr(*base);
@@ -428,6 +426,7 @@ impl FnInfer<'_, '_> {
         let old = match target {
             Target::Local(l) => self.local(*l, span, line)?,
             Target::Subscript(base, index) => self.subscript(*base, *index)?,
+            Target::Outer(n) => self.number_outside(n)?,
             _ => return self.error(span, line, "NL2007", "this augmented assignment is dynamic"),
         };
         let right = self.expr(value);
@@ -440,7 +439,8 @@ impl FnInfer<'_, '_> {
                 Ok(())
             }
             Target::Subscript(base, index) => self.store(*base, *index, &ty),
-            _ => Ok(()),
+            Target::Outer(n) => self.assign_outside(n, &ty, span),
+            Target::Attribute(..) | Target::Tuple { .. } => Ok(()),
         }
     }
 }

@@ -75,9 +75,12 @@ pub fn infer_mixed(
             return Err(Some(Box::new(d.clone())));
         }
         let plan = Planner::new(entry).plan()?;
-        let next = boxed_by(entry, &plan, &boxing);
+        let mut next = boxed_by(entry, &plan, &boxing);
         if next == boxing {
-            return Ok((program, plan));
+            if boxing.settled || entry.hir.writes_outer.is_empty() {
+                return Ok((program, plan));
+            }
+            next.settled = true;
         }
         boxing = next;
     }
@@ -86,6 +89,8 @@ pub fn infer_mixed(
 /// What has to be an object because islands use it.
 fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
     let mut out = known.clone();
+    out.outer.extend(entry.tables.retyped.iter().cloned());
+    out.outer.extend(entry.hir.rebinds_outer.iter().cloned());
     for island in &plan.islands {
         let stmt = match &island.code {
             Code::Run(stmts) => stmts.first().copied(),
@@ -278,7 +283,10 @@ impl<'i> Planner<'i> {
         let kind = &self.hir.stmts[s].kind;
         let own = self.entry.tables.dynamic.contains_key(&s);
         let all = |blocks: &[&Block]| blocks.iter().flat_map(|b| b.iter()).all(|s| self.is_island(*s));
+        // a branch that types exclude has no types
+        let decided = |test: &ExprId| self.entry.tables.truths.contains_key(test);
         match kind {
+            StmtKind::If { test, .. } | StmtKind::While { test, .. } if own && decided(test) => true,
             StmtKind::If { test, then, other } => {
                 own && (Uses::of_expr(self.hir, *test).binds_any() || all(&[then, other]))
             }
