@@ -227,7 +227,7 @@ def test_functions_compiled_into_others(tmp_path: Path) -> None:
     script.write_text(
         "from numlift import jit\n@jit\ndef h(x):\n    return [x]\n@jit\ndef f(x):\n    return h(x)\nf(1)\n"
     )
-    data = json.loads(numlift("report", "--format", "json", str(script)))
+    data = json.loads(numlift("report", "--format", "json", str(script), PYTHONWARNINGS="ignore"))
     assert all(s["callers"] == [] for s in function(data, "h"))
 
 
