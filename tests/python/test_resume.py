@@ -1,0 +1,148 @@
+"""Exits behind effects: the interpreter goes on from the statement, with the variables and loops as they were."""
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import FAKE, check, define, jit
+
+pytestmark = pytest.mark.skipif(FAKE, reason="needs the compiler")
+
+# `a[0] += 1` is an effect, `t = t * B` leaves 64 bits sooner or later.
+BODIES = {
+    "straight": " a[0] += 1\n t = n * B\n t = t * B\n a[1] += 1\n return t",
+    "in-range": " t = 1\n for i in range(n):\n  a[0] += i\n  t = t * B\n  a[1] += i\n return t, i",
+    "in-range-step": " t = 1\n for i in range(100, -1, -7):\n  a[0] += i\n  t = t * B\n  a[1] += 1\n return t, i",
+    "in-range-variable-step": " t = 1\n s = n - 3\n for i in range(0, 100, s):\n  a[0] += i\n  t = t * B\n return t, i",
+    "in-array": " t = 1\n for x in a:\n  a[0] += 1\n  t = t * B\n  a[2] = x\n return t, x",
+    "in-rows": " t = 1\n b = a.reshape(2, 2)\n for r in b:\n  r[0] += 1\n  t = t * B\n return t, r",
+    "in-enumerate": " t = 1\n for i, x in enumerate(a, 5):\n  a[0] += i\n  t = t * B\n return t, i, x",
+    "in-zip": " t = 1\n for i, x in zip(range(9), a):\n  a[0] += i\n  t = t * B\n return t, i, x",
+    "in-reversed": " t = 1\n for x in reversed(a):\n  a[0] += 1\n  t = t * B\n return t, x",
+    "in-reversed-range": " t = 1\n for x in reversed(range(n)):\n  a[0] += 1\n  t = t * B\n return t, x",
+    "in-tuple": " t = 1\n for x in (1, 2, 3, 4, 5):\n  a[0] += x\n  t = t * B\n return t, x",
+    "nested": " t = 1\n for i in range(n):\n  for j in range(n):\n   a[0] += j\n   t = t * (B >> 8)\n   a[1] += j\n  a[2] += i\n return t, i, j",
+    "deep": " t = 1\n for i in range(2):\n  for j in range(2):\n   for k in range(2):\n    a[0] += k\n    t = t * B\n    if t % 7 == 3:\n     a[3] += 1\n return t, i, j, k",
+    "in-while": " t = 1\n k = 0\n while k < n:\n  k += 1\n  a[0] += 1\n  t = t * B\n  a[1] += k\n return t, k",
+    "while-test": " t = 1\n a[0] += 1\n while t * B < B ** 4:\n  t = t * 1000\n  a[1] += 1\n return t",
+    "while-test-later": " t = 1\n while t * B * B < B ** 5:\n  t = t * 1000\n  a[1] += 1\n return t",
+    "while-else": " t = 1\n k = 0\n while k < n:\n  k += 1\n  a[0] += 1\n  t = t * B\n else:\n  a[2] = 9\n return t, k",
+    "for-else": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * B\n else:\n  a[2] = 9\n return t",
+    "else-itself": " for i in range(2):\n  a[0] += 1\n else:\n  t = n * B * B\n return t",
+    "break": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * B\n  if i == 3:\n   break\n else:\n  a[2] = 9\n return t, i",
+    "continue": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * B\n  if i % 2:\n   continue\n  a[1] += 1\n return t",
+    "return": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * B\n  if i == 3:\n   return t, i\n return None, 0",
+    "if": " a[0] += 1\n if n > 2:\n  t = n * B * B\n  a[1] += 1\n else:\n  t = 0\n a[2] += 1\n return t",
+    "elif": " a[0] += 1\n if n > 100:\n  t = 1\n elif n > 2:\n  t = n * B * B\n  a[1] += 1\n else:\n  t = 0\n return t",
+    "else": " a[0] += 1\n if n > 100:\n  t = 1\n else:\n  a[3] += 1\n  t = n * B * B\n return t",
+    "if-test": " a[0] += 1\n if n * B * B > 5:\n  a[1] += 1\n return n",
+    "match": " a[0] += 1\n match n:\n  case 1:\n   t = 0\n  case 6 | 3:\n   a[1] += 1\n   t = n * B * B\n  case _:\n   t = 5\n return t",
+    "unbound": " if n > 100:\n  u = 1\n a[0] += 1\n t = n * B * B\n if n > 5:\n  return u\n return t",
+    "maybe-bound": " if n > 4:\n  u = 1.5\n a[0] += 1\n t = n * B * B\n return t, u",
+    "deleted": " u = 1\n a[0] += 1\n del u\n t = n * B * B\n return t, u",
+    "store": " a[0] += 1\n a[1] = n * B * B % 7\n return n",
+    "swap": " a[0] += 1\n a[1], a[2] = a[2], n * B * B % 5\n return n",
+    "own-array": " z = np.zeros(n)\n a[0] += 1\n t = 1\n for i in range(n):\n  z[i] = i\n  t = t * B\n return t, z",
+    "own-view": " z = a[1:]\n a[0] += 1\n t = n * B * B\n z[0] = 7\n return t, z",
+    "rebound": " b = a\n a = np.ones(3)\n b[0] += 1\n t = n * B * B\n a[1] = 5\n return t, a, b",
+    "tuple": " p = (n, 2.5, (1j, np.float32(2)))\n a[0] += 1\n t = n * B * B\n return t, p",
+    "union": " r = 0\n for i in range(n):\n  a[0] += 1\n  r = 0.5 if i == 2 else i\n  t = (i + 1) * B * B\n return t, r",
+    "function": " g = math.sqrt\n a[0] += 1\n t = n * B * B\n return t, g(4.0)",
+    "import": " import math as m\n a[0] += 1\n t = n * B * B\n return t, m.pi",
+    "power": " a[0] += 1\n return n ** 40",
+    "negative-power": " a[0] += 1\n return n ** (2 - n)",
+    "round": " a[0] += 1\n return round(n * 1e30)",
+    "int": " a[0] += 1\n return int(n * 1e30)",
+    "shift": " a[0] += 1\n return n << 70",
+    "absolute": " a[0] += 1\n t = -B * 8 - B * 8 + 0\n t = -9223372036854775807 - 1\n return abs(t), -t",
+    "raises-later": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * B\n  if i == 3:\n   a[100] = 1\n return t",
+    "global": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * (B + helper(i))\n return t",
+    "lambda": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = (lambda v: v * B)(t)\n return t",
+    "chained": " a[0] += 1\n t = u = n * B * B\n return t, u",
+    "walrus": " a[0] += 1\n if (u := n + 1) and (t := u * B * B):\n  a[1] += 1\n return t, u",
+    "assert": " a[0] += 1\n assert n * B * B > 5, 'no'\n return n",
+}
+
+
+def resumed(body: str, *args: Any, tier: str | None = "native") -> None:
+    source = f"B = {2**61 + 1}\ndef helper(x):\n return x + 1\ndef f(a, n):\n{body}\n"
+    f = define(source, "f")
+    g = jit(f)
+    check(f, *args, tier=tier, compiled=g)
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("n", [0, 1, 3, 6])
+@pytest.mark.parametrize("dtype", ["i8", "f8"])
+def test_goes_on(name: str, n: int, dtype: str) -> None:
+    resumed(BODIES[name], np.arange(4, dtype=dtype), n, tier=None)
+
+
+def test_exits_are_counted() -> None:
+    f = jit(define("def f(a, n):\n t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * 1000003\n return t\n"))
+    a = np.zeros(1)
+    assert f(a, 2) == 1000003**2 and f.specializations[0].exits == 0
+    assert f(a, 9) == 1000003**9 and a[0] == 11 and f.specializations[0].exits == 1
+    assert f.tier(a, 9) == "native"
+
+
+def test_mixed_functions_go_on() -> None:
+    body = (
+        " d = {}\n t = 1\n for i in range(n):\n  for j in range(3):\n   a[0] += j\n   t = t * (B >> 20)\n"
+        "  d[i] = t\n return d, t"
+    )
+    resumed(body, np.zeros(4), 3, tier="mixed")
+    body = (
+        " d = {'k': [1]}\n x = d['k']\n t = 1\n for i in range(n):\n  for j in range(3):\n   a[0] += j\n   t = t * (B >> 20)\n"
+        " x.append(t)\n return d, t, x"
+    )
+    resumed(body, np.zeros(4), 3, tier="mixed")
+
+
+def test_methods_and_closures_go_on() -> None:
+    source = (
+        "class C:\n def __init__(self):\n  self.__v = 3\n"
+        " def f(self, a, n):\n  t = 1\n  for i in range(n):\n   a[0] += 1\n   t = t * 1000003\n  return t, self.__v\n"
+    )
+    cls: Any = define(source, "C")
+    f = jit(cls.f)
+    a, b = np.zeros(2), np.zeros(2)
+    assert f(cls(), a, 9) == cls().f(b, 9) and (a == b).all()
+    source = "def outer(k):\n def f(a, n):\n  t = 1\n  for i in range(n):\n   a[0] += 1\n   t = t * k\n  return t\n return f\n"
+    f = jit(define(source, "outer")(1000003))
+    assert f(a, 9) == 1000003**9
+
+
+def test_references_are_balanced() -> None:
+    source = (
+        "def f(a, b, n):\n z = np.zeros(3)\n v = b[1:]\n t = 1\n for x in b:\n  a[0] += 1\n  t = t * (n + 1000003)\n"
+        " if n == 1:\n  raise ValueError('one')\n return z, v, t\n"
+    )
+    f = jit(define(source, "f"))
+    a, b = np.zeros(2), np.zeros(9)
+
+    def run() -> None:
+        for i in range(2000):
+            try:
+                f(a, b, i % 2)
+            except ValueError:
+                pass
+
+    run()
+    before = sys.getrefcount(a), sys.getrefcount(b)
+    run()
+    assert before == (sys.getrefcount(a), sys.getrefcount(b))
+
+
+def test_the_exit_of_a_callee_behind_an_effect_is_an_error() -> None:
+    """The frames of callers cannot be taken up in the middle of a statement."""
+    source = (
+        "def g(a, n):\n t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * 1000003\n return t\n"
+        "def f(a, n):\n return g(a, n) + 1\n"
+    )
+    f = jit(define(source, "f"))
+    assert f(np.zeros(1), 2) == 1000003**2 + 1
+    with pytest.raises(OverflowError, match="numlift: an int left 64 bits at .*:5 after"):
+        f(np.zeros(1), 9)
