@@ -146,7 +146,7 @@ class _Builder:
         inner = ast.FunctionDef(
             code.co_name if code.co_name.isidentifier() else "function",
             ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, []),
-            [*self.declared, *body],
+            [*self.declared, *body] or [ast.Pass()],
             [],
             lineno=self.line,
             col_offset=0,
@@ -175,15 +175,15 @@ class _Builder:
     def island(self, spec: Spec) -> types.FunctionType:
         return self.wrapped([name for name, _ in spec.params], self.body(spec))
 
-    def rest(self, position: tuple[int, int], loops: dict[ast.stmt, str]) -> list[ast.stmt]:
-        """The function from a statement on; `loops` names the iterators of the `for` statements around it."""
+    def rest(self, position: tuple[int, int], behind: bool, loops: dict[ast.stmt, str]) -> list[ast.stmt]:
+        """The function from (behind) a statement on; `loops` names the iterators of `for`s around it."""
         target = self.statement(position)
         root = next(
             n
             for n in ast.walk(self.tree)
             if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and target in _inside(n)
         )
-        return _Rest(target, loops).block(root.body)
+        return _Rest(target, behind, loops).block(root.body)
 
 
 _CONSTANTS: dict[str, Any] = {_UNBOUND: UNBOUND, "<NameError>": NameError, "<resume>": object()}
@@ -209,8 +209,8 @@ def _inside(node: ast.AST) -> list[ast.stmt]:
 class _Rest:
     """Code that goes on at a statement inside compound statements."""
 
-    def __init__(self, target: ast.stmt, loops: dict[ast.stmt, str]) -> None:
-        self.target, self.loops = target, loops
+    def __init__(self, target: ast.stmt, behind: bool, loops: dict[ast.stmt, str]) -> None:
+        self.target, self.behind, self.loops = target, behind, loops
 
     def block(self, block: list[ast.stmt]) -> list[ast.stmt]:
         at = next(i for i, s in enumerate(block) if s is self.target or self.target in _inside(s))
@@ -219,7 +219,7 @@ class _Rest:
     def begun(self, node: ast.stmt) -> list[ast.stmt]:
         """The rest of a statement."""
         if node is self.target:
-            return [node]
+            return [] if self.behind else [node]
         within = next(
             b for b in _blocks(node) if any(s is self.target or self.target in _inside(s) for s in b)
         )
@@ -237,7 +237,7 @@ class _Rest:
         item = ast.Name("<item>", ast.Store())
         test = ast.Compare(_load("<item>"), [ast.Is()], [resumed])
         assign = ast.copy_location(ast.Assign([node.target], _load("<item>")), node.target)
-        turn = ast.If(test, rest, [assign, *node.body])
+        turn = ast.If(test, rest or [ast.Pass()], [assign, *node.body])
         again = ast.For(item, _load(self.loops[node]), [turn], node.orelse)
         return [ast.copy_location(again, node)]
 
@@ -272,22 +272,23 @@ def resume(
     function: types.FunctionType,
     source: tuple[str, int],
     position: tuple[int, int],
+    behind: bool,
     names: list[str],
     values: list[Any],
     loops: list[tuple[tuple[int, int], str, list[Any]]],
 ) -> tuple[types.FunctionType, tuple[Any, ...]]:
-    """A function that goes on at a statement of `function`, and its arguments: variables, iterators.
+    """A function that goes on at (behind) a statement of `function`, and its arguments: variables, iterators.
 
     loops: position of each `for` around it, an expression for its remaining items over `v`, and `v`.
     """
     known = _RESUMED.setdefault(function, {})
-    made = known.get((position, tuple(names)))
+    made = known.get((position, behind, tuple(names)))
     if made is None:
         builder = _Builder(function, *source)
         iterators = {builder.statement(at): f"<items {i}>" for i, (at, _, _) in enumerate(loops)}
-        body = [*(_unbind(name) for name in names), *builder.rest(position, iterators)]
+        body = [*(_unbind(name) for name in names), *builder.rest(position, behind, iterators)]
         made = builder.wrapped([*names, *iterators.values()], body)
-        known[position, tuple(names)] = made
+        known[position, behind, tuple(names)] = made
     again = _CONSTANTS["<resume>"]
     items = [itertools.chain([again], eval(text, {**_ITERATION, "v": v})) for _, text, v in loops]
     return made, (*values, *items)
@@ -298,7 +299,7 @@ _ITERATION: dict[str, Any] = {"islice": itertools.islice}
 
 #: Made by `resume`: by function, then by position and names.
 _RESUMED: weakref.WeakKeyDictionary[
-    types.FunctionType, dict[tuple[tuple[int, int], tuple[str, ...]], types.FunctionType]
+    types.FunctionType, dict[tuple[tuple[int, int], bool, tuple[str, ...]], types.FunctionType]
 ] = weakref.WeakKeyDictionary()
 
 

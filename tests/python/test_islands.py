@@ -112,8 +112,6 @@ STATEMENTS = {
     "chained": LOOP + " y = z = {}\n y[1] = t\n return z",
     "augmented": LOOP + " y = 'a'\n y += 'b'\n x += [t]\n return y",
     "joined": LOOP + " if t > 5:\n  y = 1\n else:\n  y = 'a'\n return y",
-    "joined-loop": LOOP
-    + " y = None\n for i in range(3):\n  for j in range(3):\n   t += 1\n  if y is None:\n   y = i\n return y, t",
     "named-tuple": LOOP
     + " import collections\n P = collections.namedtuple('P', 'x y')\n return tuple(P(t, 1))",
     "nothing": LOOP + " d = {'t': t}",

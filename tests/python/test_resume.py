@@ -10,6 +10,8 @@ from harness import FAKE, check, define, jit
 
 pytestmark = pytest.mark.skipif(FAKE, reason="needs the compiler")
 
+LOOP = " t = 0.0\n for i in range(a.shape[0]):\n  t += a[i]\n"
+
 # `a[0] += 1` is an effect, `t = t * B` leaves 64 bits sooner or later.
 BODIES = {
     "straight": " a[0] += 1\n t = n * B\n t = t * B\n a[1] += 1\n return t",
@@ -59,7 +61,6 @@ BODIES = {
     "absolute": " a[0] += 1\n t = -B * 8 - B * 8 + 0\n t = -9223372036854775807 - 1\n return abs(t), -t",
     "raises-later": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * B\n  if i == 3:\n   a[100] = 1\n return t",
     "global": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * (B + helper(i))\n return t",
-    "lambda": " t = 1\n for i in range(n):\n  a[0] += 1\n  t = (lambda v: v * B)(t)\n return t",
     "chained": " a[0] += 1\n t = u = n * B * B\n return t, u",
     "walrus": " a[0] += 1\n if (u := n + 1) and (t := u * B * B):\n  a[1] += 1\n return t, u",
     "assert": " a[0] += 1\n assert n * B * B > 5, 'no'\n return n",
@@ -99,6 +100,41 @@ def test_mixed_functions_go_on() -> None:
         " x.append(t)\n return d, t, x"
     )
     resumed(body, np.zeros(4), 3, tier="mixed")
+
+
+ISLANDS = {
+    "loop": LOOP + " h = 0\n for k in x:\n  h = h * 1000003 + len(k)\n a[0] = 7\n return h, t",
+    "in-loop": " h = 1\n t = 0\n for i in range(9):\n  for j in range(9):\n   t += j\n  for k in x:\n   h = h * 1000003 + len(k)\n  a[0] += 1\n return h, t",
+    "last": LOOP + " h = 0\n for k in x:\n  h = h * 1000003 + len(k)",
+    "in-branch": LOOP
+    + " h = 0\n if t > 3:\n  for k in x:\n   h = h * 1000003 + len(k)\n else:\n  h = 5\n return h",
+    "return": LOOP + " for k in x:\n  if len(k) == 3:\n   return int(t) ** 40\n return 1",
+    "deleted": LOOP
+    + " h = 0\n y = 1\n for k in x:\n  h = h * 1000003 + len(k)\n  if h > 10 ** 30:\n   y = 2\n return h, k, y",
+    "unbound": LOOP + " h = 0\n for k in x:\n  h = h * 1000003 + len(k)\n del k\n return h, k",
+    "several": LOOP
+    + " h = 0\n g = 1\n for k in x:\n  h = h * 1000003 + len(k)\n  g += 1\n  w = g * 2.0\n a[1] = w\n return h, g, w",
+}
+
+
+@pytest.mark.parametrize("name", ISLANDS)
+@pytest.mark.parametrize("count", [0, 2, 9])
+def test_what_islands_make_may_be_large(name: str, count: int) -> None:
+    f = define(f"def f(a, x):\n{ISLANDS[name]}\n", "f")
+    check(f, np.arange(4.0), ["abc", "de"] * count, tier="mixed")
+
+
+def test_globals_that_islands_change_to_another_type() -> None:
+    source = (
+        "scale = 2.0\ndef change(v):\n global scale\n scale = v\n"
+        "def f(n, v):\n t = 0.0\n for i in range(n):\n  t += scale\n d = [change(v)]\n for i in range(n):\n  t += scale\n return t\n"
+    )
+    for value in (3.0, 4, np.float32(1.5), 1j):
+        wanted = define(source, "f")(3, value)
+        got = jit(define(source, "f"))(3, value)
+        assert type(got) is type(wanted) and got == wanted
+    with pytest.raises(TypeError, match="unsupported operand"):
+        jit(define(source, "f"))(3, "x")
 
 
 def test_methods_and_closures_go_on() -> None:

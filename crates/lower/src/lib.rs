@@ -46,6 +46,8 @@ pub enum ResumeSource {
     Argument(usize),
     /// An entry of `ctx.objects`.
     Object(u32),
+    /// It is not bound.
+    Unbound,
 }
 
 /// A statement from which the interpreter can go on.
@@ -53,6 +55,8 @@ pub enum ResumeSource {
 pub struct ResumePoint {
     /// The statement.
     pub span: Span,
+    /// It goes on behind the statement.
+    pub behind: bool,
     /// Variables that are or may be bound.
     pub vars: Vec<(String, ResumeSource)>,
     /// `for` statements around it, outermost first: what gives the remaining items, as a Python expression over
@@ -73,6 +77,10 @@ pub struct IslandSpec {
     /// Result type of the function.
     pub ret: Type,
     pub watched: usize,
+    /// Resume point behind it, if there is one.
+    pub resume: Option<u32>,
+    /// Variables that it leaves unbound.
+    pub unbinds: Vec<String>,
     pub line: u32,
     pub reason: Reason,
 }

@@ -62,4 +62,6 @@ pub fn owners(t: &Type, at: &mut usize, out: &mut Vec<usize>) {
     for part in parts {
         owners(part, at, out);
     }
+    // the flag
+    *at += usize::from(matches!(t, Type::Optional(_)));
 }

@@ -5,6 +5,8 @@ use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
+use crate::helpers::Host;
+use crate::resume::Operands;
 use crate::source::Args;
 use crate::spec::Specialization;
 use crate::value;
@@ -55,14 +57,21 @@ unsafe fn resumed<'py>(
     args: Args,
     ctx: *mut Ctx,
 ) -> Option<PyResult<Bound<'py, PyAny>>> {
-    // SAFETY: a failure sets the site; the boundary has set the effects and the length of the trace before.
+    // SAFETY: a failure sets the site; the boundary has set the rest before.
     unsafe {
+        let done = (*(*ctx).host.cast::<Host<'_>>()).resumed.get();
+        if !done.is_null() {
+            return Some(Ok(Bound::from_owned_ptr(py, done)));
+        }
         let SiteKind::Resume { point, .. } = spec.sites().get((*ctx).site as usize)?.kind else {
             return None;
         };
         let effects = (*ctx).effects != 0 || (*ctx).operands[0] & 1 != 0;
         let resume = spec.parts().resume.as_ref()?;
-        (effects && (*ctx).trace_len == 0).then(|| resume.run(py, point, ctx, args))
+        (effects && (*ctx).trace_len == 0).then(|| {
+            let at = (&raw const (*ctx).operands).cast::<u64>().add(1);
+            resume.run(py, point, Operands::owned(at), ctx, args, &[])
+        })
     }
 }
 

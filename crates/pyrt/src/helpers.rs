@@ -1,5 +1,6 @@
 //! The helpers of generated code that need Python.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
@@ -66,6 +67,10 @@ pub struct Host<'a> {
     pub spec: &'a Specialization,
     /// NULL without hidden arguments.
     pub hidden: *mut HiddenState,
+    /// The arguments of the call.
+    pub args: Args,
+    /// The result of the call if the interpreter has gone on behind an island: a new reference, or NULL.
+    pub resumed: Cell<*mut PyObject>,
 }
 
 /// The hidden arguments of a call in progress.

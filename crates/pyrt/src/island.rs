@@ -15,6 +15,7 @@ use crate::helpers::Host;
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
 use crate::reference::Ref;
+use crate::resume::Operands;
 use crate::slots::Held;
 use crate::value;
 
@@ -53,6 +54,10 @@ pub struct Island {
     pub form: Form,
     /// Owners of arrays that native code goes on to use: slots behind those of the parameters.
     pub watched: usize,
+    /// Resume point behind it; its operands are the slots behind those of the watched arrays.
+    pub resume: Option<u32>,
+    /// Names of variables that it leaves unbound.
+    pub unbinds: Vec<String>,
     /// First line.
     pub line: u32,
     pub counter: Counter,
@@ -110,12 +115,57 @@ impl Island {
             }
             let unchanged = watched.iter().zip(&before).all(|(o, d)| Descriptor::of(*o) == *d);
             let host = &*(*ctx).host.cast::<Host<'_>>();
-            let outcome = match unchanged && host.refresh() {
+            let mut outcome = match unchanged && host.refresh() {
                 true => self.parse(result, ret),
                 false => Err(Stop::Exit),
             };
+            if unchanged && matches!(outcome, Err(Stop::Exit)) {
+                outcome = self.go_on(ctx, at.add(self.watched), result);
+            }
             ffi::Py_DECREF(result);
             outcome
+        }
+    }
+
+    /// Native code cannot take what the island returned: the interpreter goes on behind it.
+    unsafe fn go_on(&self, ctx: *mut Ctx, operands: *const u64, result: *mut PyObject) -> Result<(), Stop> {
+        // SAFETY: the island returns what its form says; the operands are those of the resume point.
+        unsafe {
+            let host = &*(*ctx).host.cast::<Host<'_>>();
+            let item = |i: usize| ffi::PyTuple_GetItem(result, i as isize);
+            let (code, first) = match self.form {
+                Form::Coded => (ffi::PyLong_AsLongLong(item(0)), 1),
+                _ => (0, 0),
+            };
+            if code == 1 {
+                ffi::Py_INCREF(item(1));
+                host.resumed.set(item(1));
+                return Err(Stop::Exit);
+            }
+            let (Some(point), Some(resume), 0) = (self.resume, &host.spec.parts().resume, code) else {
+                return Err(Stop::Exit);
+            };
+            let single = self.form == Form::Plain && self.outs.len() == 1;
+            let out = |i: usize| if single { result } else { item(first + i) };
+            let outs = self
+                .outs
+                .iter()
+                .enumerate()
+                .map(|(i, v)| (v.name.as_str(), out(i)));
+            let unbound = self.unbinds.iter().map(|n| (n.as_str(), self.unbound.as_ptr()));
+            let bound: Vec<_> = outs.chain(unbound).collect();
+            let operands = Operands::borrowed(operands);
+            let gone = Python::attach_unchecked(|py| {
+                let gone = resume.run(py, point, operands, ctx, host.args, &bound);
+                gone.map(Bound::into_ptr).map_err(|e| e.restore(py))
+            });
+            match gone {
+                Ok(o) => {
+                    host.resumed.set(o);
+                    Err(Stop::Exit)
+                }
+                Err(()) => Err(Stop::Raised),
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 use numlift_runtime::Ctx;
 use numlift_types::Type;
+use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -21,6 +22,8 @@ pub enum Source {
     Argument(usize),
     /// An entry of `ctx.objects`.
     Object(u32),
+    /// It is not bound.
+    Unbound,
 }
 
 /// Line, from 1, and column in bytes in the function's source.
@@ -30,6 +33,8 @@ pub type Position = (u32, u32);
 #[derive(Clone, Debug)]
 pub struct Point {
     pub at: Position,
+    /// It goes on behind the statement.
+    pub behind: bool,
     pub vars: Vec<(String, Source)>,
     /// `for` statements around it: where, what gives the remaining items, types of its operands.
     pub loops: Vec<(Position, String, Vec<Type>)>,
@@ -44,13 +49,32 @@ pub struct Resume {
     pub points: Vec<Point>,
 }
 
-/// Operands of an exit, read in order; their references are given back on drop.
-struct Operands {
+/// Values of variables in slots, read in order; references that are ours are given back on drop.
+pub(crate) struct Operands {
     at: *const u64,
+    owned: bool,
     read: Vec<(Type, *const u64)>,
 }
 
 impl Operands {
+    /// Operands of an exit, which took references for us.
+    pub(crate) fn owned(at: *const u64) -> Operands {
+        Operands {
+            at,
+            owned: true,
+            read: vec![],
+        }
+    }
+
+    /// Slots of a function that is still there.
+    pub(crate) fn borrowed(at: *const u64) -> Operands {
+        Operands {
+            at,
+            owned: false,
+            read: vec![],
+        }
+    }
+
     unsafe fn next<'py>(&mut self, py: Python<'py>, t: &Type) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: the site says which operands there are.
         unsafe {
@@ -79,38 +103,36 @@ impl Operands {
 
 impl Drop for Operands {
     fn drop(&mut self) {
-        for (t, at) in &self.read {
-            // SAFETY: the exit took the references for us; the GIL is held.
+        for (t, at) in self.read.iter().filter(|_| self.owned) {
+            // SAFETY: the references are ours; the GIL is held.
             unsafe { value::release(t, *at) };
         }
     }
 }
 
 impl Resume {
-    /// Goes on from a point: the result of the call.
+    /// Goes on from a point: the result of the call. Variables of `bound` have these values instead.
     ///
     /// # Errors
     /// What the rest of the function raises.
     ///
     /// # Safety
-    /// An exit with this point has filled the operands; `args` are the arguments of the call; the GIL is held.
+    /// The operands are those of the point; `args` are the arguments of the call; the GIL is held.
     pub(crate) unsafe fn run<'py>(
         &self,
         py: Python<'py>,
         point: u32,
+        mut operands: Operands,
         ctx: *const Ctx,
         args: Args,
+        bound: &[(&str, *mut PyObject)],
     ) -> PyResult<Bound<'py, PyAny>> {
         let missing = || pyo3::exceptions::PySystemError::new_err("numlift: an exit without a resume point");
         let point = self.points.get(point as usize).ok_or_else(missing)?;
         let module = py.import("numlift._islands")?;
         let unbound = module.getattr("UNBOUND")?;
-        // SAFETY: as promised by the caller; the effects flag is the first operand.
+        // SAFETY: as promised by the caller.
         let (names, values, loops) = unsafe {
-            let mut operands = Operands {
-                at: (&raw const (*ctx).operands).cast::<u64>().add(1),
-                read: vec![],
-            };
             let (names, values) = (PyList::empty(py), PyList::empty(py));
             for (name, source) in &point.vars {
                 let value = match source {
@@ -126,6 +148,11 @@ impl Resume {
                         }
                     },
                     Source::Operand { ty, maybe: false } => operands.next(py, ty)?,
+                    Source::Unbound => unbound.clone(),
+                };
+                let value = match bound.iter().find(|(n, _)| n == name) {
+                    Some((_, o)) => Bound::from_borrowed_ptr(py, *o),
+                    None => value,
                 };
                 names.append(name)?;
                 values.append(value)?;
@@ -142,7 +169,10 @@ impl Resume {
         };
         let function = self.function.bind(py);
         let source = (self.source.as_str(), self.first_line);
-        let made = module.call_method1("resume", (function, source, point.at, names, values, loops))?;
+        let made = module.call_method1(
+            "resume",
+            (function, source, point.at, point.behind, names, values, loops),
+        )?;
         let (rest, args): (Bound<'py, PyAny>, Bound<'py, PyTuple>) = made.extract()?;
         rest.call1(args)
     }

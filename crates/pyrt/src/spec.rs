@@ -1,5 +1,6 @@
 //! A loaded specialisation and how it is called.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -212,6 +213,8 @@ impl Specialization {
         let host = Host {
             spec: self,
             hidden: state,
+            args,
+            resumed: Cell::new(std::ptr::null_mut()),
         };
         let hidden = match state.is_null() {
             true => std::ptr::null(),

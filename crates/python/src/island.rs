@@ -50,6 +50,8 @@ pub fn load(function: &Bound<'_, PyAny>, artifact: &Artifact, answers: &Answers)
             _ => Form::Plain,
         },
         watched: spec.watched,
+        resume: spec.resume,
+        unbinds: spec.unbinds.clone(),
         line: spec.line,
         counter: Counter::default(),
     });
@@ -82,9 +84,11 @@ pub fn resume(
         },
         ResumeSource::Argument(i) => Source::Argument(*i),
         ResumeSource::Object(i) => Source::Object(*i),
+        ResumeSource::Unbound => Source::Unbound,
     };
     let point = |p: &ResumePoint| Point {
         at: position(&hir.source, p.span.start),
+        behind: p.behind,
         vars: p.vars.iter().map(|(n, s)| (n.clone(), source(s))).collect(),
         loops: p
             .loops

@@ -154,6 +154,16 @@ impl FnLower<'_, '_> {
         }
         let watched = self.watched();
         vals.extend(&watched);
+        let resume = match &island.code {
+            Code::Run(stmts) if self.entry.is_some() => stmts.last().and_then(|s| self.frame(*s)),
+            _ => None,
+        };
+        let resume = resume.map(|mut frame| {
+            frame.point.behind = true;
+            vals.extend_from_slice(&frame.vals);
+            self.e.points.push(frame.point);
+            self.e.points.len() as u32 - 1
+        });
         let size = |t: &Type| flat_tys(t).len();
         let out_size: usize = outs.iter().map(|(_, v)| usize::from(v.maybe) + size(&v.ty)).sum();
         let ret_size = 1 + out_size.max(size(&self.inst.ret));
@@ -175,6 +185,13 @@ impl FnLower<'_, '_> {
             Code::Run(stmts) => stmts.iter().map(|s| self.hir.stmts[*s].span).collect(),
             Code::Test(s, _) => vec![self.hir.stmts[*s].span],
         };
+        let gone = |l: &&LocalId| !outs.iter().any(|(o, _)| o == *l);
+        let unbinds = island
+            .binds
+            .iter()
+            .filter(gone)
+            .map(|l| self.hir.locals[*l].name.clone())
+            .collect();
         let spec = IslandSpec {
             spans,
             test,
@@ -183,6 +200,8 @@ impl FnLower<'_, '_> {
             outs: outs.iter().map(|(_, v)| v.clone()).collect(),
             ret: self.inst.ret.clone(),
             watched: watched.len(),
+            resume,
+            unbinds,
             line: self.e.b.line(),
             reason: island.reason,
         };

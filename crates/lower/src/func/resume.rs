@@ -82,6 +82,7 @@ fn iterable(it: &Iter, operands: &mut Vec<Typed>) -> String {
 fn is_portable(t: &Type) -> bool {
     match t {
         Type::Tuple(items) => items.iter().all(is_portable),
+        Type::Optional(t) => is_portable(t),
         Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::None | Type::Object(_) => true,
         Type::Range | Type::Ellipsis | Type::Str(_) | Type::Never => true,
         _ => false,
@@ -97,13 +98,16 @@ impl FnLower<'_, '_> {
         }
     }
 
-    fn frame(&mut self, id: StmtId) -> Option<Frame> {
+    pub(super) fn frame(&mut self, id: StmtId) -> Option<Frame> {
         let (mut types, mut vals, mut vars) = (vec![], Vals::new(), vec![]);
         let hir = self.hir.clone();
         for (l, local) in hir.locals.iter() {
             let var = &self.vars[l.index()];
             let maybe = match var.bound {
-                IsBound::No => continue,
+                IsBound::No => {
+                    vars.push((local.name.clone(), ResumeSource::Unbound));
+                    continue;
+                }
                 IsBound::Yes => false,
                 IsBound::Flag(f) => {
                     types.push(Type::BOOL);
@@ -143,6 +147,7 @@ impl FnLower<'_, '_> {
         Some(Frame {
             point: ResumePoint {
                 span: hir.stmts[id].span,
+                behind: false,
                 vars,
                 loops,
             },
