@@ -152,6 +152,7 @@ impl FnLower<'_, '_> {
             l.continues.extend(self.suspend(None));
             self.merge(l.continues)?;
             if self.reachable() {
+                self.mark_behind(body.last());
                 self.e.b.set_line(hir.stmts[id].line);
                 self.safepoint();
                 self.normalise(&head)?;
@@ -317,10 +318,11 @@ impl FnLower<'_, '_> {
         self.iterated.extend(it.owners());
         self.block(body)?;
         self.iterated.truncate(watched);
-        self.active.pop();
         let mut l = self.loops.pop().unwrap_or_default();
         l.continues.extend(self.suspend(None));
         self.merge(l.continues)?;
+        self.mark_behind(body.last());
+        self.active.pop();
         Ok(l.breaks)
     }
 

@@ -98,6 +98,20 @@ impl FnLower<'_, '_> {
         }
     }
 
+    /// Exits from here on go on behind a statement: conversions where paths meet.
+    pub(super) fn mark_behind(&mut self, id: Option<&StmtId>) {
+        self.e.resume = None;
+        if let (Some(&id), true) = (id, self.reachable())
+            && self.entry.is_some()
+            && self.e.b.func.int_const(self.e.effects) != Some(0)
+        {
+            self.e.resume = self.frame(id).map(|mut frame| {
+                frame.point.behind = true;
+                Rc::new(frame)
+            });
+        }
+    }
+
     pub(super) fn frame(&mut self, id: StmtId) -> Option<Frame> {
         let (mut types, mut vals, mut vars) = (vec![], Vals::new(), vec![]);
         let hir = self.hir.clone();

@@ -147,6 +147,9 @@ impl FnLower<'_, '_> {
                 return Err("a dynamic statement".into());
             }
         }
+        if !numlift_syntax::facts::blocks(&stmt.kind).is_empty() {
+            self.mark_behind(Some(&id));
+        }
         Ok(())
     }
 
