@@ -8,6 +8,7 @@ use numlift_runtime::Ctx;
 use numlift_types::Type;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
+use smallvec::SmallVec;
 
 use crate::count::Counter;
 use crate::cpython;
@@ -97,7 +98,7 @@ impl Island {
                 at = at.add(value::slots(&p.ty));
             }
             let watched = std::slice::from_raw_parts(at.cast::<*mut PyObject>(), self.watched);
-            let before: Vec<Descriptor> = watched.iter().map(|o| Descriptor::of(*o)).collect();
+            let before = descriptors(watched);
             (*ctx).effects |= 1;
             let n = objects.as_slice().len();
             let function = self.function.as_ptr();
@@ -113,7 +114,7 @@ impl Island {
             if result.is_null() {
                 return Err(Stop::Raised);
             }
-            let unchanged = watched.iter().zip(&before).all(|(o, d)| Descriptor::of(*o) == *d);
+            let unchanged = watched.is_empty() || descriptors(watched) == before;
             let host = &*(*ctx).host.cast::<Host<'_>>();
             let mut outcome = match unchanged && host.refresh() {
                 true => self.parse(result, ret),
@@ -264,40 +265,26 @@ impl Island {
     }
 }
 
-/// What native code has read of an array's owner.
-#[derive(PartialEq)]
-struct Descriptor {
-    data: usize,
-    dtype: usize,
-    writeable: bool,
-    extents: Vec<isize>,
-}
+/// What native code has read of the owners of arrays: memory, dtype, flags, rank, extents and strides of each.
+type Descriptors = SmallVec<[isize; 32]>;
 
-impl Descriptor {
-    /// Of anything but an array: nothing.
-    unsafe fn of(o: *mut PyObject) -> Descriptor {
+/// Owners that are no arrays have none.
+unsafe fn descriptors(owners: &[*mut PyObject]) -> Descriptors {
+    let mut out = Descriptors::new();
+    for &o in owners {
         // SAFETY: NULL or a live object; the cast follows the check of the exact type.
         unsafe {
-            let none = o.is_null() || ffi::Py_TYPE(o) != api().array_type;
-            if none {
-                return Descriptor {
-                    data: 0,
-                    dtype: 0,
-                    writeable: false,
-                    extents: vec![],
-                };
+            if o.is_null() || ffi::Py_TYPE(o) != api().array_type {
+                continue;
             }
             let a = &*o.cast::<ArrayObject>();
             let n = a.nd as usize;
-            let parts = |p: *const isize| (0..n).map(move |i| *p.add(i));
-            Descriptor {
-                data: a.data as usize,
-                dtype: a.descr as usize,
-                writeable: a.flags & crate::numpy::WRITEABLE != 0,
-                extents: parts(a.dimensions).chain(parts(a.strides)).collect(),
-            }
+            let writeable = a.flags & crate::numpy::WRITEABLE;
+            out.extend([a.data as isize, a.descr as isize, writeable as isize, n as isize]);
+            out.extend((0..n).flat_map(|i| [*a.dimensions.add(i), *a.strides.add(i)]));
         }
     }
+    out
 }
 
 /// The helper `py_island`.
