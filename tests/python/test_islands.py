@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import threading
 import traceback
 import weakref
 from typing import Any
@@ -401,3 +402,20 @@ def test_strict_refuses() -> None:
 )
 def test_what_islands_cannot_hold_runs_as_a_whole(body: str, tier: str | None) -> None:
     check(define(f"def f(a, x):\n{LOOP}{body}\n", "f"), ARRAY, 1, tier=tier)
+
+
+def test_islands_do_not_hold_the_lock_of_the_random_generator() -> None:
+    """An island may wait for a thread that draws random numbers."""
+    source = (
+        "def f(n, draw):\n t = 0.0\n for i in range(n):\n  t += np.random.random()\n d = {'other': draw()}\n"
+        " for i in range(n):\n  t += np.random.random()\n return t, d\n"
+    )
+
+    def draw() -> float:
+        drawn: list[float] = []
+        thread = threading.Thread(target=lambda: drawn.append(np.random.random()), daemon=True)
+        thread.start()
+        thread.join(20)
+        return drawn[0]
+
+    check(define(source, "f"), 3, draw, tier="mixed", seed=1)

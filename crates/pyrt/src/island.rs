@@ -102,20 +102,17 @@ impl Island {
             (*ctx).effects |= 1;
             let n = objects.as_slice().len();
             let function = self.function.as_ptr();
+            let host = &*(*ctx).host.cast::<Host<'_>>();
             let call = || {
-                Some(cpython::call(
-                    function,
-                    objects.as_slice().as_ptr(),
-                    n,
-                    std::ptr::null_mut(),
-                ))
+                let args = objects.as_slice().as_ptr();
+                Some(cpython::call(function, args, n, std::ptr::null_mut()))
             };
-            let result = self.counter.count(call).unwrap_or(std::ptr::null_mut());
+            let unlocked = || host.spec.unlocked(|| self.counter.count(call));
+            let result = unlocked().unwrap_or(std::ptr::null_mut());
             if result.is_null() {
                 return Err(Stop::Raised);
             }
             let unchanged = watched.is_empty() || descriptors(watched) == before;
-            let host = &*(*ctx).host.cast::<Host<'_>>();
             let mut outcome = match unchanged && host.refresh() {
                 true => self.parse(result, ret),
                 false => Err(Stop::Exit),
@@ -156,10 +153,13 @@ impl Island {
             let unbound = self.unbinds.iter().map(|n| (n.as_str(), self.unbound.as_ptr()));
             let bound: Vec<_> = outs.chain(unbound).collect();
             let operands = Operands::borrowed(operands);
-            let gone = Python::attach_unchecked(|py| {
-                let gone = resume.run(py, point, operands, ctx, host.args, &bound);
-                gone.map(Bound::into_ptr).map_err(|e| e.restore(py))
-            });
+            let run = || {
+                Python::attach_unchecked(|py| {
+                    let gone = resume.run(py, point, operands, ctx, host.args, &bound);
+                    gone.map(Bound::into_ptr).map_err(|e| e.restore(py))
+                })
+            };
+            let gone = host.spec.unlocked(run);
             match gone {
                 Ok(o) => {
                     host.resumed.set(o);

@@ -265,6 +265,28 @@ impl Specialization {
         }
     }
 
+    /// Runs something of the interpreter without the lock that native code holds: it may wait for another thread
+    /// that draws random numbers.
+    ///
+    /// # Safety
+    /// The GIL is held, and so is the lock if there is one.
+    pub(crate) unsafe fn unlocked<R>(&self, run: impl FnOnce() -> R) -> R {
+        let Some([acquire, release]) = &self.parts.lock else {
+            return run();
+        };
+        let call = |method: &Ref| {
+            let method = method.as_ptr();
+            // SAFETY: the GIL is held; an exception on its way survives.
+            crate::slots::with_exception_aside(|| unsafe {
+                ffi::Py_XDECREF(ffi::PyObject_CallNoArgs(method))
+            });
+        };
+        call(release);
+        let result = run();
+        call(acquire);
+        result
+    }
+
     /// Runs with the lock held or the GIL released; `None`: an exception is set.
     unsafe fn run_guarded(&self, ctx: *mut Ctx, slots: *const u64, ret: *mut u64) -> Option<i32> {
         // SAFETY: as for `enter`; an exception that is pending survives the release of the lock.
