@@ -51,7 +51,7 @@ codes! {
         "give the variable the same type on every path";
     NL2002 "unsupported argument type",
         "An argument is of a class that has no machine representation.",
-        "pass numbers, tuples of numbers or NumPy arrays";
+        "pass numbers, tuples of numbers or NumPy arrays, or annotate what is read from it";
     NL2003 "name has no static type",
         "A name refers to an object whose type the compiler does not know.",
         "pass the value as an argument, or make it a number, tuple or array";
