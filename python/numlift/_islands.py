@@ -21,13 +21,13 @@ class Spec(NamedTuple):
     """An island.
 
     positions: (line, column) of its statements in the function's source, lines from 1, columns in bytes;
-    of a test the statement that it belongs to. test: it is that statement's test. coded: it says how it
-    was left. params, outs: (name, whether it is certainly bound) of variables.
+    of a part of a statement that one. form: `test`: its test; `plain`: statements; `coded`: statements, and
+    how they were left; `iter`, `next`, `drop`: of a `for` its iterator, the next item, nothing. params, outs:
+    (name, whether it is certainly bound) of variables.
     """
 
     positions: list[tuple[int, int]]
-    test: bool
-    coded: bool
+    form: str
     params: list[tuple[str, bool]]
     outs: list[tuple[str, bool]]
 
@@ -108,6 +108,20 @@ def _mark(name: str) -> ast.stmt:
     return ast.Try([ast.Expr(_load(name))], [handler], [], [])
 
 
+def _next_item(node: ast.For, outs: list[ast.expr]) -> list[ast.stmt]:
+    """Binds the targets of a `for` to the next item and returns them; if there is none, what is unbound."""
+    value = ast.Call(_load("<next>"), [_load("<iterator>"), _load(_UNBOUND)], [])
+    item = ast.Assign([ast.Name("<item>", ast.Store())], ast.copy_location(value, node))
+    over = ast.Compare(_load("<item>"), [ast.Is()], [_load(_UNBOUND)])
+    bind = ast.Assign([node.target], _load("<item>"))
+    return [
+        ast.copy_location(item, node),
+        ast.If(over, [ast.Return(_load(_UNBOUND))], []),
+        ast.copy_location(bind, node.target),
+        ast.Return(ast.Tuple(outs, ast.Load())),
+    ]
+
+
 class _Builder:
     def __init__(self, function: types.FunctionType, source: str, first_line: int) -> None:
         self.function = function
@@ -128,13 +142,20 @@ class _Builder:
     def body(self, spec: Spec) -> list[ast.stmt]:
         nodes = [self.statement(p) for p in spec.positions]
         start: list[ast.stmt] = [_unbind(name) for name, sure in spec.params if not sure]
-        if spec.test:
-            test: Any = nodes[0]
-            truth = ast.IfExp(test.test, ast.Constant(True), ast.Constant(False))
-            return [*start, ast.copy_location(ast.Return(truth), test.test)]
+        node: Any = nodes[0]
+        if spec.form == "test":
+            truth = ast.IfExp(node.test, ast.Constant(True), ast.Constant(False))
+            return [*start, ast.copy_location(ast.Return(truth), node.test)]
+        if spec.form == "iter":
+            iterator = ast.copy_location(ast.Call(_load("<iter>"), [node.iter], []), node)
+            return [*start, ast.copy_location(ast.Return(iterator), node)]
+        if spec.form == "next":
+            return _next_item(node, [_load(name) for name, _ in spec.outs])
+        if spec.form == "drop":
+            return [ast.Pass()]
         end: list[ast.stmt] = [_mark(name) for name, sure in spec.outs if not sure]
         outs = [_load(name) for name, _ in spec.outs]
-        if spec.coded:
+        if spec.form == "coded":
             nodes = _Leaving(outs, end).statements(nodes)
             return [*start, *nodes, *end, _result(0, outs)]
         value = outs[0] if len(outs) == 1 else ast.Tuple(outs, ast.Load()) if outs else ast.Constant(None)
@@ -186,7 +207,13 @@ class _Builder:
         return _Rest(target, behind, loops).block(root.body)
 
 
-_CONSTANTS: dict[str, Any] = {_UNBOUND: UNBOUND, "<NameError>": NameError, "<resume>": object()}
+_CONSTANTS: dict[str, Any] = {
+    _UNBOUND: UNBOUND,
+    "<NameError>": NameError,
+    "<iter>": iter,
+    "<next>": next,
+    "<resume>": object(),
+}
 
 
 def _blocks(node: ast.AST) -> list[list[ast.stmt]]:

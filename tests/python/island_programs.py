@@ -372,7 +372,7 @@ class Scope:
                     f"a[{self.index()}] = {self.float()}",
                     f"a[{self.index()}] = {v}",
                     f"b[{self.index()}] += {self.int(0)}",
-                    f"{self.bound()} = a[{self.int(0)}:]",
+                    f"{self.bound()} = a[{self.int(0)} % 3 + 1 :]",
                 ]
             )
         )

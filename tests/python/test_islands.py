@@ -96,6 +96,7 @@ STATEMENTS = {
     "match-captures": LOOP
     + " y = None\n match x:\n  case [p, 7]:\n   y = p\n  case {'s': p, **q}:\n   y = q\n for i in range(3):\n  t += i\n return y, t, p",
     "never-true": LOOP + " if x is not None and 1 == 2:\n  class C:\n   pass\n return t",
+    "maybe-array": " t = 0.0\n for i in range(4):\n  for j in range(3):\n   for k in range(9):\n    t += a[0, j] * 2.0\n   match x:\n    case {'k': v}:\n     pass\n    case _:\n     pass\n  v = a[0]\n return t, v",
     "walrus": LOOP + " if (y := x):\n  t += 1\n return y, t",
     "assert": LOOP + " assert x, 'nothing'\n return t",
     "bare-types": LOOP + " y = 'a'\n y = 2\n y = {}\n return y, t",

@@ -64,14 +64,29 @@ pub struct ResumePoint {
     pub loops: Vec<(Span, String, Vec<Type>)>,
 }
 
+/// What an island does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IslandForm {
+    /// Evaluates the test of a statement.
+    Test,
+    /// Runs statements to their end.
+    Plain,
+    /// Runs statements and says how they were left.
+    Coded,
+    /// Gives the iterator of a `for` statement.
+    Iter,
+    /// Binds the targets of a `for` statement to the next item, or says that there is none.
+    Next,
+    /// Gives an iterator up.
+    Drop,
+}
+
 /// Code that the interpreter runs.
 #[derive(Clone, Debug)]
 pub struct IslandSpec {
-    /// Its statements; of a test, the statement that it belongs to.
+    /// Its statements, or the one that it is a part of.
     pub spans: Vec<Span>,
-    pub test: bool,
-    /// It says how it was left.
-    pub coded: bool,
+    pub form: IslandForm,
     pub params: Vec<IslandVar>,
     pub outs: Vec<IslandVar>,
     /// Result type of the function.

@@ -38,6 +38,10 @@ pub enum Form {
     Test,
     /// Falls through always: returns its only out, None without one, else a tuple of them.
     Plain,
+    /// Returns a tuple of its outs, or what stands for unbound if there is no item: the completion code is 1.
+    Next,
+    /// Gives its only parameter up, an object of which it takes the reference.
+    Drop,
     /// Returns a tuple with the completion code first; with code 1 the function's result follows, else the outs.
     Coded,
 }
@@ -82,7 +86,11 @@ impl Island {
         unsafe {
             let mut objects = Held::default();
             let mut at = args;
-            for p in &self.params {
+            if self.form == Form::Drop {
+                // the reference is not another one
+                at = at.add(1);
+            }
+            for p in self.params.iter().filter(|_| self.form != Form::Drop) {
                 let bound = !p.maybe || *at != 0;
                 at = at.add(usize::from(p.maybe));
                 let o = if bound {
@@ -104,8 +112,13 @@ impl Island {
             let function = self.function.as_ptr();
             let host = &*(*ctx).host.cast::<Host<'_>>();
             let call = || {
-                let args = objects.as_slice().as_ptr();
-                Some(cpython::call(function, args, n, std::ptr::null_mut()))
+                if self.form == Form::Drop {
+                    ffi::Py_DECREF(*args as *mut PyObject);
+                    ffi::Py_INCREF(ffi::Py_None());
+                    return Some(ffi::Py_None());
+                }
+                let objects = objects.as_slice().as_ptr();
+                Some(cpython::call(function, objects, n, std::ptr::null_mut()))
             };
             let unlocked = || host.spec.unlocked(|| self.counter.count(call));
             let result = unlocked().unwrap_or(std::ptr::null_mut());
@@ -181,7 +194,12 @@ impl Island {
                     *ret = u64::from(result == ffi::Py_True());
                     Ok(())
                 }
-                (Form::Plain, []) => Ok(()),
+                (Form::Plain, []) | (Form::Drop, _) => Ok(()),
+                (Form::Next, _) if result == self.unbound.as_ptr() => {
+                    *ret = 1;
+                    Ok(())
+                }
+                (Form::Next, _) => self.outs(&mut |i| ffi::PyTuple_GetItem(result, i), out),
                 (Form::Plain, [_]) => self.outs(&mut |_| result, out),
                 (Form::Plain, _) => self.outs(&mut |i| ffi::PyTuple_GetItem(result, i), out),
                 (Form::Coded, _) => {
@@ -301,7 +319,12 @@ pub(crate) extern "C" fn py_box(ctx: *mut Ctx, sig: i64, args: *const u64, ret: 
     // SAFETY: the index is into the specialisation's table; the GIL is held.
     guarded_status(|| unsafe {
         let host = &*(*ctx).host.cast::<Host<'_>>();
-        let o = value::boxed(host.calls()[sig as usize].argument(), args);
+        let t = host.calls()[sig as usize].argument();
+        if value::is_absent(t, args) {
+            *ret = 0;
+            return true;
+        }
+        let o = value::boxed(t, args);
         *ret = o as u64;
         !o.is_null()
     })

@@ -275,6 +275,29 @@ unsafe fn is_some(t: &Type, v: *const u64) -> bool {
     unsafe { *v.add(slots(t)) & 0xff != 0 }
 }
 
+/// Whether an owner slot is zero: the value of a variable that is not bound.
+///
+/// # Safety
+/// The slots hold a value of the type or are zero.
+pub(crate) unsafe fn is_absent(t: &Type, v: *const u64) -> bool {
+    // SAFETY: the slots follow from the type, which the caller vouches for.
+    unsafe {
+        match t {
+            Type::Array(a) => *v.add(1 + 2 * usize::from(a.ndim)) == 0,
+            Type::Object(_) => *v == 0,
+            Type::Tuple(items) | Type::List(items) => {
+                let mut at = 0;
+                items.iter().any(|t| {
+                    let slot = v.add(at);
+                    at += slots(t);
+                    is_absent(t, slot)
+                })
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Drops the references that a result brought.
 ///
 /// # Safety

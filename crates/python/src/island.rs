@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use numlift_driver::{Artifact, IslandSpec, IslandVar, ResumePoint, ResumeSource};
+use numlift_driver::{Artifact, IslandForm, IslandSpec, IslandVar, ResumePoint, ResumeSource};
 use numlift_pyrt::count::Counter;
 use numlift_pyrt::island::{Form, Island, Variable};
 use numlift_pyrt::reference::Ref;
@@ -13,11 +13,10 @@ use pyo3::prelude::*;
 
 use crate::env::Answers;
 
-/// Positions, test, coded, parameters, outs: a `Spec` of `numlift._islands`.
+/// Positions, form, parameters, outs: a `Spec` of `numlift._islands`.
 type Row = (
     Vec<(u32, u32)>,
-    bool,
-    bool,
+    &'static str,
     Vec<(String, bool)>,
     Vec<(String, bool)>,
 );
@@ -44,11 +43,7 @@ pub fn load(function: &Bound<'_, PyAny>, artifact: &Artifact, answers: &Answers)
         params: spec.params.iter().map(variable).collect(),
         outs: spec.outs.iter().map(variable).collect(),
         ret: spec.ret.clone(),
-        form: match (spec.test, spec.coded) {
-            (true, _) => Form::Test,
-            (_, true) => Form::Coded,
-            _ => Form::Plain,
-        },
+        form: form(spec.form).0,
         watched: spec.watched,
         resume: spec.resume,
         unbinds: spec.unbinds.clone(),
@@ -121,12 +116,23 @@ fn variable(v: &IslandVar) -> Variable {
     }
 }
 
+/// The form of an island for the boundary and for `numlift._islands`.
+fn form(form: IslandForm) -> (Form, &'static str) {
+    match form {
+        IslandForm::Test => (Form::Test, "test"),
+        IslandForm::Plain => (Form::Plain, "plain"),
+        IslandForm::Coded => (Form::Coded, "coded"),
+        IslandForm::Iter => (Form::Plain, "iter"),
+        IslandForm::Next => (Form::Next, "next"),
+        IslandForm::Drop => (Form::Drop, "drop"),
+    }
+}
+
 fn row(spec: &IslandSpec, source: &str) -> Row {
     let names = |vars: &[IslandVar]| vars.iter().map(|v| (v.name.clone(), v.sure)).collect();
     (
         spec.spans.iter().map(|s| position(source, s.start)).collect(),
-        spec.test,
-        spec.coded,
+        form(spec.form).1,
         names(&spec.params),
         names(&spec.outs),
     )

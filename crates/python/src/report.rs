@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use numlift_diagnostics::{Diagnostic, SourceMap, codes};
-use numlift_driver::{Analysis, Artifact};
+use numlift_driver::{Analysis, Artifact, IslandForm};
 use numlift_pyrt::reference::Ref;
 use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::table::{Entry, Tier as Ran};
@@ -332,10 +332,17 @@ fn add_islands(
     let Some(hir) = &analysis.hir else { return };
     let source = SourceMap::new(&hir.source, &hir.file, hir.first_line);
     for ((spec, island), why) in artifact.islands.iter().zip(specialization.islands()).zip(reasons) {
-        // The statement of a test has blocks that are compiled: the test is its first line.
-        let ranges = spec.spans.iter().map(|s| match spec.test {
-            true => spec.line..=spec.line,
-            false => source.line(s.start)..=source.line(s.end.saturating_sub(1).max(s.start)),
+        if spec.form == IslandForm::Drop {
+            continue;
+        }
+        // The statement of a test or a loop has blocks that are compiled: the test is its first line.
+        let ranges = spec.spans.iter().map(|s| match spec.form {
+            IslandForm::Test | IslandForm::Iter | IslandForm::Next | IslandForm::Drop => {
+                spec.line..=spec.line
+            }
+            IslandForm::Plain | IslandForm::Coded => {
+                source.line(s.start)..=source.line(s.end.saturating_sub(1).max(s.start))
+            }
         });
         let ranges: Vec<_> = ranges.collect();
         let covered = |l: &&mut LineReport| l.tier.is_some() && ranges.iter().any(|r| r.contains(&l.line));
@@ -348,6 +355,7 @@ fn add_islands(
             // The reason may be elsewhere: an argument, a variable that was assigned before.
             if let Some(d) = why
                 .as_ref()
+                .filter(|_| spec.form != IslandForm::Next)
                 .filter(|d| !ranges.iter().any(|r| r.contains(&d.line)))
             {
                 first.reasons.push(Reason {

@@ -85,7 +85,7 @@ pub const PYRT: &[HelperSig] = &[
     // an internal error (SystemError). Array results are new references (owner slot).
     py("py_call", &[I, I, I, I, I]),
     // py_box(ctx, call signature index, value: *const u64, ret: *mut u64): the object of a value of the
-    // signature's first argument type; a new reference.
+    // signature's first argument type; a new reference, or 0 for a variable that is not bound.
     py("py_box", &[I, I, I]),
     // py_object(ctx, object index): a borrowed reference to ctx.objects[index].
     HelperSig {

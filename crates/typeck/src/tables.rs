@@ -147,6 +147,8 @@ pub struct Tables {
     pub annotated: HashMap<StmtId, Type>,
     /// Names outside that are assigned values of another type than they have.
     pub retyped: BTreeSet<String>,
+    /// Variables where a `for` has bound its targets, of an instance with islands.
+    pub targets: HashMap<StmtId, Vec<VarTy>>,
     /// Variables at the head of a loop.
     pub loops: HashMap<StmtId, Vec<VarTy>>,
     /// Loops whose first turn has types of its own: tables of that turn's body.

@@ -16,12 +16,23 @@ use numlift_types::Type;
 
 use super::{FnLower, IsBound, R, Typed, Var};
 use crate::emit::{Vals, flat_tys};
-use crate::{IslandSpec, IslandVar};
+use crate::{IslandForm, IslandSpec, IslandVar};
 
 /// Completion codes.
 const RETURN: i64 = 1;
 const BREAK: i64 = 2;
 const CONTINUE: i64 = 3;
+
+/// The iterator of a loop, as a variable of an island.
+fn an_iterator(island: &Island) -> IslandVar {
+    IslandVar {
+        name: "<iterator>".into(),
+        ty: Type::Object(island.reason),
+        maybe: false,
+        sure: true,
+        annotated: false,
+    }
+}
 
 impl FnLower<'_, '_> {
     /// Lowers the island that begins with a statement; the number of statements in it, 0 if there is none.
@@ -47,7 +58,12 @@ impl FnLower<'_, '_> {
         };
         let outs = self.outs(island, stmts, after.as_deref());
         let coded = island.returns || island.leaves;
-        let out = self.enter_island(island, &outs, coded, false)?;
+        let form = if coded {
+            IslandForm::Coded
+        } else {
+            IslandForm::Plain
+        };
+        let out = self.enter_island(island, &outs, form, None)?;
         if coded {
             self.completions(island, &outs, out)?;
         }
@@ -67,7 +83,7 @@ impl FnLower<'_, '_> {
     /// The truth of a test that the interpreter evaluates.
     pub(super) fn island_test(&mut self, index: usize) -> R<Value> {
         let plan = self.plan.ok_or("a test without a plan")?;
-        let out = self.enter_island(&plan.islands[index], &[], false, true)?;
+        let out = self.enter_island(&plan.islands[index], &[], IslandForm::Test, None)?;
         let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
         let zero = self.e.b.iconst(Ty::I64, 0);
         Ok(self.e.b.icmp(IntCC::Ne, code, zero))
@@ -132,13 +148,13 @@ impl FnLower<'_, '_> {
         out
     }
 
-    /// Calls the island; the address of its result slots.
-    fn enter_island(
+    /// Calls the island, with the iterator of its loop; the address of its result slots.
+    pub(super) fn enter_island(
         &mut self,
         island: &Island,
         outs: &[(LocalId, IslandVar)],
-        coded: bool,
-        test: bool,
+        form: IslandForm,
+        iterator: Option<Value>,
     ) -> R<Value> {
         let mut wanted = island.reads.clone();
         for (l, var) in outs {
@@ -147,6 +163,10 @@ impl FnLower<'_, '_> {
             }
         }
         let (mut params, mut vals) = (vec![], vec![]);
+        if let Some(it) = iterator {
+            params.push(an_iterator(island));
+            vals.push(it);
+        }
         for l in wanted {
             let (param, value) = self.island_param(l)?;
             params.push(param);
@@ -165,7 +185,11 @@ impl FnLower<'_, '_> {
             self.e.points.len() as u32 - 1
         });
         let size = |t: &Type| flat_tys(t).len();
-        let out_size: usize = outs.iter().map(|(_, v)| usize::from(v.maybe) + size(&v.ty)).sum();
+        let mut outs: Vec<IslandVar> = outs.iter().map(|(_, v)| v.clone()).collect();
+        if form == IslandForm::Iter {
+            outs.push(an_iterator(island));
+        }
+        let out_size: usize = outs.iter().map(|v| usize::from(v.maybe) + size(&v.ty)).sum();
         let ret_size = 1 + out_size.max(size(&self.inst.ret));
         let floats = self.floats();
         let bytes = 8 * (vals.len().max(1) + ret_size + floats.len()) as u32;
@@ -183,9 +207,11 @@ impl FnLower<'_, '_> {
         }
         let spans = match &island.code {
             Code::Run(stmts) => stmts.iter().map(|s| self.hir.stmts[*s].span).collect(),
-            Code::Test(s, _) => vec![self.hir.stmts[*s].span],
+            Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) => {
+                vec![self.hir.stmts[*s].span]
+            }
         };
-        let gone = |l: &&LocalId| !outs.iter().any(|(o, _)| o == *l);
+        let gone = |l: &&LocalId| !outs.iter().any(|o| o.name == self.hir.locals[**l].name);
         let unbinds = island
             .binds
             .iter()
@@ -194,10 +220,9 @@ impl FnLower<'_, '_> {
             .collect();
         let spec = IslandSpec {
             spans,
-            test,
-            coded,
+            form,
             params,
-            outs: outs.iter().map(|(_, v)| v.clone()).collect(),
+            outs,
             ret: self.inst.ret.clone(),
             watched: watched.len(),
             resume,
@@ -285,6 +310,13 @@ impl FnLower<'_, '_> {
             self.hold_new(vals[0]);
             return Ok(vals[0]);
         }
+        let o = self.object_of(ty, &vals);
+        self.hold_new(o);
+        Ok(o)
+    }
+
+    /// The object of a value: a new reference.
+    pub(super) fn object_of(&mut self, ty: Type, vals: &Vals) -> Value {
         let sig = self.sh.call_sig(CallSig {
             args: vec![ty],
             keywords: vec![],
@@ -301,9 +333,7 @@ impl FnLower<'_, '_> {
         let out = self.e.b.op(numlift_mir::Opcode::Iadd, &[base, skip]);
         let sig = self.e.b.iconst(Ty::I64, i64::from(sig));
         self.e.helper_fallible("py_box", &[sig, base, out]);
-        let o = self.e.b.load(Ty::I64, out, 0, Region::Stack);
-        self.hold_new(o);
-        Ok(o)
+        self.e.b.load(Ty::I64, out, 0, Region::Stack)
     }
 
     /// Owners of the arrays that native code may use behind an island.
@@ -350,6 +380,7 @@ impl FnLower<'_, '_> {
                     vals.push(f.e.b.load(t, out, 8 * (i as i32 + 1), Region::Stack));
                 }
                 // the references are new
+                f.drop_iterators();
                 f.e.b.ret(&vals);
                 Ok(())
             })?;
@@ -374,7 +405,7 @@ impl FnLower<'_, '_> {
     }
 
     /// Binds what came out of an island; its references are new.
-    fn bind_outs(&mut self, outs: &[(LocalId, IslandVar)], out: Value) {
+    pub(super) fn bind_outs(&mut self, outs: &[(LocalId, IslandVar)], out: Value) {
         let mut at = 8;
         let mut load = |f: &mut Self, t: Ty| {
             let v = f.e.b.load(t, out, at, Region::Stack);

@@ -64,14 +64,14 @@ struct Count {
 }
 
 /// Head of a loop: the block and which variables are its parameters.
-struct Head {
+pub(super) struct Head {
     block: Block,
     params: Vec<(usize, VarTy)>,
 }
 
 impl FnLower<'_, '_> {
     /// The head block: first `extra` parameters, then the variables assigned in the loop, then the effects flag.
-    fn head(&mut self, id: StmtId, assigned: &HashSet<LocalId>) -> R<Head> {
+    pub(super) fn head(&mut self, id: StmtId, assigned: &HashSet<LocalId>) -> R<Head> {
         let types = self
             .inst
             .tables
@@ -103,14 +103,14 @@ impl FnLower<'_, '_> {
         Ok(args)
     }
 
-    fn jump_head(&mut self, head: &Head, extra: &[Value]) -> R<()> {
+    pub(super) fn jump_head(&mut self, head: &Head, extra: &[Value]) -> R<()> {
         let args = self.head_args(head, extra)?;
         self.e.b.jump(head.block, &args);
         Ok(())
     }
 
     /// Starts the head block; gives its extra parameters.
-    fn start_head(&mut self, head: &Head, extra: &[Ty]) -> Vec<Value> {
+    pub(super) fn start_head(&mut self, head: &Head, extra: &[Ty]) -> Vec<Value> {
         self.e.b.switch_to(head.block);
         let out = extra
             .iter()
@@ -123,7 +123,7 @@ impl FnLower<'_, '_> {
         out
     }
 
-    fn safepoint(&mut self) {
+    pub(super) fn safepoint(&mut self) {
         let site = self.e.site(SiteKind::Helper);
         self.e.b.safepoint(site);
     }
@@ -205,6 +205,9 @@ impl FnLower<'_, '_> {
         body: &hir::Block,
         orelse: &hir::Block,
     ) -> R<()> {
+        if let Some(&islands) = self.plan.and_then(|p| p.iterations.get(&id)) {
+            return self.iteration(id, islands, body, orelse);
+        }
         let it = self.iter(iter)?;
         if !self.reachable() {
             return Ok(());

@@ -5,6 +5,7 @@ mod call;
 mod expr;
 mod index;
 mod island;
+mod iteration;
 mod library;
 mod loops;
 mod method;
@@ -98,6 +99,8 @@ pub(crate) struct FnLower<'a, 'm> {
     pub active: Vec<ActiveLoop>,
     /// The parameters as they came in, of a function whose exits may go on in the interpreter.
     pub entry: Option<Vec<Var>>,
+    /// Owner slots of the iterators of the loops over objects around.
+    pub iterators: Vec<Slot>,
 }
 
 pub(crate) fn lower_instance(
@@ -155,6 +158,7 @@ pub(crate) fn lower_instance(
         walrus: scan::walrus_locals(&inst.hir),
         plan: out.plan.filter(|_| program.root.is_some_and(|r| r.0 == index)),
         iterated: vec![],
+        iterators: vec![],
         active: vec![],
         entry: None,
     };
@@ -523,6 +527,7 @@ impl FnLower<'_, '_> {
         for owner in Self::owners_of(&(ret, vals.clone())) {
             self.e.helper("py_incref", &[owner]);
         }
+        self.drop_iterators();
         self.e.b.ret(&vals);
         Ok(())
     }

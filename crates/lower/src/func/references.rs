@@ -51,8 +51,16 @@ impl FnLower<'_, '_> {
     }
 
     /// Binds a variable; arrays in it are kept alive.
-    pub(crate) fn set_var(&mut self, l: LocalId, v: Typed) {
-        for owner in Self::owners_of(&v) {
+    pub(crate) fn set_var(&mut self, l: LocalId, mut v: Typed) {
+        let shared = matches!(v.0, Type::Array(_)) && self.read_by_islands(l);
+        if shared {
+            // a view becomes the array object that all of them see
+            let object = self.object_of(v.0.clone(), &v.1);
+            if let Some(owner) = v.1.last_mut() {
+                *owner = object;
+            }
+        }
+        for owner in Self::owners_of(&v).into_iter().filter(|_| !shared) {
             self.e.helper("py_incref", &[owner]);
         }
         self.adopt(l, &v);
@@ -61,6 +69,11 @@ impl FnLower<'_, '_> {
             vals: v.1,
             bound: IsBound::Yes,
         };
+    }
+
+    fn read_by_islands(&self, l: LocalId) -> bool {
+        let islands = self.plan.iter().flat_map(|p| &p.islands);
+        islands.into_iter().any(|i| i.reads.contains(&l))
     }
 
     /// Hands the references of a value to a variable.

@@ -28,6 +28,15 @@ pub(crate) struct ActiveLoop {
 }
 
 impl ActiveLoop {
+    /// A loop that takes its items from an iterator.
+    pub(super) fn over(span: Span, iterator: Typed) -> ActiveLoop {
+        ActiveLoop {
+            span,
+            items: "v[0]".into(),
+            operands: vec![iterator],
+        }
+    }
+
     /// The loop in the turn with counter `i`.
     pub(super) fn new(span: Span, it: &Iter, i: Value) -> ActiveLoop {
         let mut operands = vec![];

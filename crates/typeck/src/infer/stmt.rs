@@ -331,6 +331,9 @@ impl FnInfer<'_, '_> {
         loop {
             self.vars = head.clone();
             self.bind(target, item, iter);
+            if let Some(vars) = self.vars.clone().filter(|_| self.boxing.is_some()) {
+                self.tables.targets.insert(id, vars);
+            }
             let l = self.loop_body(body);
             let back = join_vars(self.vars.take(), l.continues);
             let this = For {
@@ -340,7 +343,9 @@ impl FnInfer<'_, '_> {
                 item,
                 body,
             };
-            if let Some((exit, breaks)) = self.peel(this, &head, &back, &l.breaks) {
+            if self.noted.is_none()
+                && let Some((exit, breaks)) = self.peel(this, &head, &back, &l.breaks)
+            {
                 self.vars = exit;
                 self.block(orelse);
                 self.vars = join_vars(self.vars.take(), breaks);

@@ -1,7 +1,7 @@
 //! What a loop gains by being compiled, against what its islands cost.
 //!
 //! Estimates, in nanoseconds per iteration of the loop: a compiled statement saves [`NODE`] for each of its
-//! expression nodes; entering an island costs [`CROSSING`] and [`VARIABLE`] for each variable that goes in or
+//! expression nodes; entering an island, also for the next item of an object, costs [`CROSSING`] and [`VARIABLE`] for each variable that goes in or
 //! out. A branch is taken half the time, a loop inside runs [`TURNS`] times.
 
 use numlift_syntax::facts;
@@ -20,6 +20,7 @@ impl Planner<'_> {
         let kind = &self.hir.stmts[s].kind;
         let test = match kind {
             StmtKind::While { test, .. } => self.own(s, Uses::of_expr(self.hir, *test)),
+            _ if self.entry.tables.dynamic.contains_key(&s) => -self.next(s),
             // the counter
             _ => 2.0 * NODE,
         };
@@ -48,6 +49,9 @@ impl Planner<'_> {
             StmtKind::If { test, .. } | StmtKind::While { test, .. } => {
                 self.own(s, Uses::of_expr(self.hir, *test))
             }
+            StmtKind::For { .. } if self.entry.tables.dynamic.contains_key(&s) => {
+                -CROSSING - TURNS * self.next(s)
+            }
             StmtKind::For { iter, .. } => NODE * Uses::of_expr(self.hir, *iter).nodes as f64,
             StmtKind::Match { .. } => NODE,
             _ => NODE * (1 + Uses::of_stmts(self.hir, &[s]).nodes) as f64,
@@ -64,6 +68,11 @@ impl Planner<'_> {
         } else {
             NODE * test.nodes as f64
         }
+    }
+
+    /// Cost of an item of an object that is iterated over.
+    fn next(&self, s: StmtId) -> f64 {
+        CROSSING + VARIABLE * (1 + Uses::of_targets(self.hir, s).binds.len()) as f64
     }
 
     /// Cost of an island of these statements.

@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use numlift_diagnostics::Diagnostic;
 use numlift_syntax::facts;
-use numlift_syntax::hir::{Block, ExprId, Function, LocalId, StmtId, StmtKind};
+use numlift_syntax::hir::{Block, ExprId, Function, LocalId, StmtId, StmtKind, Target};
 use numlift_types::{CodeRef, Reason, Type};
 
 use crate::env::Env;
@@ -30,6 +30,31 @@ pub enum Code {
     Run(Vec<StmtId>),
     /// The test of an `if` or `while` statement: its truth.
     Test(StmtId, ExprId),
+    /// What a `for` statement iterates over: its iterator.
+    Iter(StmtId, ExprId),
+    /// The next item of a `for` statement, bound to its targets, or that there is none.
+    Next(StmtId),
+    /// The end of a `for` statement: its iterator is given up.
+    Drop(StmtId),
+}
+
+impl Code {
+    /// The statement that it begins with or is a part of.
+    fn stmt(&self) -> Option<StmtId> {
+        match self {
+            Code::Run(stmts) => stmts.first().copied(),
+            Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) => Some(*s),
+        }
+    }
+
+    fn uses(&self, f: &Function) -> Uses {
+        match self {
+            Code::Run(stmts) => Uses::of_stmts(f, stmts),
+            Code::Test(_, e) | Code::Iter(_, e) => Uses::of_expr(f, *e),
+            Code::Next(s) => Uses::of_targets(f, *s),
+            Code::Drop(_) => Uses::default(),
+        }
+    }
 }
 
 /// Code that the interpreter runs.
@@ -54,6 +79,8 @@ pub struct Plan {
     pub heads: HashMap<StmtId, usize>,
     /// Island of a test.
     pub tests: HashMap<ExprId, usize>,
+    /// Islands of a `for` statement over an object: its iterator, the next item, its end.
+    pub iterations: HashMap<StmtId, [usize; 3]>,
 }
 
 /// Infers a function whose entry has dynamic places, and plans its islands.
@@ -92,11 +119,9 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
     out.outer.extend(entry.tables.retyped.iter().cloned());
     out.outer.extend(entry.hir.rebinds_outer.iter().cloned());
     for island in &plan.islands {
-        let stmt = match &island.code {
-            Code::Run(stmts) => stmts.first().copied(),
-            Code::Test(stmt, _) => Some(*stmt),
+        let Some(stmt) = island.code.stmt() else {
+            continue;
         };
-        let Some(stmt) = stmt else { continue };
         let before = entry.tables.states.get(&stmt).map(|[before, _]| before);
         let head = entry.tables.loops.get(&stmt);
         for state in before.into_iter().chain(head) {
@@ -107,13 +132,17 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
                 out.object(*l, &v.ty);
             }
         }
-        let Code::Run(stmts) = &island.code else {
-            continue;
+        let after = match &island.code {
+            Code::Run(stmts) => stmts
+                .last()
+                .and_then(|s| entry.tables.states.get(s))
+                .map(|[_, after]| after),
+            Code::Next(s) => entry.tables.targets.get(s),
+            Code::Test(..) | Code::Iter(..) | Code::Drop(_) => None,
         };
-        let after = stmts.last().and_then(|s| entry.tables.states.get(s));
         for l in &island.binds {
             let ty = after
-                .and_then(|[_, after]| after.get(l.as_u32() as usize))
+                .and_then(|after| after.get(l.as_u32() as usize))
                 .map(|v| &v.ty);
             if let Some(ty) = ty.filter(|t| !is_checkable(t)) {
                 out.object(*l, ty);
@@ -228,12 +257,12 @@ impl<'i> Planner<'i> {
             self.plan.heads.insert(first, self.plan.islands.len());
             let stmts = std::mem::take(run);
             let reason = stmts.iter().find_map(|s| self.reason(*s));
-            let uses = Uses::of_stmts(self.hir, &stmts);
-            self.add(Code::Run(stmts), uses, reason.unwrap_or(Reason::JOIN));
+            self.add(Code::Run(stmts), reason.unwrap_or(Reason::JOIN));
         }
     }
 
-    fn add(&mut self, code: Code, uses: Uses, reason: Reason) {
+    fn add(&mut self, code: Code, reason: Reason) {
+        let uses = code.uses(self.hir);
         self.plan.islands.push(Island {
             code,
             reads: uses.reads.into_iter().collect(),
@@ -260,8 +289,14 @@ impl<'i> Planner<'i> {
             (kind, self.entry.tables.dynamic.get(&s))
         {
             self.plan.tests.insert(*test, self.plan.islands.len());
-            let uses = Uses::of_expr(self.hir, *test);
-            self.add(Code::Test(s, *test), uses, reason);
+            self.add(Code::Test(s, *test), reason);
+        }
+        if let (StmtKind::For { iter, .. }, Some(&reason)) = (kind, self.entry.tables.dynamic.get(&s)) {
+            let first = self.plan.islands.len();
+            self.plan.iterations.insert(s, [first, first + 1, first + 2]);
+            for code in [Code::Iter(s, *iter), Code::Next(s), Code::Drop(s)] {
+                self.add(code, reason);
+            }
         }
         self.native_loops += usize::from(is_loop(kind));
         for block in facts::blocks(kind) {
@@ -293,17 +328,20 @@ impl<'i> Planner<'i> {
             StmtKind::While { test, .. } => {
                 own && Uses::of_expr(self.hir, *test).binds_any() || self.reason(s).is_some() && !self.pays(s)
             }
-            StmtKind::For { .. } => own || self.reason(s).is_some() && !self.pays(s),
+            StmtKind::For { target, iter, .. } => {
+                let iterated = || {
+                    let typed = self.entry.tables.loops.contains_key(&s);
+                    typed && binds_names(target) && !Uses::of_expr(self.hir, *iter).binds_any()
+                };
+                own && !iterated() || self.reason(s).is_some() && !self.pays(s)
+            }
             _ => own,
         }
     }
 
     /// Why an island cannot be run apart from its function.
     fn obstacle(&self, island: &Island) -> Option<&'static str> {
-        let uses = match &island.code {
-            Code::Run(stmts) => Uses::of_stmts(self.hir, stmts),
-            Code::Test(_, e) => Uses::of_expr(self.hir, *e),
-        };
+        let uses = island.code.uses(self.hir);
         if uses.frame {
             return Some(
                 "code that looks at its own frame (`locals`, `eval`, `super`) runs with the whole function",
@@ -327,24 +365,23 @@ impl<'i> Planner<'i> {
     }
 
     fn state_before(&self, island: &Island) -> Option<&Vec<VarTy>> {
-        let stmt = match &island.code {
-            Code::Run(stmts) => *stmts.first()?,
-            Code::Test(stmt, _) => *stmt,
-        };
+        let stmt = island.code.stmt()?;
         self.entry.tables.states.get(&stmt).map(|[before, _]| before)
     }
 
     /// Where an island ends in the source, and where the outermost loop around it begins and ends.
     fn extent(&self, island: &Island) -> (u32, u32, u32) {
-        let (first, last) = match &island.code {
-            Code::Run(stmts) => (stmts[0], stmts[stmts.len() - 1]),
-            Code::Test(stmt, _) => (*stmt, *stmt),
-        };
         let span = |s: StmtId| self.hir.stmts[s].span;
+        let (start, end) = match &island.code {
+            Code::Run(stmts) => (span(stmts[0]).start, span(stmts[stmts.len() - 1]).end),
+            // the body of the loop comes behind it
+            Code::Iter(s, e) => (span(*s).start, self.hir.exprs[*e].span.end),
+            Code::Test(s, _) | Code::Next(s) | Code::Drop(s) => (span(*s).start, span(*s).end),
+        };
         let looped = self.hir.stmts.values().filter(|s| is_loop(&s.kind));
-        let around = looped.filter(|s| s.span.start < span(first).start && span(last).end <= s.span.end);
+        let around = looped.filter(|s| s.span.start < start && end <= s.span.end);
         let outer = around.map(|s| (s.span.start, s.span.end)).min().unwrap_or((0, 0));
-        (span(last).end, outer.0, outer.1)
+        (end, outer.0, outer.1)
     }
 
     /// Variables at a `break` have the types that they have behind the island: `with` and `try` without `finally`.
@@ -358,6 +395,15 @@ impl<'i> Planner<'i> {
             StmtKind::Try { finalbody, .. } => finalbody.is_empty(),
             _ => false,
         })
+    }
+}
+
+/// Whether a target binds names only.
+fn binds_names(target: &Target) -> bool {
+    match target {
+        Target::Local(_) | Target::Outer(_) => true,
+        Target::Tuple { items, .. } => items.iter().all(binds_names),
+        Target::Subscript(..) | Target::Attribute(..) => false,
     }
 }
 

@@ -46,6 +46,18 @@ impl Uses {
         uses
     }
 
+    /// What a `for` statement binds before each turn.
+    pub fn of_targets(f: &Function, stmt: StmtId) -> Uses {
+        let mut uses = Uses {
+            at: f.stmts[stmt].span.start,
+            ..Uses::default()
+        };
+        let mut bound = vec![];
+        facts::stmt_locals(f, stmt, &mut bound);
+        uses.bind(bound);
+        uses
+    }
+
     pub fn binds_any(&self) -> bool {
         !self.binds.is_empty()
     }

@@ -1,0 +1,120 @@
+//! `for` loops over objects: the interpreter iterates, the body is compiled.
+//!
+//! Before: a loop with three islands. After: the first gives the iterator, kept in an owner slot; the head of the
+//! loop is the second, which binds the targets or says that there is no item; the third gives the iterator up
+//! behind the loop, where what native code has read is looked at again.
+
+use cranelift_entity::EntityRef;
+use numlift_mir::{IntCC, Region, Slot, Ty};
+use numlift_syntax::facts;
+use numlift_syntax::hir::{Block, LocalId, StmtId};
+use numlift_typeck::islands::Island;
+use numlift_types::Type;
+
+use super::resume::ActiveLoop;
+use super::{FnLower, LoopState, R, scan};
+use crate::{IslandForm, IslandVar};
+
+impl FnLower<'_, '_> {
+    pub(super) fn iteration(
+        &mut self,
+        id: StmtId,
+        islands: [usize; 3],
+        body: &Block,
+        orelse: &Block,
+    ) -> R<()> {
+        let plan = self.plan.ok_or("an iteration without a plan")?;
+        let [start, next, end] = islands.map(|i| &plan.islands[i]);
+        let hir = self.hir.clone();
+        let stmt = &hir.stmts[id];
+        let out = self.enter_island(start, &[], IslandForm::Iter, None)?;
+        let it = self.e.b.load(Ty::I64, out, 8, Region::Stack);
+        let slot = self.e.b.create_slot(8, true);
+        self.replace_slot(slot, it);
+
+        let mut assigned = scan::assigned_in(&hir, body);
+        facts::stmt_locals(&hir, id, &mut assigned);
+        let head = self.head(id, &assigned)?;
+        self.jump_head(&head, &[])?;
+        self.start_head(&head, &[]);
+        self.e.b.set_line(stmt.line);
+        self.e.resume = None;
+        let outs = self.target_outs(id, &next.binds)?;
+        let out = self.enter_island(next, &outs, IslandForm::Next, Some(it))?;
+        let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let over = self.e.b.icmp(IntCC::Ne, code, zero);
+        let state = self.state();
+        let (done, more) = self.branch(over);
+        self.start(done, state.clone());
+        let exits: Vec<_> = self.suspend(None).into_iter().collect();
+        self.start(more, state);
+        self.bind_outs(&outs, out);
+
+        self.loops.push(LoopState::default());
+        let items = (Type::Object(next.reason), [it].into_iter().collect());
+        self.active.push(ActiveLoop::over(stmt.span, items));
+        self.iterators.push(slot);
+        self.block(body)?;
+        self.iterators.pop();
+        let mut l = self.loops.pop().unwrap_or_default();
+        l.continues.extend(self.suspend(None));
+        self.merge(l.continues)?;
+        self.mark_behind(body.last());
+        if self.reachable() {
+            self.e.b.set_line(stmt.line);
+            self.safepoint();
+            self.jump_head(&head, &[])?;
+        }
+        self.active.pop();
+
+        self.merge(exits)?;
+        self.end_iteration(slot, end, stmt.line)?;
+        self.block(orelse)?;
+        let mut behind: Vec<_> = self.suspend(None).into_iter().collect();
+        self.merge(l.breaks)?;
+        self.end_iteration(slot, end, stmt.line)?;
+        behind.extend(self.suspend(None));
+        self.merge(behind)?;
+        Ok(())
+    }
+
+    /// What the next item is bound to.
+    fn target_outs(&self, id: StmtId, binds: &[LocalId]) -> R<Vec<(LocalId, IslandVar)>> {
+        let states = self.inst.tables.targets.get(&id).ok_or("targets without types")?;
+        let out = |&l: &LocalId| {
+            let var = IslandVar {
+                name: self.hir.locals[l].name.clone(),
+                ty: states[l.index()].ty.clone(),
+                maybe: false,
+                sure: true,
+                annotated: false,
+            };
+            (l, var)
+        };
+        Ok(binds.iter().map(out).collect())
+    }
+
+    /// Gives the iterator up, which may run code of the interpreter.
+    fn end_iteration(&mut self, slot: Slot, end: &Island, line: u32) -> R<()> {
+        if !self.reachable() {
+            return Ok(());
+        }
+        self.e.b.set_line(line);
+        self.e.resume = None;
+        let addr = self.e.b.slot_addr(slot);
+        let it = self.e.b.load(Ty::I64, addr, 0, Region::Stack);
+        let null = self.e.b.iconst(Ty::I64, 0);
+        self.e.b.store(null, addr, 0, Region::Stack);
+        self.enter_island(end, &[], IslandForm::Drop, Some(it))?;
+        Ok(())
+    }
+
+    /// A `return` leaves the loops around it, the innermost first.
+    pub(super) fn drop_iterators(&mut self) {
+        for slot in self.iterators.clone().into_iter().rev() {
+            let null = self.e.b.iconst(Ty::I64, 0);
+            self.replace_slot(slot, null);
+        }
+    }
+}
