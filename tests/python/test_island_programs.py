@@ -16,7 +16,7 @@ from harness import FAKE
 
 pytestmark = pytest.mark.skipif(FAKE, reason="needs the compiler")
 
-EXAMPLES = int(os.environ.get("NUMLIFT_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("NUMLIFT_EXAMPLES", "60"))
 
 
 @settings(max_examples=EXAMPLES)
