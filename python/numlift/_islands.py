@@ -165,7 +165,7 @@ class _Builder:
         """A function of these parameters and this body, with the globals, cells and names of the original."""
         function, code = self.function, self.function.__code__
         inner = ast.FunctionDef(
-            code.co_name if code.co_name.isidentifier() else "function",
+            "<island>",  # binds no name that the code may use
             ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, []),
             [*self.declared, *body] or [ast.Pass()],
             [],
@@ -179,13 +179,19 @@ class _Builder:
         if owner and owner.isidentifier():
             # private names are those of the class
             made = ast.ClassDef(owner, [], [], [made], [])
+        # a class of that name is the one that the code means
+        owners: list[ast.stmt] = (
+            [ast.Global([owner])] if made is not inner and owner not in code.co_freevars else []
+        )
         outer_names = [ast.arg(n) for n in (*code.co_freevars, *_CONSTANTS)]
-        outer = ast.FunctionDef("around", ast.arguments([], outer_names, None, [], [], None, []), [made], [])
+        outer = ast.FunctionDef(
+            "around", ast.arguments([], outer_names, None, [], [], None, []), [*owners, made], []
+        )
         ast.copy_location(outer, inner)
         module = ast.fix_missing_locations(ast.Module([outer], []))
         flags = code.co_flags & 0x1FFE000
         compiled = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
-        inside = _innermost(compiled, made, function.__qualname__)
+        inside = _innermost(compiled, made, code.co_name, function.__qualname__)
         cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
         cells |= {name: types.CellType(value) for name, value in _CONSTANTS.items()}
         closure = tuple(cells[name] for name in inside.co_freevars)
@@ -269,12 +275,13 @@ class _Rest:
         return [ast.copy_location(again, node)]
 
 
-def _innermost(code: types.CodeType, made: ast.stmt, qualname: str) -> types.CodeType:
+def _innermost(code: types.CodeType, made: ast.stmt, name: str, qualname: str) -> types.CodeType:
     """The code of the island's function, with the qualified names that it has in its function."""
     depth = 2 if isinstance(made, ast.FunctionDef) else 3
     for _ in range(depth):
         code = next(c for c in code.co_consts if isinstance(c, types.CodeType))
-    return _renamed(code, len(code.co_qualname), qualname)
+    renamed = _renamed(code, len(code.co_qualname), qualname)
+    return renamed.replace(co_name=name)
 
 
 def _renamed(code: types.CodeType, prefix: int, qualname: str) -> types.CodeType:

@@ -420,3 +420,22 @@ def test_islands_do_not_hold_the_lock_of_the_random_generator() -> None:
         return drawn[0]
 
     check(define(source, "f"), 3, draw, tier="mixed", seed=1)
+
+
+def test_islands_call_their_own_function() -> None:
+    source = (
+        "def f(d, a, n):\n t = 0.0\n for i in range(a.shape[0]):\n  t += a[i]\n if n > 0:\n  d['r'] = f(d, a, n - 1)\n"
+        " d[n] = t\n return t, d.get('r')\n"
+    )
+    check(define(source, "f"), {}, np.arange(4.0), 3, tier="mixed")
+    source = (
+        "def outer():\n def f(d, a, n):\n  t = 0.0\n  for i in range(a.shape[0]):\n   t += a[i]\n  if n > 0:\n"
+        "   d['r'] = f(d, a, n - 1)\n  d[n] = t\n  return t, d.get('r')\n return f\n"
+    )
+    check(define(source, "outer")(), {}, np.arange(4.0), 3, tier="mixed")
+    source = (
+        "class C:\n made = 0\n def f(self, a):\n  t = 0.0\n  for i in range(a.shape[0]):\n   t += a[i]\n  C.made += 1\n"
+        "  d = {'c': C, 'v': type(self) is C}\n  return t, d['v'], d['c'].__name__\n"
+    )
+    cls: Any = define(source, "C")
+    assert jit(cls.f)(cls(), np.arange(4.0)) == (6.0, True, "C") and cls.made == 1
