@@ -140,6 +140,8 @@ class Scope:
                 f"({self.bound()} := {inner})" if self.chance(3) else "q",
                 "G",
                 "c",
+                "f.__name__",
+                "make.__name__",
                 f"type({n}).__name__",
                 f"getattr(o, {self.pick(['`v`', '`none`', '`seen`'])!s})".replace("`", "'"),
             ]

@@ -229,6 +229,27 @@ def test_names_of_nested_functions() -> None:
     mixed(body, ARRAY, 1)
 
 
+def test_a_function_may_name_itself_and_its_class() -> None:
+    loop = "   t = 0.0\n   for i in range(3):\n    t += a[i, 0]\n"
+    source = (
+        "class C:\n k = 2\n class D:\n  def f(self, n, a):\n"
+        f"{loop}   g = lambda z: C.k + z\n   return [t, C.__name__, C.D.__qualname__, g(1), g.__qualname__]\n"
+        f"def f(n, a):\n{loop.replace('   t', ' t', 1).replace('   for', ' for')}"
+        " d = {t: n}\n return [d, f.__name__] + (f(n - 1, a) if n else [])\n"
+        "def make():\n def rec(n, a):\n"
+        f"{loop.replace('   t', '  t', 1).replace('   for', '  for')}"
+        "  d = {t: n}\n  return [d, rec.__name__] + (rec(n - 1, a) if n else [])\n return rec\n"
+    )
+    f = define(source, "f")
+    make, cls = f.__globals__["make"], f.__globals__["C"]
+    check(f, 2, ARRAY, tier="mixed")
+    check(make(), 2, ARRAY, tier="mixed")
+    method = cls.D.f
+    compiled = jit(method)
+    assert compiled(cls.D(), 1, ARRAY) == method(cls.D(), 1, ARRAY)
+    assert compiled.tier(cls.D(), 1, ARRAY) == "mixed"
+
+
 def test_private_names_are_those_of_the_class() -> None:
     source = (
         "class C:\n def __init__(self):\n  self.__v = {'a': 2.0}\n"
