@@ -271,6 +271,50 @@ def test_ints_beyond_64_bits_go_to_the_interpreter() -> None:
     check(define("def f(t):\n    return t[1]\n"), (1, 2**70), tier="interpreter")
 
 
+def test_arguments_that_the_code_of_the_last_call_is_not_for() -> None:
+    class Float(float):
+        pass
+
+    class Int(int):
+        pass
+
+    class Array(np.ndarray):
+        pass
+
+    f = define("def f(x, n):\n    return x, n\n")
+    plain = np.arange(6.0)
+    readonly = plain.copy()
+    readonly.flags.writeable = False
+    arrays = [plain, readonly, plain[::2], plain.reshape(2, 3), plain.reshape(2, 3).T, plain.astype(">f8")]
+    arrays += [plain.astype(np.int64), plain.view(Array), plain.astype(object), np.array(1.5)]
+    others = [1.5, 2, True, None, "x", 2**70, np.float64(1.5), Float(1.5), Int(2), (1.5, 2)]
+    for last in (1.5, 7, plain):
+        compiled = jit(f)
+        for x in [*others, *arrays]:
+            check(f, last, last, compiled=compiled)
+            check(f, x, last, compiled=compiled, repeat=1, tier=None)
+            check(f, last, last, compiled=compiled)
+            check(f, last, x, compiled=compiled, repeat=1, tier=None)
+
+
+def test_guards_without_and_with_arguments() -> None:
+    f = define("def g():\n    return 1\ndef f():\n    return g()\n", "f")
+    compiled = jit(f)
+    for text in ("return 2", "return 3.5", "raise ValueError(4)", "return 5"):
+        check(f, compiled=compiled)
+        f.__globals__["g"].__code__ = define(f"def g():\n    {text}\n").__code__
+        check(f, compiled=compiled, tier=None)
+        f.__code__ = define(f"def f():\n    return g(), {text!r}\n").__code__
+        check(f, compiled=compiled, tier=None)
+
+
+def test_exits_and_errors_of_simple_calls() -> None:
+    f = define("def f(a, i, x):\n    a[i] = x\n    return i + 9223372036854775800\n")
+    compiled = jit(f)
+    for i in (1, 7, 8, -1, 3):
+        check(f, np.zeros(8), i, 2.5, compiled=compiled, lines=False)
+
+
 def test_a_global_int_that_leaves_64_bits() -> None:
     f = define("K = 1\ndef f(x):\n    return x + K\n")
     compiled = jit(f)

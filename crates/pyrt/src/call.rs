@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::cpython::{self, VECTORCALL_ARGUMENTS_OFFSET};
+use crate::direct;
 use crate::key::Key;
 use crate::object::{Body, Object, guarded};
 use crate::select::{Refusal, Request};
@@ -26,9 +27,37 @@ impl Call {
     }
 }
 
-/// The vectorcall function of the class.
+/// The vectorcall function of the class. It only looks which way the call goes, so that the frame of one way
+/// is not on the stack in the other.
 pub(crate) unsafe extern "C" fn vectorcall(
     callable: *mut PyObject,
+    args: *const *mut PyObject,
+    nargsf: usize,
+    kwnames: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: CPython passes an instance of the class and valid arguments, with the GIL held. The
+    // caller's reference keeps the object, and with it the code, until the call is over.
+    unsafe {
+        let object = &*callable.cast::<Object>();
+        if kwnames.is_null()
+            && nargsf & !VECTORCALL_ARGUMENTS_OFFSET == object.exact
+            && let Some(body) = object.body()
+            && let Some(entry) = body.selector.newest()
+            && entry.direct
+            && let Tier::Native(s) = &entry.tier
+        {
+            return direct::call(object, args, nargsf, body, entry, s);
+        }
+        indirect(object, args, nargsf, kwnames)
+    }
+}
+
+/// A call that is not `direct`.
+///
+/// # Safety
+/// As for [`vectorcall`].
+pub(crate) unsafe extern "C" fn indirect(
+    object: &Object,
     args: *const *mut PyObject,
     nargsf: usize,
     kwnames: *mut PyObject,
@@ -38,10 +67,8 @@ pub(crate) unsafe extern "C" fn vectorcall(
         nargsf,
         kwnames,
     };
-    // SAFETY: CPython passes an instance of the class and valid arguments, with the GIL held. The
-    // caller's reference keeps the object, and with it the code, until the call is over.
+    // SAFETY: as promised by the caller.
     guarded(|| unsafe {
-        let object = &*callable.cast::<Object>();
         match fast(object, call) {
             Some(result) => result,
             None => slow(object, call),

@@ -7,8 +7,9 @@ use numlift_runtime::abi::CodeBlob;
 /// A loaded blob: its memory is freed on drop.
 #[derive(Debug)]
 pub struct Code {
-    map: Mmap,
-    entry: usize,
+    entry: EntryFn,
+    /// what `entry` is in
+    _map: Mmap,
 }
 
 impl Code {
@@ -19,15 +20,16 @@ impl Code {
     pub fn load(blob: &CodeBlob) -> std::io::Result<Code> {
         let mut map = MmapMut::map_anon(blob.code.len().max(1))?;
         map[..blob.code.len()].copy_from_slice(&blob.code);
-        Ok(Code {
-            map: map.make_exec()?,
-            entry: blob.entry as usize,
-        })
+        let map = map.make_exec()?;
+        // SAFETY: `entry` is the offset of the thunk in the blob, which has this signature.
+        let entry =
+            unsafe { std::mem::transmute::<*const u8, EntryFn>(map.as_ptr().add(blob.entry as usize)) };
+        Ok(Code { entry, _map: map })
     }
 
     /// The entry thunk; valid while `self` lives.
+    #[inline(always)]
     pub fn entry(&self) -> EntryFn {
-        // SAFETY: `entry` is the offset of the thunk in the blob, which has this signature.
-        unsafe { std::mem::transmute::<*const u8, EntryFn>(self.map.as_ptr().add(self.entry)) }
+        self.entry
     }
 }

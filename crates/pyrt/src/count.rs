@@ -10,6 +10,12 @@ pub fn observe(on: bool) {
     OBSERVING.store(on, Ordering::Relaxed);
 }
 
+/// Whether the time of calls is measured.
+#[inline(always)]
+pub(crate) fn observed() -> bool {
+    OBSERVING.load(Ordering::Relaxed)
+}
+
 /// How often something ran. Written with the GIL held, so an addition is a load and a store.
 #[derive(Debug, Default)]
 pub struct Counter {
@@ -21,12 +27,18 @@ impl Counter {
     /// Runs a call and counts it if it took place.
     #[inline(always)]
     pub(crate) fn count<R>(&self, call: impl FnOnce() -> Option<R>) -> Option<R> {
-        if OBSERVING.load(Ordering::Relaxed) {
+        if observed() {
             return self.measure(call);
         }
         let result = call()?;
-        add(&self.calls, 1);
+        self.add();
         Some(result)
+    }
+
+    /// Counts a call that takes place and is not measured.
+    #[inline(always)]
+    pub(crate) fn add(&self) {
+        add(&self.calls, 1);
     }
 
     #[cold]

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::ffi::{self, PyObject};
+use pyo3::prelude::*;
 
 /// Set in the argument count if the callee may overwrite `args[-1]` (PEP 590).
 pub const VECTORCALL_ARGUMENTS_OFFSET: usize = 1 << (usize::BITS - 1);
@@ -104,7 +105,7 @@ pub unsafe fn call(
 }
 
 /// What can be read of a Python function.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     Code,
     Defaults,
@@ -142,6 +143,47 @@ pub unsafe fn function_field(f: *mut PyObject, field: Field) -> *mut PyObject {
         }
         found
     }
+}
+
+/// Index, in words, of the code object in a function; `None`: not found.
+static CODE_PLACE: OnceLock<Option<usize>> = OnceLock::new();
+
+/// Finds where functions keep their code object, which every call compares. Where it is not found, or an
+/// audit hook refuses, it is read with a call.
+pub fn init(py: Python<'_>) {
+    CODE_PLACE.get_or_init(|| find_code(py).unwrap_or(None));
+}
+
+/// The word is taken only if it is the one word of a function that holds its code, and the code is there
+/// after it has been exchanged.
+fn find_code(py: Python<'_>) -> PyResult<Option<usize>> {
+    let f = py.eval(c"lambda: 0", None, None)?;
+    let other = py.eval(c"lambda: 1", None, None)?.getattr("__code__")?;
+    let size: usize = f.get_type().getattr("__basicsize__")?.extract()?;
+    let find = |code: &Bound<'_, PyAny>| -> Vec<usize> {
+        let words = 0..size / size_of::<usize>();
+        // SAFETY: a live function has at least the basic size of its class, and is made of words.
+        let word = |i: &usize| unsafe { *f.as_ptr().cast::<*mut PyObject>().add(*i) };
+        words.filter(|i| word(i) == code.as_ptr()).collect()
+    };
+    let own = f.getattr("__code__")?;
+    let (before, none) = (find(&own), find(&other));
+    f.setattr("__code__", &other)?;
+    let moved = none.is_empty() && find(&own).is_empty() && find(&other) == before;
+    Ok(match before[..] {
+        [at] if moved => Some(at),
+        _ => None,
+    })
+}
+
+/// Where a function keeps a field, if that is known. It is valid as long as the function lives.
+///
+/// # Safety
+/// `f` is a function (`PyFunction_Type`) and the GIL is held.
+pub(crate) unsafe fn function_place(f: *mut PyObject, field: Field) -> Option<*const *mut PyObject> {
+    let at = CODE_PLACE.get().copied().flatten()?;
+    // SAFETY: `init` has found the place inside of functions.
+    (field == Field::Code).then(|| unsafe { f.cast::<*mut PyObject>().add(at).cast_const() })
 }
 
 /// The contents of a closure cell: a new reference, NULL if it is empty. No exception is set.
@@ -218,5 +260,26 @@ pub unsafe fn method_type() -> *mut PyObject {
         ffi::Py_DECREF(module);
         METHOD.store(class, Ordering::Release);
         class
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_the_code_is_found() {
+        Python::initialize();
+        let found = Python::attach(|py| -> PyResult<_> {
+            init(py);
+            let f = py.eval(c"lambda x: x", None, None)?;
+            // SAFETY: `f` is a function.
+            unsafe {
+                let code = function_place(f.as_ptr(), Field::Code).map(|at| *at);
+                assert_eq!(code, Some(function_field(f.as_ptr(), Field::Code)));
+                Ok(function_place(f.as_ptr(), Field::Globals))
+            }
+        });
+        assert!(found.is_ok_and(|other| other.is_none()));
     }
 }

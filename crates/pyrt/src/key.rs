@@ -331,7 +331,8 @@ pub fn is_opaque(o: &Bound<'_, PyAny>) -> bool {
     unsafe { closure_of(o.as_ptr()).is_none() && !Key::default().push_object(o.as_ptr()) }
 }
 
-fn scalar(s: Scalar) -> u64 {
+/// The word of a scalar.
+pub(crate) fn scalar(s: Scalar) -> u64 {
     let family = match s {
         Scalar::PyBool => 0,
         Scalar::PyInt => 1,
@@ -340,6 +341,11 @@ fn scalar(s: Scalar) -> u64 {
         Scalar::Np(d) => 4 + d as u64,
     };
     SCALAR | family << 8
+}
+
+/// Whether a word is that of an array.
+pub(crate) fn is_array(word: u64) -> bool {
+    word & 0xff == ARRAY
 }
 
 const fn pack_array(type_num: c_int, nd: c_int, flags: c_int) -> u64 {
@@ -359,7 +365,7 @@ const NATIVE_TYPES: u32 = {
 
 /// The word of an array; `None`: its dtype, byte order, alignment or extent has no native type.
 #[inline]
-unsafe fn array_word(a: *mut ArrayObject) -> Option<u64> {
+pub(crate) unsafe fn array_word(a: *mut ArrayObject) -> Option<u64> {
     // SAFETY: the caller checked that this is an ndarray.
     unsafe {
         let a = &*a;

@@ -6,6 +6,7 @@ pub mod call;
 pub mod code;
 pub mod count;
 pub mod cpython;
+mod direct;
 pub mod fail;
 pub mod helpers;
 pub mod island;
@@ -27,12 +28,14 @@ pub mod value;
 
 use pyo3::prelude::*;
 
-/// Prepares what calls need: NumPy's API, the recursion limit, the state after `fork`.
+/// Prepares what calls need: NumPy's API, the layout of functions, the recursion limit, the state
+/// after `fork`.
 ///
 /// # Errors
 /// If NumPy cannot be imported or is too old.
 pub fn init(py: Python<'_>) -> PyResult<()> {
     numpy::init(py)?;
+    cpython::init(py);
     // SAFETY: `py` says that the GIL is held.
     unsafe { stack::init() };
     ticker::init();

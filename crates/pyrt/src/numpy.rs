@@ -138,6 +138,12 @@ pub fn api() -> &'static Api {
         .expect("`init` ran when the extension module was imported")
 }
 
+/// Whether a class is that of arrays. Does not panic.
+#[inline(always)]
+pub(crate) fn is_array(class: *mut PyTypeObject) -> bool {
+    API.get().is_some_and(|api| class == api.array_type)
+}
+
 /// The dtype object.
 ///
 /// # Errors

@@ -5,7 +5,8 @@ use std::ffi::{c_int, c_void};
 use numlift_types::{DType, Scalar, Type};
 use pyo3::ffi::{self, PyObject};
 
-use crate::numpy::{ArrayObject, api};
+use crate::key;
+use crate::numpy::{ArrayObject, api, is_array};
 use crate::value;
 
 /// How an argument is written into slots.
@@ -86,6 +87,49 @@ impl ArgPlan {
     }
 }
 
+impl ArgPlan {
+    /// Whether it is one of the plans of [`ArgPlan::write_if`], for arguments with this word of a key.
+    pub(crate) fn is_direct(&self, word: u64) -> bool {
+        match self {
+            ArgPlan::Int => word == key::scalar(Scalar::PyInt),
+            ArgPlan::Float => word == key::scalar(Scalar::PyFloat),
+            ArgPlan::Array(_) => key::is_array(word),
+            _ => false,
+        }
+    }
+
+    /// Writes an argument if its key is the word; the next free slot, NULL if it is not or does not fit.
+    /// Does not panic.
+    ///
+    /// # Safety
+    /// `is_direct` for this word, `o` is a live object, `out` has room, the GIL is held.
+    #[inline(always)]
+    pub(crate) unsafe fn write_if(&self, word: u64, o: *mut PyObject, out: *mut u64) -> *mut u64 {
+        // SAFETY: the layouts follow from the exact type, which is compared first.
+        unsafe {
+            let class = ffi::Py_TYPE(o);
+            let mut wide: c_int = 0;
+            match self {
+                ArgPlan::Float if class == &raw mut ffi::PyFloat_Type => {
+                    *out = ffi::PyFloat_AsDouble(o).to_bits();
+                }
+                ArgPlan::Int if class == &raw mut ffi::PyLong_Type => {
+                    *out = ffi::PyLong_AsLongLongAndOverflow(o, &raw mut wide) as u64;
+                }
+                ArgPlan::Array(n) if is_array(class) && key::array_word(o.cast()) == Some(word) => {
+                    return write_array(o, *n, out);
+                }
+                _ => return std::ptr::null_mut(),
+            }
+            if wide == 0 {
+                out.add(1)
+            } else {
+                std::ptr::null_mut()
+            }
+        }
+    }
+}
+
 #[inline]
 unsafe fn write_array(o: *mut PyObject, n: usize, out: *mut u64) -> *mut u64 {
     // SAFETY: `o` is an ndarray of rank `n` and `out` has room for its slots.
@@ -130,7 +174,7 @@ impl RetPlan {
     ///
     /// # Safety
     /// The slots hold a value of the plan's type, whose owners are given up; the GIL is held.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn read(&self, ret: *const u64) -> *mut PyObject {
         // SAFETY: the slots follow from the type, which the caller vouches for.
         unsafe {

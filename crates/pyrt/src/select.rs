@@ -125,11 +125,18 @@ impl Selector {
     /// The words are the key of the `n` live objects at `args`; the GIL is held.
     #[inline]
     pub(crate) unsafe fn last(&self, words: &[u64], args: *const *mut PyObject, n: usize) -> Option<&Entry> {
-        // SAFETY: entries live as long as the table.
+        // SAFETY: as promised by the caller.
         unsafe {
-            let last = self.last.load(Ordering::Acquire).as_ref()?;
+            let last = self.newest()?;
             last.is_for(words, args, n).then_some(last)
         }
+    }
+
+    /// The entry of the last call.
+    #[inline(always)]
+    pub(crate) fn newest(&self) -> Option<&Entry> {
+        // SAFETY: entries live as long as the table.
+        unsafe { self.last.load(Ordering::Acquire).as_ref() }
     }
 
     /// The entry to be tried first by the next call.
@@ -192,8 +199,10 @@ impl Selector {
         }
         let (tier, info) = self.compiler.compile(function, request)?;
         let (texts, constants) = constants(py, &args);
+        let words = key.words().to_vec();
         let entry = self.table.add(Entry {
-            words: key.words().to_vec(),
+            direct: texts.is_empty() && matches!(&tier, Tier::Native(s) if s.is_direct(&words)),
+            words,
             texts,
             constants,
             tier,

@@ -11,6 +11,7 @@ use numlift_types::Type;
 use pyo3::ffi::{self, PyObject};
 
 use crate::code::Code;
+use crate::direct::{self, Place};
 use crate::fail::{Failure, failure};
 use crate::helpers::{BoxedCall, HiddenState, Host, table};
 use crate::island::Island;
@@ -52,8 +53,10 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Specialization {
     code: Code,
-    args: Box<[ArgPlan]>,
-    ret: RetPlan,
+    pub(crate) args: Box<[ArgPlan]>,
+    pub(crate) ret: RetPlan,
+    /// those of the first guards
+    pub(crate) places: Box<[Place]>,
     arg_slots: usize,
     ret_slots: usize,
     helpers: *const *const c_void,
@@ -83,7 +86,7 @@ pub enum Outcome {
 
 const ARG_SLOTS: usize = 64;
 const RET_SLOTS: usize = 24;
-const TRACE: usize = numlift_runtime::INLINE_TRACE as usize;
+pub(crate) const TRACE: usize = numlift_runtime::INLINE_TRACE as usize;
 
 impl Specialization {
     /// Loads the code.
@@ -93,6 +96,7 @@ impl Specialization {
     pub fn load(mut parts: Parts) -> std::io::Result<Specialization> {
         let code = Code::load(&parts.blob)?;
         parts.blob.code = Vec::new();
+        parts.guards.sort_by_key(|g| Place::of(g).is_none());
         let ret = parts.ret.clone().unwrap_or(Type::None);
         Ok(Specialization {
             code,
@@ -101,9 +105,27 @@ impl Specialization {
             ret_slots: value::slots(&ret).max(parts.blob.ret_slots as usize),
             ret: RetPlan::new(&ret),
             helpers: table(),
+            places: parts.guards.iter().map_while(Place::of).collect(),
             parts,
             exits: AtomicU64::new(0),
         })
+    }
+
+    /// Whether `direct` can call it with arguments whose key has these words.
+    pub(crate) fn is_direct(&self, words: &[u64]) -> bool {
+        let p = &self.parts;
+        let plain = p.hidden.is_empty() && p.lock.is_none() && !p.nests && !p.nogil;
+        plain
+            && self.arg_slots <= direct::SLOTS
+            && self.ret_slots <= direct::RET_SLOTS
+            && self.args.len() == words.len()
+            && self.args.iter().zip(words).all(|(a, w)| a.is_direct(*w))
+    }
+
+    /// The guards that are not places.
+    #[inline(always)]
+    pub(crate) fn other_guards(&self) -> &[Guard] {
+        self.parts.guards.get(self.places.len()..).unwrap_or_default()
     }
 
     pub(crate) fn sites(&self) -> &[SiteData] {
@@ -230,28 +252,11 @@ impl Specialization {
             }
         }
         let mut ctx = MaybeUninit::<Ctx>::uninit();
-        // SAFETY: every field that may be read before generated code writes it is set; operands (but
-        // the first, which an exit may leave alone) and the trace are written before they are read.
-        let ctx = unsafe {
-            let c = ctx.as_mut_ptr();
-            (&raw mut (*c).helpers).write(self.helpers);
-            (&raw mut (*c).interrupt).write(INTERRUPT.as_ptr());
-            (&raw mut (*c).depth_limit).write(depth_limit);
-            (&raw mut (*c).objects).write(self.parts.objects.as_ptr());
-            (&raw mut (*c).hidden).write(hidden);
-            (&raw mut (*c).site).write(0);
-            (&raw mut (*c).effects).write(0);
-            (&raw mut (*c).operands).cast::<u64>().write(0);
-            (&raw mut (*c).trace).write(trace.as_mut_ptr().cast());
-            (&raw mut (*c).trace_len).write(0);
-            (&raw mut (*c).trace_cap).write(TRACE as u32);
-            (&raw mut (*c).host).write((&raw const host).cast_mut().cast());
-            c
-        };
+        let ctx = self.begin(&mut ctx, &mut trace, &host, hidden, depth_limit);
         // SAFETY: the slots hold what the code's signature says, `ctx` outlives the call, the GIL is held.
         unsafe {
             let status = if self.parts.lock.is_none() && !self.parts.nogil {
-                (self.code.entry())(ctx, slots, ret.ptr())
+                self.enter_code(ctx, slots, ret.ptr())
             } else {
                 match self.run_guarded(ctx, slots, ret.ptr()) {
                     Some(status) => status,
@@ -287,6 +292,46 @@ impl Specialization {
         result
     }
 
+    /// The context of a call, ready for generated code.
+    #[inline(always)]
+    pub(crate) fn begin(
+        &self,
+        ctx: &mut MaybeUninit<Ctx>,
+        trace: &mut [MaybeUninit<u32>; TRACE],
+        host: &Host<'_>,
+        hidden: *const u64,
+        depth_limit: i64,
+    ) -> *mut Ctx {
+        let c = ctx.as_mut_ptr();
+        // SAFETY: every field that may be read before generated code writes it is set; operands (but
+        // the first, which an exit may leave alone) and the trace are written before they are read.
+        unsafe {
+            (&raw mut (*c).helpers).write(self.helpers);
+            (&raw mut (*c).interrupt).write(INTERRUPT.as_ptr());
+            (&raw mut (*c).depth_limit).write(depth_limit);
+            (&raw mut (*c).objects).write(self.parts.objects.as_ptr());
+            (&raw mut (*c).hidden).write(hidden);
+            (&raw mut (*c).site).write(0);
+            (&raw mut (*c).effects).write(0);
+            (&raw mut (*c).operands).cast::<u64>().write(0);
+            (&raw mut (*c).trace).write(trace.as_mut_ptr().cast());
+            (&raw mut (*c).trace_len).write(0);
+            (&raw mut (*c).trace_cap).write(TRACE as u32);
+            (&raw mut (*c).host).write((&raw const *host).cast_mut().cast());
+        }
+        c
+    }
+
+    /// Runs the code.
+    ///
+    /// # Safety
+    /// The slots hold what the code's signature says, `ctx` is one of [`Specialization::begin`].
+    #[inline(always)]
+    pub(crate) unsafe fn enter_code(&self, ctx: *mut Ctx, slots: *const u64, ret: *mut u64) -> i32 {
+        // SAFETY: as promised by the caller.
+        unsafe { (self.code.entry())(ctx, slots, ret) }
+    }
+
     /// Runs with the lock held or the GIL released; `None`: an exception is set.
     unsafe fn run_guarded(&self, ctx: *mut Ctx, slots: *const u64, ret: *mut u64) -> Option<i32> {
         // SAFETY: as for `enter`; an exception that is pending survives the release of the lock.
@@ -315,7 +360,7 @@ impl Specialization {
     }
 
     #[cold]
-    unsafe fn failed(&self, args: Args, ctx: *mut Ctx, status: i32) -> Outcome {
+    pub(crate) unsafe fn failed(&self, args: Args, ctx: *mut Ctx, status: i32) -> Outcome {
         // SAFETY: generated code has left the context as `failure` expects it.
         match unsafe { failure(self, args, ctx, status) } {
             Failure::Repeat => {

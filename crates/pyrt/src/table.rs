@@ -34,6 +34,8 @@ pub struct Entry {
     /// Constants among the arguments: their addresses are in the key.
     pub(crate) constants: Vec<Ref>,
     pub tier: Tier,
+    /// Native code that `direct` can call.
+    pub(crate) direct: bool,
     pub counter: Counter,
     /// What the compiler keeps with it.
     pub info: Box<dyn Any + Send + Sync>,
@@ -298,6 +300,7 @@ mod tests {
             texts: vec![],
             constants: vec![],
             tier: Tier::Interpreter(vec![]),
+            direct: false,
             counter: Counter::default(),
             info: Box::new(word),
         }

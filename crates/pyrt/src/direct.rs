@@ -1,0 +1,141 @@
+//! The call that needs nothing but its code: the arguments are floats, ints and arrays, and there are no
+//! hidden arguments, no lock and no recursion. It runs without the words of a key, without buffers that may
+//! grow and outside `catch_unwind`: nothing on its way can panic, and what can is called through a guard.
+
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use numlift_runtime::Ctx;
+use pyo3::ffi::PyObject;
+
+use crate::call::indirect;
+use crate::count;
+use crate::cpython::{self, Field, VECTORCALL_ARGUMENTS_OFFSET, function_place};
+use crate::helpers::Host;
+use crate::object::{Body, Object, guarded};
+use crate::plan::RetPlan;
+use crate::source::{Args, Guard, Source};
+use crate::spec::{Outcome, Specialization, TRACE};
+use crate::table::Entry;
+
+/// Slots of arguments and of results that it has room for: calls from Python nest, so its frame is small.
+pub(crate) const SLOTS: usize = 32;
+pub(crate) const RET_SLOTS: usize = 16;
+
+/// A guard that needs no call: a word of memory that holds a pointer.
+#[derive(Debug)]
+pub(crate) struct Place {
+    at: *const *mut PyObject,
+    expected: *mut PyObject,
+}
+
+impl Place {
+    /// The place a guard looks at, if it is known. It is valid as long as the guard.
+    pub(crate) fn of(guard: &Guard) -> Option<Place> {
+        let Source::Code(f) = &guard.source else {
+            return None;
+        };
+        // SAFETY: the source of a code object is a function.
+        let at = unsafe { function_place(f.as_ptr(), Field::Code) }?;
+        let expected = guard.expected.as_ref()?.as_ptr();
+        Some(Place { at, expected })
+    }
+
+    #[inline(always)]
+    fn holds(&self) -> bool {
+        // SAFETY: the guard keeps the object that the place is in; the GIL is held.
+        unsafe { *self.at == self.expected }
+    }
+}
+
+/// Whether guards hold that have no place.
+#[inline(never)]
+fn hold(guards: &[Guard]) -> bool {
+    catch_unwind(AssertUnwindSafe(|| guards.iter().all(Guard::holds))).unwrap_or(false)
+}
+
+/// Calls an entry that is `direct`, or makes the call in the other way if it is not for these arguments. It has
+/// the ABI of C because nothing unwinds out of it: so its caller leaves the stack before.
+///
+/// # Safety
+/// The arguments are the parameters of the function as they are; `s` is the code of `entry`, which is one of
+/// `body`, which is that of `object`; the GIL is held.
+pub(crate) unsafe extern "C" fn call(
+    object: &Object,
+    args: Args,
+    nargsf: usize,
+    body: &Body,
+    entry: &Entry,
+    s: &Specialization,
+) -> *mut PyObject {
+    let n = nargsf & !VECTORCALL_ARGUMENTS_OFFSET;
+    let mut slots = [const { MaybeUninit::<u64>::uninit() }; SLOTS];
+    let slots = slots.as_mut_ptr().cast::<u64>();
+    // SAFETY: as promised by the caller; a direct entry has one word for each argument, and its slots fit. The
+    // context and what it refers to outlive the call of the code.
+    unsafe {
+        if s.args.len() != n || count::observed() || !holds(s) || !write(s, &entry.words, args, slots) {
+            return indirect(object, args, nargsf, std::ptr::null_mut());
+        }
+        entry.counter.add();
+        let mut trace = [const { MaybeUninit::uninit() }; TRACE];
+        let mut ret = [const { MaybeUninit::<u64>::uninit() }; RET_SLOTS];
+        let ret = ret.as_mut_ptr().cast::<u64>();
+        let host = Host {
+            spec: s,
+            hidden: std::ptr::null_mut(),
+            args,
+            resumed: Cell::new(std::ptr::null_mut()),
+        };
+        let mut ctx = MaybeUninit::<Ctx>::uninit();
+        let ctx = s.begin(&mut ctx, &mut trace, &host, std::ptr::null(), i64::MAX);
+        let status = s.enter_code(ctx, slots, ret);
+        if status != 0 {
+            return failed(s, args, ctx, status, body, nargsf);
+        }
+        match s.ret {
+            RetPlan::None | RetPlan::Bool | RetPlan::Int | RetPlan::Float => s.ret.read(ret),
+            RetPlan::Np(_) | RetPlan::Other(_) => guarded(|| s.ret.read(ret)),
+        }
+    }
+}
+
+/// Writes the arguments if they have the words.
+#[inline(always)]
+unsafe fn write(s: &Specialization, words: &[u64], args: Args, mut out: *mut u64) -> bool {
+    for (i, (plan, word)) in s.args.iter().zip(words).enumerate() {
+        // SAFETY: as for `call`.
+        out = unsafe { plan.write_if(*word, *args.add(i), out) };
+        if out.is_null() {
+            return false;
+        }
+    }
+    true
+}
+
+#[inline(always)]
+fn holds(s: &Specialization) -> bool {
+    s.places.iter().all(Place::holds) && (s.other_guards().is_empty() || hold(s.other_guards()))
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn failed(
+    s: &Specialization,
+    args: Args,
+    ctx: *mut Ctx,
+    status: i32,
+    body: &Body,
+    nargsf: usize,
+) -> *mut PyObject {
+    // SAFETY: generated code has left the context as `failed` expects it; as for `call`.
+    guarded(|| unsafe {
+        match s.failed(args, ctx, status) {
+            Outcome::Returned(result) => result,
+            Outcome::Stale | Outcome::Unfit | Outcome::Repeat => {
+                cpython::call(body.function.as_ptr(), args, nargsf, std::ptr::null_mut())
+            }
+        }
+    })
+}
