@@ -2,11 +2,11 @@
 
 import ast
 import itertools
-import textwrap
 import types
 import weakref
 from typing import Any, NamedTuple
 
+from numlift._source import compilable
 from numlift.types import Type
 
 #: Stands for a variable that is not bound.
@@ -32,15 +32,6 @@ class Spec(NamedTuple):
     outs: list[tuple[str, bool]]
 
 
-def _parsed(source: str, first_line: int) -> tuple[ast.Module, int]:
-    """The tree with line numbers of the file, and how far its columns are moved."""
-    dedented = textwrap.dedent(source)
-    moved = len(source) - len(source.lstrip(" \t")) if dedented != source else 0
-    tree = ast.parse(dedented)
-    ast.increment_lineno(tree, first_line - 1)
-    return tree, moved
-
-
 class _Leaving(ast.NodeTransformer):
     """`return`, `break` and `continue` that leave the island become returns of completion codes.
 
@@ -49,6 +40,7 @@ class _Leaving(ast.NodeTransformer):
 
     def __init__(self, outs: list[ast.expr], end: list[ast.stmt]) -> None:
         self.outs, self.end, self.loops = outs, end, 0
+        self.caught: list[str] = []
 
     def statements(self, nodes: list[ast.stmt]) -> list[ast.stmt]:
         made: list[ast.stmt] = []
@@ -71,6 +63,13 @@ class _Leaving(ast.NodeTransformer):
 
     visit_For = visit_While = _loop
 
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
+        names = [node.name] if node.name else []
+        self.caught += names
+        node.body = self.statements(node.body)
+        del self.caught[len(self.caught) - len(names) :]
+        return node
+
     def visit_Return(self, node: ast.Return) -> ast.AST:
         value = node.value or ast.Constant(None)
         return ast.copy_location(ast.Return(ast.Tuple([ast.Constant(_RETURN), value], ast.Load())), node)
@@ -78,7 +77,9 @@ class _Leaving(ast.NodeTransformer):
     def _code(self, node: ast.stmt, code: int) -> ast.stmt | list[ast.stmt]:
         if self.loops:
             return node
-        return [*self.end, ast.copy_location(_result(code, self.outs), node)]
+        # a handler that is left unbinds its name
+        gone = [part for name in self.caught for part in _forget(name)]
+        return [*gone, *self.end, ast.copy_location(_result(code, self.outs), node)]
 
     def visit_Break(self, node: ast.Break) -> ast.stmt | list[ast.stmt]:
         return self._code(node, _BREAK)
@@ -93,6 +94,12 @@ def _result(code: int, outs: list[ast.expr]) -> ast.Return:
 
 def _load(name: str) -> ast.expr:
     return ast.Name(name, ast.Load())
+
+
+def _forget(name: str) -> list[ast.stmt]:
+    """`name = None; del name`"""
+    none = ast.Assign([ast.Name(name, ast.Store())], ast.Constant(None))
+    return [none, ast.Delete([ast.Name(name, ast.Del())])]
 
 
 def _unbind(name: str) -> ast.stmt:
@@ -125,7 +132,8 @@ def _next_item(node: ast.For, outs: list[ast.expr]) -> list[ast.stmt]:
 class _Builder:
     def __init__(self, function: types.FunctionType, source: str, first_line: int) -> None:
         self.function = function
-        self.tree, self.moved = _parsed(source, first_line)
+        text, before = compilable(source)
+        self.tree = ast.increment_lineno(ast.parse(text), first_line - 1 - before)
         self.first_line = first_line
         nodes = [n for n in ast.walk(self.tree) if isinstance(n, ast.stmt)]
         self.stmts = {(n.lineno, n.col_offset): n for n in nodes}
@@ -137,7 +145,7 @@ class _Builder:
 
     def statement(self, position: tuple[int, int]) -> ast.stmt:
         line, column = position
-        return self.stmts[line + self.first_line - 1, column - self.moved]
+        return self.stmts[line + self.first_line - 1, column]
 
     def body(self, spec: Spec) -> list[ast.stmt]:
         nodes = [self.statement(p) for p in spec.positions]
@@ -161,8 +169,8 @@ class _Builder:
         value = outs[0] if len(outs) == 1 else ast.Tuple(outs, ast.Load()) if outs else ast.Constant(None)
         return [*start, *nodes, *end, ast.Return(value)]
 
-    def wrapped(self, names: list[str], body: list[ast.stmt]) -> types.FunctionType:
-        """A function of these parameters and this body, with the globals, cells and names of the original."""
+    def compiled(self, names: list[str], body: list[ast.stmt]) -> types.CodeType:
+        """A function of these parameters and this body, with the names of the original."""
         function, code = self.function, self.function.__code__
         inner = ast.FunctionDef(
             "<island>",  # binds no name that the code may use
@@ -175,32 +183,23 @@ class _Builder:
             end_col_offset=0,
         )
         made: ast.stmt = inner
-        owner = function.__qualname__.rpartition(".")[0].rpartition(".")[2]
-        if owner and owner.isidentifier():
+        before: list[ast.stmt] = []
+        if owner := _class_around(code.co_qualname):
             # private names are those of the class
             made = ast.ClassDef(owner, [], [], [made], [])
-        # a class of that name is the one that the code means
-        owners: list[ast.stmt] = (
-            [ast.Global([owner])] if made is not inner and owner not in code.co_freevars else []
-        )
+            before = [] if owner in code.co_freevars else [ast.Global([owner])]
         outer_names = [ast.arg(n) for n in (*code.co_freevars, *_CONSTANTS)]
         outer = ast.FunctionDef(
-            "around", ast.arguments([], outer_names, None, [], [], None, []), [*owners, made], []
+            "around", ast.arguments([], outer_names, None, [], [], None, []), [*before, made], []
         )
         ast.copy_location(outer, inner)
         module = ast.fix_missing_locations(ast.Module([outer], []))
         flags = code.co_flags & 0x1FFE000
         compiled = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
-        inside = _innermost(compiled, made, code.co_name, function.__qualname__)
-        cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-        cells |= {name: types.CellType(value) for name, value in _CONSTANTS.items()}
-        closure = tuple(cells[name] for name in inside.co_freevars)
-        result = types.FunctionType(inside, function.__globals__, function.__name__, None, closure)
-        result.__module__ = function.__module__
-        return result
+        return _innermost(compiled, made, code.co_name, function.__qualname__)
 
     def island(self, spec: Spec) -> types.FunctionType:
-        return self.wrapped([name for name, _ in spec.params], self.body(spec))
+        return _bound(self.function, self.compiled([name for name, _ in spec.params], self.body(spec)))
 
     def rest(self, position: tuple[int, int], behind: bool, loops: dict[ast.stmt, str]) -> list[ast.stmt]:
         """The function from (behind) a statement on; `loops` names the iterators of `for`s around it."""
@@ -211,6 +210,24 @@ class _Builder:
             if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and target in _inside(n)
         )
         return _Rest(target, behind, loops).block(root.body)
+
+
+def _bound(function: types.FunctionType, inside: types.CodeType) -> types.FunctionType:
+    """A function of this code with the globals and cells of the original."""
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    cells |= {name: types.CellType(value) for name, value in _CONSTANTS.items()}
+    closure = tuple(cells[name] for name in inside.co_freevars)
+    result = types.FunctionType(inside, function.__globals__, function.__name__, None, closure)
+    result.__module__ = function.__module__
+    return result
+
+
+def _class_around(qualname: str) -> str | None:
+    """The name of the innermost class around a function."""
+    names = qualname.split(".")[:-1]
+    while names and not names[-1].isidentifier():
+        del names[-2:]
+    return names[-1] if names else None
 
 
 _CONSTANTS: dict[str, Any] = {
@@ -315,26 +332,28 @@ def resume(
 
     loops: position of each `for` around it, an expression for its remaining items over `v`, and `v`.
     """
-    known = _RESUMED.setdefault(function, {})
-    made = known.get((position, behind, tuple(names)))
+    known = _RESUMED.setdefault(function.__code__, {})
+    key = (function.__code__.co_filename, function.__qualname__, position, behind, tuple(names))
+    iterators = [f"<items {i}>" for i in range(len(loops))]
+    made = known.get(key)
     if made is None:
         builder = _Builder(function, *source)
-        iterators = {builder.statement(at): f"<items {i}>" for i, (at, _, _) in enumerate(loops)}
-        body = [*(_unbind(name) for name in names), *builder.rest(position, behind, iterators)]
-        made = builder.wrapped([*names, *iterators.values()], body)
-        known[position, behind, tuple(names)] = made
+        statements = [builder.statement(at) for at, _, _ in loops]
+        rest = builder.rest(position, behind, dict(zip(statements, iterators, strict=True)))
+        made = builder.compiled([*names, *iterators], [*(_unbind(name) for name in names), *rest])
+        known[key] = made
     again = _CONSTANTS["<resume>"]
     items = [itertools.chain([again], eval(text, {**_ITERATION, "v": v})) for _, text, v in loops]
-    return made, (*values, *items)
+    return _bound(function, made), (*values, *items)
 
 
 _ITERATION: dict[str, Any] = {"islice": itertools.islice}
 
 
-#: Made by `resume`: by function, then by position and names.
-_RESUMED: weakref.WeakKeyDictionary[
-    types.FunctionType, dict[tuple[tuple[int, int], bool, tuple[str, ...]], types.FunctionType]
-] = weakref.WeakKeyDictionary()
+#: What `resume` has compiled, by the function's code: functions hold their cells, which may hold the key.
+_RESUMED: weakref.WeakKeyDictionary[types.CodeType, dict[tuple[Any, ...], types.CodeType]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def annotation(function: types.FunctionType, text: str) -> str | None:
@@ -345,6 +364,6 @@ def annotation(function: types.FunctionType, text: str) -> str | None:
         return None
     if isinstance(found, str) and found != text:
         return annotation(function, found)
-    if found in (bool, int, float, complex):
+    if any(found is t for t in (bool, int, float, complex)):
         return str(found.__name__)
     return str(found) if isinstance(found, Type) else None

@@ -1,9 +1,18 @@
-"""Whether a function's source text is still what its code was made from."""
+"""A function's source text by itself, and whether it is still what its code was made from."""
 
 import opcode
-import textwrap
 from types import CodeType, FunctionType
 from typing import Any
+
+
+def compilable(source: str) -> tuple[str, int]:
+    """Text that compiles at the top of a module, and how many lines are before `source` in it.
+
+    What is indented becomes a block: no line moves, those within strings least of all.
+    """
+    if source.lstrip("\f")[:1] in (" ", "\t"):
+        return "if True:\n" + source, 1
+    return source, 0
 
 
 def _find(code: CodeType, name: str, args: tuple[str, ...]) -> CodeType | None:
@@ -43,7 +52,7 @@ def unchanged(function: FunctionType, source: str) -> bool:
     """Compile the text again and compare; a text that is no statement of its own passes."""
     code = function.__code__
     try:
-        text = textwrap.dedent(source)
+        text, _ = compilable(source)
         made = compile(text, code.co_filename, "exec", flags=code.co_flags & 0x1FFE000, dont_inherit=True)
     except (SyntaxError, ValueError):
         return True

@@ -1,7 +1,10 @@
 """Mixed functions: what has no static type runs in the interpreter, the loops beside it do not."""
 
+import contextlib
 import gc
+import re
 import sys
+import textwrap
 import threading
 import traceback
 import weakref
@@ -18,6 +21,9 @@ ARRAY = np.arange(12.0).reshape(3, 4)
 
 # A loop that is compiled; the rest of the bodies below is not.
 LOOP = " t = 0.0\n for i in range(a.shape[0]):\n  for j in range(a.shape[1]):\n   t += a[i, j]\n"
+
+# Another one, in which what follows is.
+LOOPS = " for k in range(3):\n  for m in range(9):\n   t += m\n"
 
 
 class Box:
@@ -262,6 +268,81 @@ def test_private_names_are_those_of_the_class() -> None:
     assert jitted(cls(), ARRAY) == cls().f(ARRAY)
 
 
+def test_private_names_in_functions_of_methods() -> None:
+    source = (
+        "class C:\n __v = 3\n def m(self):\n  def f(a, x):\n"
+        "   t = 0.0\n   for i in range(3):\n    t += a[i, 0]\n   return {'v': x.__v, 't': t}\n  return f\n"
+    )
+    cls: Any = define(source, "C")
+    f = jit(cls().m())
+    assert f.tier(ARRAY, cls()) == "mixed"
+    assert f(ARRAY, cls()) == cls().m()(ARRAY, cls())
+
+
+def test_functions_and_classes_that_use_their_own_name() -> None:
+    body = (
+        " d = {'t': t}\n if x > 0:\n  d['f'] = f(a, x - 1)\n for i in range(3):\n  t += a[i, 0]\n return d, t"
+    )
+    mixed(body, ARRAY, 2)
+    method = (
+        "class C:\n __v = 3\n def f(self, a):\n  t = 0.0\n  for i in range(3):\n   t += a[i, 0]\n"
+        "  return {'t': t, 'v': C().__v}, type(self) is C\n"
+    )
+    outer = "def outer():\n" + textwrap.indent(method, " ") + " return C\n"
+    for cls in (define(method, "C"), define(outer, "outer")()):
+        f = jit(cls.f)
+        assert f.tier(cls(), ARRAY) == "mixed"
+        assert f(cls(), ARRAY) == cls().f(ARRAY)
+
+
+LAYOUTS = {
+    "text": "if True:\n def f(a, x):\n  d = {'s': '''a\n    b\n   \n  c'''}\nLOOP  return d, t\n",
+    "comment": "if True:\n def f(a, x):\nLOOP# at the margin\n  return {'t': t}\n",
+    "tab": "if True:\n\tdef f(a, x):\nTABS\t\té = 'é'; d = {é: t}; t = 1\n\t\treturn d, t\n",
+    "form-feed": "\fdef f(a, x):\n d = {'s': '\f\x0b'}; e = [x]\n\fTOP return d, e, t\n",
+    "continuation": "def f(a, x):\nTOP d = \\\n  {'t': t}; \\\n  e = {}\n return d, \\\n  e\n",
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_layouts_of_source(name: str) -> None:
+    indented = textwrap.indent(LOOP, " ")
+    tabs = re.sub("^ +", lambda m: "\t" * len(m[0]), indented, flags=re.MULTILINE)
+    source = LAYOUTS[name].replace("TOP", LOOP).replace("LOOP", indented).replace("TABS", tabs)
+    check(define(source, "f"), ARRAY, 1, tier="mixed")
+
+
+@pytest.mark.parametrize("way", ["break", "continue"])
+def test_a_handler_that_is_left_unbinds_its_name(way: str) -> None:
+    body = (
+        " e = 5\n for k in range(3):\n  for m in range(9):\n   t += m\n  try:\n   x[k]\n"
+        f"  except IndexError as e:\n   {way}\n return t, e"
+    )
+    mixed(LOOP + body, ARRAY, [1])
+    mixed(LOOP + body, ARRAY, [1, 2, 3])
+
+
+DELETED = {
+    "suppressed": " with S:\n  del q\n  x['q']\n return t, q",
+    "caught": " try:\n  del q\n  x['q']\n except KeyError:\n  t += 1\n return t, q",
+    "continue": LOOPS + "  try:\n   del q\n   x['q']\n  except KeyError:\n   continue\n return t, q",
+    "bound-again": LOOPS
+    + "  try:\n   del q\n   x['q']\n  except KeyError:\n   q = k\n   break\n return t, q",
+    "handler": LOOPS
+    + "  try:\n   try:\n    x['q']\n   except KeyError as q:\n    x['r']\n  except KeyError:\n"
+    "   continue\n return t, q",
+    "finally": " try:\n  try:\n   x['q']\n  except KeyError as q:\n   x['r']\n  finally:\n   t += 5\n"
+    " except KeyError:\n  pass\n return t, q",
+}
+
+
+@pytest.mark.parametrize("name", DELETED)
+@pytest.mark.parametrize("before", ["", " q = 1\n", " q = {}\n"])
+def test_variables_that_an_exception_leaves_unbound(name: str, before: str) -> None:
+    mixed(LOOP + before + DELETED[name], ARRAY, {}, S=contextlib.suppress(KeyError))
+    mixed(LOOP + before + DELETED[name], ARRAY, {"q": 1}, S=contextlib.suppress(KeyError))
+
+
 def test_closures_and_globals_are_read_again() -> None:
     source = (
         "scale = 2.0\n"
@@ -419,6 +500,11 @@ def test_strict_refuses() -> None:
         (
             " for k in range(3):\n  for j in range(9):\n   t += k\n  try:\n   if k == 1:\n    break\n  finally:\n   t = 5.0\n return t",
             None,
+        ),
+        (
+            " q = 0\n for k in range(3):\n  for j in range(9):\n   t += k\n  with np.errstate():\n   try:\n    if k == 1:\n"
+            "     break\n   finally:\n    q += 5\n return t, q",
+            "interpreter",
         ),
     ],
 )

@@ -1,6 +1,8 @@
 """Exits behind effects: the interpreter goes on from the statement, with the variables and loops as they were."""
 
+import gc
 import sys
+import weakref
 from typing import Any
 
 import numpy as np
@@ -177,6 +179,22 @@ def test_references_are_balanced() -> None:
     before = sys.getrefcount(a), sys.getrefcount(b)
     run()
     assert before == (sys.getrefcount(a), sys.getrefcount(b))
+
+
+def test_functions_that_went_on_die() -> None:
+    source = (
+        "def outer():\n def f(a, n):\n  t = 1\n  for i in range(n):\n   a[0] += 1\n   t = t * 1000003\n"
+        "  return t if n > 0 else f(a, 9)\n return f\n"
+    )
+    outer = define(source, "outer")
+    refs = []
+    for _ in range(2):
+        function = outer()
+        assert jit(function)(np.zeros(1), 9) == 1000003**9
+        refs.append(weakref.ref(function))
+    del function
+    gc.collect()
+    assert [r() for r in refs] == [None, None]
 
 
 def test_the_exit_of_a_callee_behind_an_effect_is_an_error() -> None:

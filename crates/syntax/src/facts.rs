@@ -85,6 +85,22 @@ pub fn blocks(kind: &StmtKind) -> Vec<&Block> {
     }
 }
 
+/// Variables that the statements of a block and of the blocks in it may leave unbound.
+pub fn block_unbinds(f: &Function, block: &Block, out: &mut impl Extend<LocalId>) {
+    for &stmt in block {
+        let kind = &f.stmts[stmt].kind;
+        if matches!(kind, StmtKind::Del(_)) {
+            stmt_locals(f, stmt, out);
+        }
+        if let StmtKind::Try { handlers, .. } = kind {
+            out.extend(handlers.iter().filter_map(|handler| handler.name));
+        }
+        for inner in blocks(kind) {
+            block_unbinds(f, inner, out);
+        }
+    }
+}
+
 /// Variables that the statements of a block and of the blocks in it bind, `:=` left out.
 pub fn block_locals(f: &Function, block: &Block, out: &mut impl Extend<LocalId>) {
     for &stmt in block {

@@ -57,7 +57,7 @@ impl FnLower<'_, '_> {
             _ => None,
         };
         let outs = self.outs(island, stmts, after.as_deref());
-        let coded = island.returns || island.leaves;
+        let coded = island.returns || island.leaves();
         let form = if coded {
             IslandForm::Coded
         } else {
@@ -67,13 +67,13 @@ impl FnLower<'_, '_> {
         if coded {
             self.completions(island, &outs, out)?;
         }
-        if after.is_none() {
+        let Some(after) = after else {
             self.e.b.unreachable();
             return Ok(());
-        }
+        };
         self.bind_outs(&outs, out);
         for l in &island.binds {
-            if !outs.iter().any(|(o, _)| o == l) {
+            if after[l.index()].bound == Bound::No {
                 self.unset_var(*l);
             }
         }
@@ -91,7 +91,7 @@ impl FnLower<'_, '_> {
 
     /// Variables that come out of an island.
     fn outs(&self, island: &Island, stmts: &[StmtId], after: Option<&[VarTy]>) -> Vec<(LocalId, IslandVar)> {
-        let sure = if island.leaves || island.returns {
+        let sure = if island.leaves() || island.returns {
             HashSet::new()
         } else {
             self.surely_bound(stmts)
@@ -105,19 +105,19 @@ impl FnLower<'_, '_> {
         };
         let mut out = vec![];
         for &l in &island.binds {
-            let state = match after {
-                Some(after) => after[l.index()].clone(),
-                None => VarTy {
+            let behind = after.map(|after| &after[l.index()]);
+            let state = match behind {
+                Some(v) if v.bound != Bound::No => v.clone(),
+                Some(_) if !island.leaves() => continue,
+                // only a `break` may have it
+                _ => VarTy {
                     ty: Type::Object(island.reason),
                     bound: Bound::Maybe,
                 },
             };
-            if state.bound == Bound::No {
-                continue;
-            }
             let var = IslandVar {
                 name: self.hir.locals[l].name.clone(),
-                maybe: state.bound != Bound::Yes || island.leaves,
+                maybe: state.bound != Bound::Yes || island.leaves(),
                 sure: sure.contains(&l),
                 annotated: annotated(l),
                 ty: state.ty,
@@ -385,21 +385,20 @@ impl FnLower<'_, '_> {
                 Ok(())
             })?;
         }
-        if island.leaves {
-            for way in [BREAK, CONTINUE] {
-                on(self, way, &mut |f| {
-                    f.bind_outs(outs, out);
-                    let end = f.suspend(None);
-                    let Some(l) = f.loops.last_mut() else {
-                        return Err("a break outside a loop".into());
-                    };
-                    match way {
-                        BREAK => l.breaks.extend(end),
-                        _ => l.continues.extend(end),
-                    }
-                    Ok(())
-                })?;
-            }
+        let ways = [(island.breaks, BREAK), (island.continues, CONTINUE)];
+        for (_, way) in ways.into_iter().filter(|(is, _)| *is) {
+            on(self, way, &mut |f| {
+                f.bind_outs(outs, out);
+                let end = f.suspend(None);
+                let Some(l) = f.loops.last_mut() else {
+                    return Err("a break outside a loop".into());
+                };
+                match way {
+                    BREAK => l.breaks.extend(end),
+                    _ => l.continues.extend(end),
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }

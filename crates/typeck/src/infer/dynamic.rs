@@ -315,12 +315,13 @@ impl FnInfer<'_, '_> {
         }
     }
 
-    /// The state where code of the interpreter has been left at any point: its variables are objects.
-    pub(super) fn clobbered(vars: &Vars, locals: &[LocalId], r: Reason) -> Vars {
+    /// The state where code of the interpreter has been left at any point: its variables are objects, those of
+    /// `unbinds` may be unbound.
+    pub(super) fn clobbered(vars: &Vars, locals: &[LocalId], unbinds: &[LocalId], r: Reason) -> Vars {
         let mut out = vars.clone()?;
         for &l in locals {
             let v = &mut out[index(l)];
-            if v.bound == Bound::No {
+            if v.bound == Bound::No || unbinds.contains(&l) {
                 v.bound = Bound::Maybe;
             }
             v.ty = Type::Object(r);

@@ -5,25 +5,38 @@ use numlift_syntax::hir::{Block, ExprId, Handler, LocalId, StmtId, Target};
 use numlift_types::{Reason, Type};
 
 use super::dynamic::Node;
-use super::{FnInfer, Vars, join_vars};
+use super::{FnInfer, Interpreted, Vars, join_vars};
 
 impl FnInfer<'_, '_> {
-    /// The variables at a `break` or `continue`, out of the islands between it and its loop.
+    /// The variables at a `break` or `continue`, out of the islands between it and its loop: each way out of an
+    /// island has the same variables.
     pub(super) fn leave_islands(&mut self) -> Vars {
         let depth = self.loops.last().map_or(0, |l| l.islands);
         let mut vars = self.vars.take();
-        for (locals, r) in self.islands.iter().skip(depth) {
-            vars = Self::left(vars, locals, *r);
+        for island in self.islands.iter().skip(depth) {
+            vars = Self::clobbered(&vars, &island.locals, island.caught.as_slice(), island.reason);
         }
         vars
     }
 
     /// Infers a block of code that runs in the interpreter as it would run natively.
-    pub(super) fn island(&mut self, block: &Block, locals: &[LocalId], r: Reason) {
-        self.islands.push((locals.to_vec(), r));
+    pub(super) fn island(
+        &mut self,
+        block: &Block,
+        locals: &[LocalId],
+        caught: Option<LocalId>,
+        reason: Reason,
+    ) {
+        self.islands.push(Interpreted {
+            locals: locals.to_vec(),
+            caught,
+            reason,
+        });
         self.block(block);
-        self.islands.pop();
-        self.vars = Self::left(self.vars.take(), locals, r);
+        if let Some(island) = self.islands.pop() {
+            self.vars = Self::left(self.vars.take(), &island.locals, island.reason);
+            island.caught.into_iter().for_each(|l| self.unbind(l));
+        }
     }
 
     /// `with`: what it assigns is object behind it, which is also reached by a suppressed exception.
@@ -38,8 +51,10 @@ impl FnInfer<'_, '_> {
         let hir = self.hir.clone();
         let mut locals = vec![];
         facts::block_locals(&hir, body, &mut locals);
-        let suppressed = Self::clobbered(&self.vars, &locals, r);
-        self.island(body, &locals, r);
+        let mut unbinds = vec![];
+        facts::block_unbinds(&hir, body, &mut unbinds);
+        let suppressed = Self::clobbered(&self.vars, &locals, &unbinds, r);
+        self.island(body, &locals, None, r);
         self.vars = join_vars(self.vars.take(), suppressed);
     }
 
@@ -51,10 +66,12 @@ impl FnInfer<'_, '_> {
         for b in facts::blocks(&hir.stmts[id].kind) {
             facts::block_locals(&hir, b, &mut locals);
         }
-        // a handler begins at any point of the body
-        let raised = Self::clobbered(&self.vars, &locals, r);
-        self.island(body, &locals, r);
-        self.island(orelse, &locals, r);
+        // a handler begins at any point of the body, `finally` at any point of all
+        let mut unbinds = vec![];
+        facts::block_unbinds(&hir, &vec![id], &mut unbinds);
+        let raised = Self::clobbered(&self.vars, &locals, &unbinds, r);
+        self.island(body, &locals, None, r);
+        self.island(orelse, &locals, None, r);
         let mut out = self.vars.take();
         for h in handlers {
             self.vars = raised.clone();
@@ -64,14 +81,11 @@ impl FnInfer<'_, '_> {
             if let Some(l) = h.name {
                 self.set_object(l, r);
             }
-            self.island(&h.body, &locals, r);
-            if let Some(l) = h.name {
-                self.unbind(l);
-            }
+            self.island(&h.body, &locals, h.name, r);
             out = join_vars(out, self.vars.take());
         }
         self.vars = join_vars(out.clone(), raised);
-        self.island(last, &locals, r);
+        self.island(last, &locals, None, r);
         if out.is_none() || last.is_empty() {
             self.vars = out;
         }

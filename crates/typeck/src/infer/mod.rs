@@ -276,8 +276,18 @@ struct FnInfer<'c, 'e> {
     cells: HashMap<LocalId, Reason>,
     /// What the interpreter makes of the variables of this instance.
     boxing: Option<&'e Boxing>,
-    /// Blocks that run in the interpreter and are being inferred: the variables they assign.
-    islands: Vec<(Vec<LocalId>, Reason)>,
+    /// Blocks that run in the interpreter and are being inferred.
+    islands: Vec<Interpreted>,
+}
+
+/// A block that runs in the interpreter.
+#[derive(Clone, Debug)]
+struct Interpreted {
+    /// Variables that it assigns.
+    locals: Vec<LocalId>,
+    /// Name of the exception, of a handler: unbound behind it.
+    caught: Option<LocalId>,
+    reason: Reason,
 }
 
 impl<'c, 'e> FnInfer<'c, 'e> {

@@ -66,9 +66,18 @@ pub struct Island {
     pub binds: Vec<LocalId>,
     /// It may return from the function.
     pub returns: bool,
-    /// It may leave it by a `break` or `continue` of a loop around it.
-    pub leaves: bool,
+    /// It may leave by a `break` of a loop around it.
+    pub breaks: bool,
+    /// It may leave by a `continue` of a loop around it.
+    pub continues: bool,
     pub reason: Reason,
+}
+
+impl Island {
+    /// It may leave to a loop around it.
+    pub fn leaves(&self) -> bool {
+        self.breaks || self.continues
+    }
 }
 
 /// The islands of an instance.
@@ -268,7 +277,8 @@ impl<'i> Planner<'i> {
             reads: uses.reads.into_iter().collect(),
             binds: uses.binds.into_iter().collect(),
             returns: uses.returns,
-            leaves: uses.leaves,
+            breaks: uses.breaks,
+            continues: uses.continues,
             reason,
         });
     }
@@ -347,7 +357,7 @@ impl<'i> Planner<'i> {
                 "code that looks at its own frame (`locals`, `eval`, `super`) runs with the whole function",
             );
         }
-        if island.leaves && !self.leaves_simply(island) {
+        if island.leaves() && !self.leaves_simply(island) {
             return Some("`break` or `continue` in this place runs with the whole function");
         }
         let (last, start, end) = self.extent(island);
@@ -384,17 +394,24 @@ impl<'i> Planner<'i> {
         (end, outer.0, outer.1)
     }
 
-    /// Variables at a `break` have the types that they have behind the island: `with` and `try` without `finally`.
+    /// Nothing runs between a `break` and the end of the island that binds variables: `with` and `try` without `finally`.
     fn leaves_simply(&self, island: &Island) -> bool {
         let Code::Run(stmts) = &island.code else {
             return true;
         };
-        let leaving = stmts.iter().filter(|s| Uses::of_stmts(self.hir, &[**s]).leaves);
+        let leaving = stmts.iter().filter(|s| Uses::of_stmts(self.hir, &[**s]).leaves());
         leaving.into_iter().all(|s| match &self.hir.stmts[*s].kind {
-            StmtKind::With { .. } => true,
-            StmtKind::Try { finalbody, .. } => finalbody.is_empty(),
+            StmtKind::With { .. } | StmtKind::Try { .. } => !self.leaves_finally(*s),
             _ => false,
         })
+    }
+
+    /// A `break` leaves a `try` with `finally` in the statement.
+    fn leaves_finally(&self, s: StmtId) -> bool {
+        let kind = &self.hir.stmts[s].kind;
+        let own = matches!(kind, StmtKind::Try { finalbody, .. } if !finalbody.is_empty());
+        let mut inside = facts::blocks(kind).into_iter().flatten();
+        Uses::of_stmts(self.hir, &[s]).leaves() && (own || inside.any(|s| self.leaves_finally(*s)))
     }
 }
 

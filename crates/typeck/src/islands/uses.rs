@@ -20,8 +20,10 @@ pub struct Uses {
     pub captured: BTreeSet<LocalId>,
     /// It returns from the function.
     pub returns: bool,
-    /// A `break` or `continue` of a loop around it.
-    pub leaves: bool,
+    /// A `break` of a loop around it.
+    pub breaks: bool,
+    /// A `continue` of a loop around it.
+    pub continues: bool,
     /// It looks at its own frame.
     pub frame: bool,
     /// Number of expression nodes.
@@ -56,6 +58,11 @@ impl Uses {
         facts::stmt_locals(f, stmt, &mut bound);
         uses.bind(bound);
         uses
+    }
+
+    /// It leaves to a loop around it.
+    pub fn leaves(&self) -> bool {
+        self.breaks || self.continues
     }
 
     pub fn binds_any(&self) -> bool {
@@ -127,7 +134,8 @@ impl Visitor for Uses {
             }
             StmtKind::Def { nested, .. } => self.nested(f, *nested),
             StmtKind::Return(_) => self.returns = true,
-            StmtKind::Break | StmtKind::Continue => self.leaves |= self.loops == 0,
+            StmtKind::Break => self.breaks |= self.loops == 0,
+            StmtKind::Continue => self.continues |= self.loops == 0,
             _ => {}
         }
         self.bind(bound);
