@@ -63,8 +63,8 @@ class Specialization(NamedTuple):
     """One compiled version of a function.
 
     args: types of the arguments as text; result: type of the result (None if interpreted);
-    tier: "native" or "interpreter"; diagnostic: why it is interpreted; exits: calls that the
-    interpreter finished.
+    tier: "native", "mixed" or "interpreter"; diagnostic: why (a part of) it is interpreted; exits: calls
+    that the interpreter finished.
     """
 
     args: tuple[str, ...]
@@ -161,7 +161,7 @@ class Dispatcher(Generic[P, T]):
         return cast("Callable[P, T]", _core.py_func(self))
 
     def tier(self, *args: P.args, **kwargs: P.kwargs) -> Literal["native", "mixed", "interpreter"]:
-        """What a call with these arguments would run now: "native" or "interpreter".
+        """What a call with these arguments would run now: "native", "mixed" or "interpreter".
 
         Compiles if the argument types are new, and does not call the function.
         """
@@ -185,8 +185,8 @@ class Dispatcher(Generic[P, T]):
 
     @property
     def signatures(self) -> list[tuple[str, ...]]:
-        """Argument types of the native specialisations."""
-        return [s.args for s in self.specializations if s.tier == "native"]
+        """Argument types of the specialisations that have machine code."""
+        return [s.args for s in self.specializations if s.tier != "interpreter"]
 
     @property
     def specializations(self) -> list[Specialization]:

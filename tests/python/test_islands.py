@@ -546,3 +546,10 @@ def test_islands_call_their_own_function() -> None:
     )
     cls: Any = define(source, "C")
     assert jit(cls.f)(cls(), np.arange(4.0)) == (6.0, True, "C") and cls.made == 1
+
+
+def test_signatures_of_mixed_functions() -> None:
+    source = "def f(a, n):\n t = 0.0\n for i in range(n):\n  t += a[i]\n return {'t': t}\n"
+    f = jit("(float64[::1], int64)")(define(source))
+    assert f.signatures == [("float64[::1]", "int")]
+    assert f(np.arange(4.0), 3) == {"t": 3.0} and [s.tier for s in f.specializations] == ["mixed"]
