@@ -4,6 +4,7 @@ import functools
 import math
 import sys
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -183,6 +184,20 @@ def test_import_inside() -> None:
     both("def f(x):\n    from math import sqrt as s, pi\n    return s(x) * pi\n", 2.0)
     both("def f(x):\n    import numpy as np\n    return np.float32(x) + np.sin(x)\n", 2.0)
     both("def f(x):\n    import no_such_module\n    return x\n", 2.0, tier=None)
+
+
+def test_imported_values_are_read_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = types.ModuleType("values_to_import")
+    module.K, module.A, module.T = 3, np.arange(4.0), (1, 2.5)
+    monkeypatch.setitem(sys.modules, "values_to_import", module)
+    f = define(
+        "def f(x):\n    from values_to_import import K, A, T\n    K += 1\n    return K * x, A[1], T[1], A\n"
+    )
+    compiled = jit(f)
+    check(f, 2.0, compiled=compiled)
+    for k in (2.5, 7, "text"):
+        module.K = k
+        check(f, 2, compiled=compiled, tier=None)
 
 
 def test_import_of_a_module_not_loaded_yet() -> None:

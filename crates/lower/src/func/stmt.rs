@@ -154,12 +154,19 @@ impl FnLower<'_, '_> {
     }
 
     fn import(&mut self, local: numlift_syntax::hir::LocalId, r: Resolved) {
-        if let Resolved::Const(ty) = r {
-            self.vars[local.index()] = Var {
-                ty,
-                vals: Vals::new(),
-                bound: IsBound::Yes,
-            };
+        match r {
+            Resolved::Const(ty) => {
+                self.vars[local.index()] = Var {
+                    ty,
+                    vals: Vals::new(),
+                    bound: IsBound::Yes,
+                };
+            }
+            Resolved::Hidden { index, ty } => {
+                let v = self.hidden(index, &ty);
+                self.set_var(local, v);
+            }
+            _ => {}
         }
     }
 

@@ -275,11 +275,11 @@ impl FnInfer<'_, '_> {
     fn imported(&mut self, id: StmtId, r: Resolved, module: &str) -> R<Type> {
         let (span, line) = (self.hir.stmts[id].span, self.hir.stmts[id].line);
         match r {
-            Resolved::Const(t) => Ok(t),
+            Resolved::Const(t) | Resolved::Hidden { ty: t, .. } => Ok(t),
             Resolved::NotLoaded => {
                 self.error(span, line, "NL2009", format!("module {module} is not loaded yet"))
             }
-            Resolved::Hidden { .. } | Resolved::Missing | Resolved::Opaque(_) => self.error(
+            Resolved::Missing | Resolved::Opaque(_) => self.error(
                 span,
                 line,
                 "NL2011",
