@@ -133,35 +133,9 @@ def f(a):
     return c if s!="abd" and "b" in s else -1
 ---
 def f(a):
-    x=a[0] if len(a)>0 else None
-    return x
----
-def f(a):
-    x=None
-    for v in a:
-        if v>2:
-            x=v
-            break
-    return x
----
-def f(a):
-    x=None
-    for v in a:
-        if x is None or v>x: x=v
-    return x
----
-def f(a):
-    for i,v in enumerate(a):
-        if v>2: return i
----
-def f(a):
     for i,v in enumerate(a):
         if v>2: return i
     return None
----
-def f(a):
-    if len(a)==0: return
-    a[0]=1
 ---
 def f(a):
     total=0

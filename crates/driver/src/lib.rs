@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use numlift_diagnostics::Diagnostic;
-pub use numlift_lower::{IslandForm, IslandSpec, IslandVar, ResumePoint, ResumeSource};
+pub use numlift_lower::{IslandForm, IslandSpec, ResumePoint};
 use numlift_runtime::abi::CodeBlob;
 use numlift_runtime::{FrameInfo, SiteData};
 use numlift_typeck::islands::Plan;

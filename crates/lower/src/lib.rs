@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use numlift_diagnostics::Span;
 use numlift_mir::{FuncId, Function, Module};
-use numlift_runtime::FrameInfo;
+use numlift_runtime::{FrameInfo, IslandVar, ResumeSource};
 use numlift_typeck::islands::Plan;
 use numlift_typeck::{CallSig, Env, ObjectEntry, Program};
 use numlift_types::{Reason, Type};
@@ -22,32 +22,6 @@ pub struct Lowered<'p> {
     pub islands: Vec<IslandSpec>,
     pub points: Vec<ResumePoint>,
     plan: Option<&'p Plan>,
-}
-
-/// A variable that goes into an island or comes out of it.
-#[derive(Clone, Debug)]
-pub struct IslandVar {
-    pub name: String,
-    pub ty: Type,
-    /// It may be unbound: a flag comes before its value.
-    pub maybe: bool,
-    /// It is bound for sure, as the interpreter sees it.
-    pub sure: bool,
-    /// The type is the user's annotation.
-    pub annotated: bool,
-}
-
-/// Where a resumed variable's value is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ResumeSource {
-    /// An operand of this type; with `maybe` a flag comes first.
-    Operand { ty: Type, maybe: bool },
-    /// The argument of the call as it was passed.
-    Argument(usize),
-    /// An entry of `ctx.objects`.
-    Object(u32),
-    /// It is not bound.
-    Unbound,
 }
 
 /// A statement from which the interpreter can go on.

@@ -4,7 +4,7 @@
 //! variables that it binds, or how it left (see [`Island::parse`]). What native code has assumed is looked at
 //! again behind it: the descriptors of arrays, guards, hidden arguments.
 
-use numlift_runtime::Ctx;
+use numlift_runtime::{Ctx, IslandVar};
 use numlift_types::Type;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
@@ -19,17 +19,6 @@ use crate::reference::Ref;
 use crate::resume::Operands;
 use crate::slots::Held;
 use crate::value;
-
-/// A variable that goes into an island or comes out of it.
-#[derive(Clone, Debug)]
-pub struct Variable {
-    pub name: String,
-    pub ty: Type,
-    /// It may be unbound: a flag slot comes before the value.
-    pub maybe: bool,
-    /// The type is the user's annotation: another one is a `TypeError`.
-    pub annotated: bool,
-}
 
 /// How an island says how it was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +41,8 @@ pub struct Island {
     pub function: Ref,
     /// What stands for an unbound variable.
     pub unbound: Ref,
-    pub params: Vec<Variable>,
-    pub outs: Vec<Variable>,
+    pub params: Vec<IslandVar>,
+    pub outs: Vec<IslandVar>,
     /// Result type of the function, for islands that return.
     pub ret: Type,
     pub form: Form,
@@ -259,7 +248,7 @@ impl Island {
     }
 
     /// A variable that has not the type it should have.
-    unsafe fn mismatch(&self, v: &Variable, o: *mut PyObject) -> Stop {
+    unsafe fn mismatch(&self, v: &IslandVar, o: *mut PyObject) -> Stop {
         if !v.annotated {
             return Stop::Exit;
         }

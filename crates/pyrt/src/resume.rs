@@ -3,7 +3,7 @@
 //! The exit has recorded the variables and what is left of the loops around the statement. `numlift._islands`
 //! makes a function of the rest of the source; it is called here, so that tracebacks show the user's frames only.
 
-use numlift_runtime::Ctx;
+use numlift_runtime::{Ctx, ResumeSource};
 use numlift_types::Type;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
@@ -12,19 +12,6 @@ use pyo3::types::{PyList, PyTuple};
 use crate::reference::Ref;
 use crate::source::Args;
 use crate::value;
-
-/// Where the value of a variable is.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// Operands of this type; with `maybe` a flag comes first.
-    Operand { ty: Type, maybe: bool },
-    /// The argument of the call.
-    Argument(usize),
-    /// An entry of `ctx.objects`.
-    Object(u32),
-    /// It is not bound.
-    Unbound,
-}
 
 /// Line, from 1, and column in bytes in the function's source.
 pub type Position = (u32, u32);
@@ -35,7 +22,7 @@ pub struct Point {
     pub at: Position,
     /// It goes on behind the statement.
     pub behind: bool,
-    pub vars: Vec<(String, Source)>,
+    pub vars: Vec<(String, ResumeSource)>,
     /// `for` statements around it: where, what gives the remaining items, types of its operands.
     pub loops: Vec<(Position, String, Vec<Type>)>,
 }
@@ -136,19 +123,19 @@ impl Resume {
             let (names, values) = (PyList::empty(py), PyList::empty(py));
             for (name, source) in &point.vars {
                 let value = match source {
-                    Source::Argument(i) => Bound::from_borrowed_ptr(py, *args.add(*i)),
-                    Source::Object(i) => {
+                    ResumeSource::Argument(i) => Bound::from_borrowed_ptr(py, *args.add(*i)),
+                    ResumeSource::Object(i) => {
                         Bound::from_borrowed_ptr(py, (*(*ctx).objects.add(*i as usize)).cast())
                     }
-                    Source::Operand { ty, maybe: true } => match operands.flag() {
+                    ResumeSource::Operand { ty, maybe: true } => match operands.flag() {
                         true => operands.next(py, ty)?,
                         false => {
                             operands.skip(ty);
                             unbound.clone()
                         }
                     },
-                    Source::Operand { ty, maybe: false } => operands.next(py, ty)?,
-                    Source::Unbound => unbound.clone(),
+                    ResumeSource::Operand { ty, maybe: false } => operands.next(py, ty)?,
+                    ResumeSource::Unbound => unbound.clone(),
                 };
                 let value = match bound.iter().find(|(n, _)| n == name) {
                     Some((_, o)) => Bound::from_borrowed_ptr(py, *o),

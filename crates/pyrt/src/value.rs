@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use numlift_types::{ArrayType, Carrier, DType, Layout, Scalar, Type};
+use numlift_types::{ArrayType, Carrier, DType, Layout, Scalar, Type, UnionType};
 use pyo3::ffi::{self, PyObject};
 
 use crate::numpy::{ArrayObject, api};
@@ -101,19 +101,10 @@ pub unsafe fn flatten(o: *mut PyObject, t: &Type, out: *mut u64) -> usize {
                 at
             }
             Type::Union(u) => {
-                let Some(Type::Scalar(s)) = type_of(o) else {
+                let Some((tag, raw)) = in_union(o, u) else {
                     return 0;
                 };
-                let Some(tag) = u.tag_of(s) else { return 0 };
-                let mut raw = [0u64; 2];
-                flatten_scalar(o, s, raw.as_mut_ptr());
                 let n = carrier_slots(u.carrier());
-                if u.carrier() == Carrier::F64 && s.carrier() != Carrier::F64 {
-                    raw[0] = match s.carrier() {
-                        Carrier::F32 => f64::from(f32::from_bits(raw[0] as u32)).to_bits(),
-                        _ => (raw[0] as i64 as f64).to_bits(),
-                    };
-                }
                 *out = raw[0];
                 if n == 2 {
                     *out.add(1) = raw[1];
@@ -298,25 +289,84 @@ pub(crate) unsafe fn is_absent(t: &Type, v: *const u64) -> bool {
     }
 }
 
+/// Calls `f` with each reference in a value.
+///
+/// # Safety
+/// The slots hold a value of the type.
+unsafe fn each_owner(t: &Type, v: *const u64, f: &mut dyn FnMut(*mut PyObject)) {
+    // SAFETY: the slots follow from the type.
+    unsafe {
+        match t {
+            Type::Optional(t) if is_some(t, v) => each_owner(t, v, f),
+            Type::Array(a) => f(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
+            Type::Object(_) => f(*v as *mut PyObject),
+            Type::Tuple(items) | Type::List(items) => {
+                let mut at = 0;
+                for t in items.iter() {
+                    each_owner(t, v.add(at), f);
+                    at += slots(t);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Drops the references that a result brought.
 ///
 /// # Safety
 /// The slots hold a value of the type whose owners are references to give up; the GIL is held.
 pub(crate) unsafe fn release(t: &Type, v: *const u64) {
-    // SAFETY: the slots hold a value of the type.
+    // SAFETY: as promised by the caller.
+    unsafe { each_owner(t, v, &mut |o| ffi::Py_DECREF(o)) }
+}
+
+/// Tag and carrier slots of a number in a union; `None` if it is no member, or an int that the carrier does not
+/// hold exactly.
+unsafe fn in_union(o: *mut PyObject, u: &UnionType) -> Option<(usize, [u64; 2])> {
+    // SAFETY: a live object, whose type is checked before it is read.
+    unsafe {
+        let Some(Type::Scalar(s)) = type_of(o) else {
+            return None;
+        };
+        let tag = u.tag_of(s)?;
+        let mut raw = [0u64; 2];
+        flatten_scalar(o, s, raw.as_mut_ptr());
+        Some((tag, embed(u.carrier(), s, raw)?))
+    }
+}
+
+/// A member's own slots in a union's carrier; the other way round than [`project`].
+fn embed(c: Carrier, s: Scalar, raw: [u64; 2]) -> Option<[u64; 2]> {
+    let wide = |x: u64| f64::from(f32::from_bits(x as u32)).to_bits();
+    Some(match (c, s.carrier()) {
+        (Carrier::F64 | Carrier::C128, Carrier::F32) => [wide(raw[0]), 0],
+        (Carrier::C128, Carrier::C64) => raw.map(wide),
+        (Carrier::F64 | Carrier::C128, Carrier::I64) if s.dtype() == DType::U64 => {
+            let x = raw[0] as f64;
+            (x < 2f64.powi(64) && x as u64 == raw[0]).then_some([x.to_bits(), 0])?
+        }
+        (Carrier::F64 | Carrier::C128, Carrier::I8 | Carrier::I16 | Carrier::I32 | Carrier::I64) => {
+            let n = raw[0] as i64;
+            let x = n as f64;
+            (x < 2f64.powi(63) && x as i64 == n).then_some([x.to_bits(), 0])?
+        }
+        _ => raw,
+    })
+}
+
+/// Whether the numbers of an object of the type have a place in the carriers of its unions.
+unsafe fn is_exact(o: *mut PyObject, t: &Type) -> bool {
+    // SAFETY: a live object of the type; items of a tuple live as long as it.
     unsafe {
         match t {
-            Type::Optional(t) if is_some(t, v) => release(t, v),
-            Type::Array(a) => ffi::Py_DECREF(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
-            Type::Object(_) => ffi::Py_DECREF(*v as *mut PyObject),
-            Type::Tuple(items) | Type::List(items) => {
-                let mut at = 0;
-                for t in items.iter() {
-                    release(t, v.add(at));
-                    at += slots(t);
-                }
+            Type::Union(u) => in_union(o, u).is_some(),
+            Type::Optional(t) => o == ffi::Py_None() || is_exact(o, t),
+            Type::Tuple(items) => {
+                let item = |i: usize| ffi::PyTuple_GetItem(o, i as isize);
+                items.iter().enumerate().all(|(i, t)| is_exact(item(i), t))
             }
-            _ => {}
+            _ => true,
         }
     }
 }
@@ -388,7 +438,7 @@ unsafe fn box_array(a: ArrayType, v: *const u64) -> *mut PyObject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unboxed {
     Done,
-    /// an int outside 64 bits: nothing was written, no exception is set
+    /// an int outside 64 bits, or one that a float carrier does not hold exactly: nothing was written, no exception is set
     Wide,
     /// an object of another type: `SystemError` is set
     Failed,
@@ -419,7 +469,7 @@ fn is_a(found: &Type, t: &Type) -> bool {
 pub unsafe fn write_if(o: *mut PyObject, t: &Type, out: *mut u64) -> bool {
     // SAFETY: the type is checked before the object is read.
     unsafe {
-        let fits = t.is_object() || type_of(o).is_some_and(|found| is_a(&found, t));
+        let fits = t.is_object() || type_of(o).is_some_and(|found| is_a(&found, t)) && is_exact(o, t);
         if fits {
             flatten(o, t, out);
         }
@@ -432,22 +482,8 @@ pub unsafe fn write_if(o: *mut PyObject, t: &Type, out: *mut u64) -> bool {
 /// # Safety
 /// The slots hold a value of the type; the GIL is held.
 pub(crate) unsafe fn retain(t: &Type, v: *const u64) {
-    // SAFETY: the slots hold a value of the type.
-    unsafe {
-        match t {
-            Type::Optional(t) if is_some(t, v) => retain(t, v),
-            Type::Array(a) => ffi::Py_INCREF(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
-            Type::Object(_) => ffi::Py_INCREF(*v as *mut PyObject),
-            Type::Tuple(items) | Type::List(items) => {
-                let mut at = 0;
-                for t in items.iter() {
-                    retain(t, v.add(at));
-                    at += slots(t);
-                }
-            }
-            _ => {}
-        }
-    }
+    // SAFETY: as promised by the caller.
+    unsafe { each_owner(t, v, &mut |o| ffi::Py_INCREF(o)) }
 }
 
 /// Slots of an object that should have a declared type. Arrays: the reference goes into the owner slot.
@@ -471,6 +507,10 @@ pub unsafe fn unbox(o: *mut PyObject, t: &Type, out: *mut u64) -> Unboxed {
             ffi::PyErr_SetString(ffi::PyExc_SystemError, text.as_ptr().cast());
             ffi::Py_DECREF(o);
             return Unboxed::Failed;
+        }
+        if !is_exact(o, t) {
+            ffi::Py_DECREF(o);
+            return Unboxed::Wide;
         }
         flatten(o, t, out);
         if !matches!(t, Type::Array(_)) {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use numlift_driver::{Artifact, IslandForm, IslandSpec, IslandVar, ResumePoint, ResumeSource};
+use numlift_driver::{Artifact, IslandForm, IslandSpec, ResumePoint};
 use numlift_pyrt::count::Counter;
-use numlift_pyrt::island::{Form, Island, Variable};
+use numlift_pyrt::island::{Form, Island};
 use numlift_pyrt::reference::Ref;
-use numlift_pyrt::resume::{Point, Resume, Source};
+use numlift_pyrt::resume::{Point, Resume};
+use numlift_runtime::IslandVar;
 use numlift_syntax::hir::Function;
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
@@ -40,8 +41,8 @@ pub fn load(function: &Bound<'_, PyAny>, artifact: &Artifact, answers: &Answers)
     let made = functions.iter().zip(&artifact.islands).map(|(f, spec)| Island {
         function: Ref::from(f),
         unbound: Ref::from(&unbound),
-        params: spec.params.iter().map(variable).collect(),
-        outs: spec.outs.iter().map(variable).collect(),
+        params: spec.params.clone(),
+        outs: spec.outs.clone(),
         ret: spec.ret.clone(),
         form: form(spec.form).0,
         watched: spec.watched,
@@ -72,19 +73,10 @@ pub fn resume(
         return Ok(None);
     }
     let hir = hir_of(function, answers)?;
-    let source = |s: &ResumeSource| match s {
-        ResumeSource::Operand { ty, maybe } => Source::Operand {
-            ty: ty.clone(),
-            maybe: *maybe,
-        },
-        ResumeSource::Argument(i) => Source::Argument(*i),
-        ResumeSource::Object(i) => Source::Object(*i),
-        ResumeSource::Unbound => Source::Unbound,
-    };
     let point = |p: &ResumePoint| Point {
         at: position(&hir.source, p.span.start),
         behind: p.behind,
-        vars: p.vars.iter().map(|(n, s)| (n.clone(), source(s))).collect(),
+        vars: p.vars.clone(),
         loops: p
             .loops
             .iter()
@@ -105,15 +97,6 @@ fn position(source: &str, start: u32) -> (u32, u32) {
     let line = before.matches('\n').count() as u32 + 1;
     let column = before.len() - before.rfind('\n').map_or(0, |i| i + 1);
     (line, column as u32)
-}
-
-fn variable(v: &IslandVar) -> Variable {
-    Variable {
-        name: v.name.clone(),
-        ty: v.ty.clone(),
-        maybe: v.maybe,
-        annotated: v.annotated,
-    }
 }
 
 /// The form of an island for the boundary and for `numlift._islands`.

@@ -7,10 +7,12 @@ mod floats;
 pub mod helpers;
 pub mod hypot;
 mod integers;
+pub mod island;
 pub mod kernels;
 pub mod random;
 pub mod site;
 
 pub use abi::{Ctx, EntryFn, INLINE_TRACE, Status};
 pub use helpers::{HelperId, HelperSig, HelperType};
+pub use island::{IslandVar, ResumeSource};
 pub use site::{ExitReason, FrameInfo, SiteData, SiteId, SiteKind};

@@ -213,6 +213,20 @@ impl FnLower<'_, '_> {
         Ok(v)
     }
 
+    /// A stack slot with values as arguments of a helper and room for its results: addresses of both. They differ even
+    /// without arguments: an address of the slot itself is one that only stores and loads of this function use.
+    pub(super) fn helper_area(&mut self, args: &[Value], results: usize) -> (Value, Value) {
+        let n = args.len().max(1);
+        let slot = self.e.b.create_slot(8 * (n + results) as u32, false);
+        let base = self.e.b.slot_addr(slot);
+        for (i, &v) in args.iter().enumerate() {
+            let v = self.widen(v);
+            self.e.b.store(v, base, 8 * i as i32, Region::Stack);
+        }
+        let skip = self.e.b.iconst(Ty::I64, 8 * n as i64);
+        (base, self.e.b.op(Opcode::Iadd, &[base, skip]))
+    }
+
     /// A call through the interpreter: arguments and result go through a stack slot.
     pub(crate) fn boxed(
         &mut self,
@@ -235,17 +249,7 @@ impl FnLower<'_, '_> {
         };
         let flat: Vec<Value> = args.iter().flat_map(|(_, v)| v.iter().copied()).collect();
         let ret_tys = flat_tys(ret);
-        let slot = self
-            .e
-            .b
-            .create_slot(8 * (flat.len().max(1) + ret_tys.len()) as u32, false);
-        let base = self.e.b.slot_addr(slot);
-        for (i, &v) in flat.iter().enumerate() {
-            let v = self.widen(v);
-            self.e.b.store(v, base, 8 * i as i32, Region::Stack);
-        }
-        let skip = self.e.b.iconst(Ty::I64, 8 * flat.len().max(1) as i64);
-        let out = self.e.b.op(Opcode::Iadd, &[base, skip]);
+        let (base, out) = self.helper_area(&flat, ret_tys.len());
         let o = self.e.b.iconst(Ty::I64, i64::from(index));
         let s = self.e.b.iconst(Ty::I64, i64::from(sig));
         let effects = self.e.b.convert(Opcode::Zext, Ty::I64, self.e.effects);
@@ -273,7 +277,7 @@ impl FnLower<'_, '_> {
     }
 
     /// Integers narrower than a slot are extended to it (bytes as unsigned: bools; the host truncates).
-    pub(super) fn widen(&mut self, v: Value) -> Value {
+    fn widen(&mut self, v: Value) -> Value {
         match self.e.b.func.ty(v) {
             Ty::I8 => self.e.b.convert(Opcode::Zext, Ty::I64, v),
             Ty::I16 | Ty::I32 => self.e.b.convert(Opcode::Sext, Ty::I64, v),

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use cranelift_entity::EntityRef;
 use numlift_mir::{IntCC, Region, Ty, Value};
-use numlift_runtime::{SiteKind, helpers};
+use numlift_runtime::{IslandVar, SiteKind, helpers};
 use numlift_syntax::facts;
 use numlift_syntax::hir::{LocalId, StmtId, StmtKind};
 use numlift_typeck::islands::{Code, Island};
@@ -16,7 +16,7 @@ use numlift_types::Type;
 
 use super::{FnLower, IsBound, R, Typed, Var};
 use crate::emit::{Vals, flat_tys};
-use crate::{IslandForm, IslandSpec, IslandVar};
+use crate::{IslandForm, IslandSpec};
 
 /// Completion codes.
 const RETURN: i64 = 1;
@@ -192,15 +192,7 @@ impl FnLower<'_, '_> {
         let out_size: usize = outs.iter().map(|v| usize::from(v.maybe) + size(&v.ty)).sum();
         let ret_size = 1 + out_size.max(size(&self.inst.ret));
         let floats = self.floats();
-        let bytes = 8 * (vals.len().max(1) + ret_size + floats.len()) as u32;
-        let slot = self.e.b.create_slot(bytes, false);
-        let base = self.e.b.slot_addr(slot);
-        for (i, &v) in vals.iter().enumerate() {
-            let v = self.widen(v);
-            self.e.b.store(v, base, 8 * i as i32, Region::Stack);
-        }
-        let skip = self.e.b.iconst(Ty::I64, 8 * vals.len().max(1) as i64);
-        let out = self.e.b.op(numlift_mir::Opcode::Iadd, &[base, skip]);
+        let (base, out) = self.helper_area(&vals, ret_size + floats.len());
         let kept = |i: usize| 8 * (ret_size + i) as i32;
         for (i, &v) in floats.iter().enumerate() {
             self.e.b.store(v, out, kept(i), Region::Stack);
@@ -323,14 +315,7 @@ impl FnLower<'_, '_> {
             method: String::new(),
             ret: Type::None,
         });
-        let slot = self.e.b.create_slot(8 * (vals.len().max(1) as u32 + 1), false);
-        let base = self.e.b.slot_addr(slot);
-        for (i, &v) in vals.iter().enumerate() {
-            let v = self.widen(v);
-            self.e.b.store(v, base, 8 * i as i32, Region::Stack);
-        }
-        let skip = self.e.b.iconst(Ty::I64, 8 * vals.len().max(1) as i64);
-        let out = self.e.b.op(numlift_mir::Opcode::Iadd, &[base, skip]);
+        let (base, out) = self.helper_area(vals, 1);
         let sig = self.e.b.iconst(Ty::I64, i64::from(sig));
         self.e.helper_fallible("py_box", &[sig, base, out]);
         self.e.b.load(Ty::I64, out, 0, Region::Stack)
@@ -338,21 +323,9 @@ impl FnLower<'_, '_> {
 
     /// Owners of the arrays that native code may use behind an island.
     fn watched(&self) -> Vec<Value> {
-        fn owners(t: &Type, vals: &[Value], out: &mut Vec<Value>) -> usize {
-            if let Type::Array(_) = t {
-                let n = flat_tys(t).len();
-                out.push(vals[n - 1]);
-                return n;
-            }
-            let mut at = 0;
-            for t in t.parts() {
-                at += owners(t, &vals[at..], out);
-            }
-            flat_tys(t).len()
-        }
         let mut out = self.iterated.clone();
         for var in self.vars.iter().filter(|v| v.bound != IsBound::No) {
-            owners(&var.ty, &var.vals, &mut out);
+            Self::owners(&var.ty, &var.vals, false, &mut out);
         }
         out.sort();
         out.dedup();

@@ -6,6 +6,7 @@
 
 use cranelift_entity::EntityRef;
 use numlift_mir::{IntCC, Region, Slot, Ty};
+use numlift_runtime::IslandVar;
 use numlift_syntax::facts;
 use numlift_syntax::hir::{Block, LocalId, StmtId};
 use numlift_typeck::islands::Island;
@@ -13,7 +14,7 @@ use numlift_types::Type;
 
 use super::resume::ActiveLoop;
 use super::{FnLower, LoopState, R, scan};
-use crate::{IslandForm, IslandVar};
+use crate::IslandForm;
 
 impl FnLower<'_, '_> {
     pub(super) fn iteration(

@@ -9,8 +9,8 @@ use super::{FnLower, IsBound, Typed, Var};
 use crate::emit::{Vals, flat_tys};
 
 impl FnLower<'_, '_> {
-    /// Owners of the arrays in a value, in order.
-    fn owners(ty: &Type, vals: &[Value], out: &mut Vec<Value>) -> usize {
+    /// Owners of the arrays in a value, in order, and its objects if these are wanted.
+    pub(super) fn owners(ty: &Type, vals: &[Value], objects: bool, out: &mut Vec<Value>) -> usize {
         match ty {
             Type::Array(a) => {
                 let n = 2 + 2 * usize::from(a.ndim);
@@ -18,13 +18,13 @@ impl FnLower<'_, '_> {
                 n
             }
             Type::Object(_) => {
-                out.push(vals[0]);
+                out.extend(objects.then_some(vals[0]));
                 1
             }
             t => {
                 let mut at = 0;
                 for t in t.parts() {
-                    at += Self::owners(t, &vals[at..], out);
+                    at += Self::owners(t, &vals[at..], objects, out);
                 }
                 flat_tys(t).len()
             }
@@ -33,7 +33,7 @@ impl FnLower<'_, '_> {
 
     pub(crate) fn owners_of(v: &Typed) -> Vec<Value> {
         let mut out = vec![];
-        Self::owners(&v.0, &v.1, &mut out);
+        Self::owners(&v.0, &v.1, true, &mut out);
         out
     }
 

@@ -9,14 +9,15 @@ use std::rc::Rc;
 use cranelift_entity::EntityRef;
 use numlift_diagnostics::Span;
 use numlift_mir::Value;
+use numlift_runtime::ResumeSource;
 use numlift_syntax::hir::StmtId;
 use numlift_typeck::ObjectEntry;
 use numlift_types::Type;
 
 use super::loops::Iter;
 use super::{FnLower, IsBound, Typed};
+use crate::ResumePoint;
 use crate::emit::{Frame, Vals};
-use crate::{ResumePoint, ResumeSource};
 
 /// A `for` loop in one of its turns.
 #[derive(Clone, Debug)]
