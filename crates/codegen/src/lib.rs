@@ -10,6 +10,7 @@
 //! | `isa` | the target descriptions, made once per process |
 //! | `lower` | function frame: signature, prologue, blocks, exits |
 //! | `ops` | one MIR instruction to CLIF |
+//! | `vectors` | the instructions on vectors |
 //! | `checks` | the instructions that can fail |
 //! | `calls` | helpers, functions of the module, safepoints |
 //! | `thunk` | the entry thunk, the safepoint trampoline, the 64-bit slot form |
@@ -37,6 +38,7 @@ mod ops;
 #[cfg(test)]
 mod tests;
 mod thunk;
+mod vectors;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};

@@ -34,6 +34,12 @@ pub(crate) fn cl_type(ty: mir::Ty) -> Type {
         mir::Ty::I64 => types::I64,
         mir::Ty::F32 => types::F32,
         mir::Ty::F64 => types::F64,
+        mir::Ty::I8x16 => types::I8X16,
+        mir::Ty::I16x8 => types::I16X8,
+        mir::Ty::I32x4 => types::I32X4,
+        mir::Ty::I64x2 => types::I64X2,
+        mir::Ty::F32x4 => types::F32X4,
+        mir::Ty::F64x2 => types::F64X2,
     }
 }
 

@@ -16,6 +16,10 @@ impl Lower<'_> {
             (Imm::Helper { helper, site }, Opcode::CallHelper) => self.call_helper(data, *helper, *site),
             (Imm::Call { func, site }, Opcode::Call) => self.call(data, *func, *site),
             (Imm::Mem { disp, region }, _) => self.memory(data, *disp, *region),
+            _ if data.ty.is_vector() => {
+                let v = self.vector(data)?;
+                self.result(data, v)
+            }
             (Imm::Jump(_) | Imm::Branch(..), _) => self.jump(data),
             (_, Opcode::Return) => {
                 let values = self.values(&data.args)?;
@@ -54,7 +58,7 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn unexpected(&self, data: &mir::InstData) -> CodegenError {
+    pub fn unexpected(&self, data: &mir::InstData) -> CodegenError {
         self.invalid(format!("unexpected form of `{}`", data.op.name()))
     }
 
@@ -94,7 +98,7 @@ impl Lower<'_> {
         })
     }
 
-    fn unary(&mut self, data: &mir::InstData, a: Value) -> Result<Value, CodegenError> {
+    pub fn unary(&mut self, data: &mir::InstData, a: Value) -> Result<Value, CodegenError> {
         let ty = cl_type(data.ty);
         if data.op == Opcode::Extent {
             return Ok(a);
@@ -135,7 +139,7 @@ impl Lower<'_> {
         })
     }
 
-    fn binary(&mut self, op: Opcode, a: Value, b: Value) -> Result<Value, CodegenError> {
+    pub fn binary(&mut self, op: Opcode, a: Value, b: Value) -> Result<Value, CodegenError> {
         let ins = self.pos.ins();
         Ok(match op {
             Opcode::Iadd => ins.iadd(a, b),
@@ -300,7 +304,7 @@ impl Lower<'_> {
     }
 }
 
-fn int_cc(cc: mir::IntCC) -> condcodes::IntCC {
+pub(crate) fn int_cc(cc: mir::IntCC) -> condcodes::IntCC {
     use condcodes::IntCC as C;
     match cc {
         mir::IntCC::Eq => C::Equal,
@@ -316,7 +320,7 @@ fn int_cc(cc: mir::IntCC) -> condcodes::IntCC {
     }
 }
 
-fn float_cc(cc: mir::FloatCC) -> condcodes::FloatCC {
+pub(crate) fn float_cc(cc: mir::FloatCC) -> condcodes::FloatCC {
     use condcodes::FloatCC as C;
     match cc {
         mir::FloatCC::Eq => C::Equal,

@@ -16,11 +16,12 @@ pub(crate) fn to_slot(pos: &mut FuncCursor<'_>, ty: Ty, v: Value) -> Value {
     match ty {
         Ty::I8 => pos.ins().uextend(types::I64, v),
         Ty::I16 | Ty::I32 => pos.ins().sextend(types::I64, v),
-        Ty::I64 | Ty::F64 => v,
         Ty::F32 => {
             let bits = pos.ins().bitcast(types::I32, MemFlagsData::new(), v);
             pos.ins().uextend(types::I64, bits)
         }
+        // What has a slot is a scalar.
+        _ => v,
     }
 }
 

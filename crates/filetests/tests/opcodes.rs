@@ -94,8 +94,12 @@ fn check(m: &Module, params: &[Ty], what: &str) {
 }
 
 fn check_calls(m: &Module, calls: impl Iterator<Item = Vec<Arg>>, what: &str) {
+    check_calls_for(&Options::default(), m, calls, what);
+}
+
+fn check_calls_for(options: &Options, m: &Module, calls: impl Iterator<Item = Vec<Arg>>, what: &str) {
     numlift_mir::verifier::verify(m).unwrap_or_else(|e| panic!("{what}: {e}\n{m}"));
-    let native = Native::compile(m, &Options::default()).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let native = Native::compile(m, options).unwrap_or_else(|e| panic!("{what}: {e}"));
     for args in calls {
         match interpret(m, &args, 100) {
             Ok(observed) => {
@@ -109,7 +113,7 @@ fn check_calls(m: &Module, calls: impl Iterator<Item = Vec<Arg>>, what: &str) {
 
 /// The types an argument may have.
 fn accepted(o: Operand, ty: Ty) -> Vec<Ty> {
-    Ty::ALL.into_iter().filter(|t| o.accepts(*t, ty)).collect()
+    Ty::all().filter(|t| o.accepts(*t, ty)).collect()
 }
 
 /// A site that records values of these types.
@@ -121,7 +125,7 @@ fn recording(params: &[Ty]) -> SiteKind {
             Ty::I32 => DType::I32,
             Ty::I64 => DType::I64,
             Ty::F32 => DType::F32,
-            Ty::F64 => DType::F64,
+            _ => DType::F64,
         }))
     };
     SiteKind::Replay {
@@ -135,6 +139,7 @@ fn immediates(op: Opcode, ty: Ty, site: Site) -> Vec<Imm> {
     match op.format() {
         Format::Plain => vec![Imm::None],
         Format::IntConst => edges(ty).iter().map(|x| Imm::Int(ty.wrap(*x as i64))).collect(),
+        Format::Lane => (0..i64::from(ty.lanes())).map(Imm::Int).collect(),
         Format::FloatConst => edges(ty)
             .iter()
             .map(|x| Imm::Float(scalar::float(ty, *x).to_bits()))
@@ -154,7 +159,7 @@ fn numbers_and_checks() {
         if matches!(op, Opcode::Unreachable | Opcode::ObjectAddr) {
             continue;
         }
-        for ty in Ty::ALL.into_iter().filter(|t| op.class().contains(*t)) {
+        for ty in Ty::SCALARS.into_iter().filter(|t| op.class().contains(*t)) {
             let (own, rest) = op.args();
             let mut rows: Vec<Vec<Ty>> = vec![vec![]];
             for &o in own {
@@ -164,11 +169,8 @@ fn numbers_and_checks() {
                     .flat_map(|row| types.iter().map(move |t| [&row[..], &[*t]].concat()))
                     .collect();
             }
-            let results: Vec<Ty> = match op.result_types().0.first() {
-                Some(Operand::I8) => vec![Ty::I8],
-                Some(_) => vec![ty],
-                None => vec![],
-            };
+            let result = op.result_types().0.first();
+            let results: Vec<Ty> = result.and_then(|o| o.only(ty)).into_iter().collect();
             for params in rows {
                 for imm in immediates(op, ty, site) {
                     let what = format!("{}.{} {imm:?} {params:?}", op.name(), ty.name());
@@ -192,9 +194,71 @@ fn numbers_and_checks() {
     }
 }
 
+/// Loads the arguments from a block, applies the operation, stores the result behind them.
+fn on_vectors(op: Opcode, ty: Ty, params: &[Ty], result: Ty, imm: Imm) -> Module {
+    module(&[Ty::I64], &[], SiteKind::Helper, |b, v, _| {
+        let load = |(n, &t): (usize, &Ty)| b.load(t, v[0], 16 * n as i32, Region::Any);
+        let args: Vec<Value> = params.iter().enumerate().map(load).collect();
+        let i = b.push(op, ty, &args, imm, &[result]);
+        let made = b.func.insts[i].results[0];
+        b.store(made, v[0], 16 * params.len() as i32, Region::Any);
+        vec![]
+    })
+}
+
+/// Blocks of 16 bytes for each argument and the result, filled with edge values at changing places.
+fn blocks(op: Opcode, params: &[Ty]) -> impl Iterator<Item = Vec<Arg>> {
+    let shift = matches!(op, Opcode::Ishl | Opcode::Sshr | Opcode::Ushr);
+    (0..40usize).map(move |round| {
+        let mut bytes = vec![];
+        for (n, &ty) in params.iter().enumerate() {
+            let (lane, edges) = (ty.lane(), edges(ty.lane()));
+            let mask = shift && n == 1 || op == Opcode::Select && n == 0;
+            for k in 0..16 / lane.bytes() as usize {
+                let x = edges[(round * (2 * n + 1) + k * (n + 3)) % edges.len()];
+                let x = match (mask, shift) {
+                    (true, true) => x % u64::from(params[0].lane().bits()),
+                    (true, false) if (round + k) % 2 == 0 => 0,
+                    (true, false) => u64::MAX,
+                    _ => x,
+                };
+                bytes.extend_from_slice(&x.to_le_bytes()[..lane.bytes() as usize]);
+            }
+        }
+        bytes.extend([0; 16]);
+        vec![Arg::Block(bytes)]
+    })
+}
+
+#[test]
+fn vectors() {
+    let is_pure = |op: &Opcode| op.effect() == numlift_mir::ops::Effect::Pure;
+    for &op in Opcode::ALL.iter().filter(|op| is_pure(op)) {
+        for ty in Ty::VECTORS.into_iter().filter(|t| op.class().contains(*t)) {
+            let (own, _) = op.args();
+            let params: Option<Vec<Ty>> = own.iter().map(|o| accepted(*o, ty).first().copied()).collect();
+            let result = op.result_types().0[0].only(ty);
+            let (Some(params), Some(result)) = (params, result) else {
+                panic!("{} {}", op.name(), ty.name())
+            };
+            for imm in immediates(op, ty, Site::from_u32(0)) {
+                let what = format!("{}.{} {imm:?}", op.name(), ty.name());
+                let m = on_vectors(op, ty, &params, result, imm);
+                for host_cpu in [true, false] {
+                    let options = Options {
+                        host_cpu,
+                        ..Options::default()
+                    };
+                    check_calls_for(&options, &m, blocks(op, &params), &what);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn memory() {
-    for ty in Ty::ALL {
+    for ty in Ty::SCALARS {
         for disp in [0, 4, 8] {
             let what = format!("{} {disp}", ty.name());
             let m = module(&[ty], &[ty], SiteKind::Helper, |b, v, _| {

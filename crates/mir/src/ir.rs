@@ -41,7 +41,8 @@ entity!(
     Slot, "ss"
 );
 
-/// Machine type of a value. Addresses are `I64`, booleans `I8` (0 or 1).
+/// Machine type of a value. Addresses are `I64`, booleans `I8` (0 or 1). A vector has 128 bits; what a
+/// comparison of vectors gives is a mask, integers of as many bits that are all ones or zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ty {
     I8,
@@ -50,10 +51,17 @@ pub enum Ty {
     I64,
     F32,
     F64,
+    I8x16,
+    I16x8,
+    I32x4,
+    I64x2,
+    F32x4,
+    F64x2,
 }
 
 impl Ty {
-    pub const ALL: [Ty; 6] = [Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::F32, Ty::F64];
+    pub const SCALARS: [Ty; 6] = [Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::F32, Ty::F64];
+    pub const VECTORS: [Ty; 6] = [Ty::I8x16, Ty::I16x8, Ty::I32x4, Ty::I64x2, Ty::F32x4, Ty::F64x2];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -63,11 +71,65 @@ impl Ty {
             Ty::I64 => "i64",
             Ty::F32 => "f32",
             Ty::F64 => "f64",
+            Ty::I8x16 => "i8x16",
+            Ty::I16x8 => "i16x8",
+            Ty::I32x4 => "i32x4",
+            Ty::I64x2 => "i64x2",
+            Ty::F32x4 => "f32x4",
+            Ty::F64x2 => "f64x2",
         }
     }
 
+    /// Every type there is.
+    pub fn all() -> impl Iterator<Item = Ty> {
+        Ty::SCALARS.into_iter().chain(Ty::VECTORS)
+    }
+
     pub fn from_name(name: &str) -> Option<Ty> {
-        Ty::ALL.into_iter().find(|t| t.name() == name)
+        Ty::all().find(|t| t.name() == name)
+    }
+
+    /// The type of a vector's lanes; a scalar is its own.
+    pub const fn lane(self) -> Ty {
+        match self {
+            Ty::I8 | Ty::I8x16 => Ty::I8,
+            Ty::I16 | Ty::I16x8 => Ty::I16,
+            Ty::I32 | Ty::I32x4 => Ty::I32,
+            Ty::I64 | Ty::I64x2 => Ty::I64,
+            Ty::F32 | Ty::F32x4 => Ty::F32,
+            Ty::F64 | Ty::F64x2 => Ty::F64,
+        }
+    }
+
+    /// The vector with lanes of this type.
+    pub const fn vector(self) -> Ty {
+        match self.lane() {
+            Ty::I8 => Ty::I8x16,
+            Ty::I16 => Ty::I16x8,
+            Ty::I32 => Ty::I32x4,
+            Ty::F32 => Ty::F32x4,
+            Ty::F64 => Ty::F64x2,
+            _ => Ty::I64x2,
+        }
+    }
+
+    pub const fn is_vector(self) -> bool {
+        self as u8 >= Ty::I8x16 as u8
+    }
+
+    /// Number of lanes, 1 of a scalar.
+    pub const fn lanes(self) -> u32 {
+        self.bytes() / self.lane().bytes()
+    }
+
+    /// What a comparison of this type gives: 0 or 1, or a mask of vectors.
+    pub const fn truth(self) -> Ty {
+        match (self.is_vector(), self.lane()) {
+            (false, _) => Ty::I8,
+            (true, Ty::F32) => Ty::I32x4,
+            (true, Ty::F64) => Ty::I64x2,
+            (true, _) => self,
+        }
     }
 
     pub const fn bytes(self) -> u32 {
@@ -76,6 +138,7 @@ impl Ty {
             Ty::I16 => 2,
             Ty::I32 | Ty::F32 => 4,
             Ty::I64 | Ty::F64 => 8,
+            _ => 16,
         }
     }
 
@@ -83,13 +146,14 @@ impl Ty {
         self.bytes() * 8
     }
 
+    /// Whether it is a float, or has floats for lanes.
     pub const fn is_float(self) -> bool {
-        matches!(self, Ty::F32 | Ty::F64)
+        matches!(self.lane(), Ty::F32 | Ty::F64)
     }
 
-    /// The signed number that the low bits of `n` stand for in an integer of this type: `n` if it is in range.
+    /// The signed number that the low bits of `n` stand for in an integer (a lane) of this type: `n` if it is in range.
     pub const fn wrap(self, n: i64) -> i64 {
-        let unused = 64 - self.bits();
+        let unused = 64 - self.lane().bits();
         (n << unused) >> unused
     }
 }

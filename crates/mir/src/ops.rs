@@ -14,6 +14,8 @@ pub enum Format {
     IntConst,
     /// `Imm::Float` (bits)
     FloatConst,
+    /// `Imm::Int`: the number of a lane
+    Lane,
     /// `Imm::IntCC`
     IntCmp,
     /// `Imm::FloatCC`
@@ -43,10 +45,22 @@ pub enum Class {
     F64,
     /// i8, i16, i32, i64
     Int,
+    /// integers and vectors of them
+    Ints,
     /// i32, i64
     Wide,
     /// f32, f64
     Float,
+    /// floats and vectors of them
+    Floats,
+    /// every vector
+    Vector,
+    /// vectors of integers that have halves
+    WideLanes,
+    /// vectors of integers that are halves
+    NarrowLanes,
+    F32x4,
+    F64x2,
     /// every type
     Any,
     /// the result of the helper, i64 if it has none
@@ -62,8 +76,15 @@ impl Class {
             Class::F32 => "f32",
             Class::F64 => "f64",
             Class::Int => "i8, i16, i32, i64",
+            Class::Ints => "integers and their vectors",
             Class::Wide => "i32, i64",
             Class::Float => "f32, f64",
+            Class::Floats => "floats and their vectors",
+            Class::Vector => "vectors",
+            Class::WideLanes => "i16x8, i32x4, i64x2",
+            Class::NarrowLanes => "i8x16, i16x8, i32x4",
+            Class::F32x4 => "f32x4",
+            Class::F64x2 => "f64x2",
             Class::Any => "every",
             Class::Helper => "the helper's result",
         }
@@ -76,7 +97,9 @@ impl Class {
             Class::I64 => Some(Ty::I64),
             Class::F32 => Some(Ty::F32),
             Class::F64 => Some(Ty::F64),
-            Class::Int | Class::Wide | Class::Float | Class::Any | Class::Helper => None,
+            Class::F32x4 => Some(Ty::F32x4),
+            Class::F64x2 => Some(Ty::F64x2),
+            _ => None,
         }
     }
 
@@ -86,10 +109,18 @@ impl Class {
             Class::I64 => matches!(ty, Ty::I64),
             Class::F32 => matches!(ty, Ty::F32),
             Class::F64 => matches!(ty, Ty::F64),
-            Class::Int => !ty.is_float(),
+            Class::Int => !ty.is_float() && !ty.is_vector(),
+            Class::Ints => !ty.is_float(),
             Class::Wide => matches!(ty, Ty::I32 | Ty::I64),
-            Class::Float => ty.is_float(),
-            Class::Any | Class::Helper => true,
+            Class::Float => ty.is_float() && !ty.is_vector(),
+            Class::Floats => ty.is_float(),
+            Class::Vector => ty.is_vector(),
+            Class::WideLanes => matches!(ty, Ty::I16x8 | Ty::I32x4 | Ty::I64x2),
+            Class::NarrowLanes => matches!(ty, Ty::I8x16 | Ty::I16x8 | Ty::I32x4),
+            Class::F32x4 => matches!(ty, Ty::F32x4),
+            Class::F64x2 => matches!(ty, Ty::F64x2),
+            Class::Any => true,
+            Class::Helper => !ty.is_vector(),
         }
     }
 }
@@ -103,7 +134,14 @@ pub enum Operand {
     I64,
     F32,
     F64,
-    /// i32, i64
+    I32x4,
+    F32x4,
+    F64x2,
+    /// what a comparison gives: an i8, of vectors their mask
+    Truth,
+    /// a lane of the controlling type, which itself is one if it is a scalar
+    Lane,
+    /// i32, i64; of a vector as many integers of the same size
     Wide,
     /// f32, f64
     Float,
@@ -111,29 +149,54 @@ pub enum Operand {
     Narrower,
     /// an integer of more bits than the controlling type
     Wider,
+    /// integers of half as many bits as those of the controlling type
+    Half,
+    /// integers of twice as many bits as those of the controlling type
+    Double,
     /// another type of the size of the controlling type
     SameSize,
 }
 
 impl Operand {
     pub const fn accepts(self, ty: Ty, controlling: Ty) -> bool {
+        let integer = !ty.is_float() && !ty.is_vector();
+        let lanes = !ty.is_float() && ty.is_vector();
         match self {
-            Operand::Ty => ty as u8 == controlling as u8,
-            Operand::I8 => matches!(ty, Ty::I8),
-            Operand::I64 => matches!(ty, Ty::I64),
-            Operand::F32 => matches!(ty, Ty::F32),
-            Operand::F64 => matches!(ty, Ty::F64),
+            Operand::Narrower => integer && ty.bits() < controlling.bits(),
+            Operand::Wider => integer && ty.bits() > controlling.bits(),
+            Operand::Half => lanes && ty.lane().bits() * 2 == controlling.lane().bits(),
+            Operand::Double => lanes && ty.lane().bits() == controlling.lane().bits() * 2,
+            Operand::Wide if controlling.is_vector() => ty as u8 == controlling.truth() as u8,
             Operand::Wide => matches!(ty, Ty::I32 | Ty::I64),
-            Operand::Float => ty.is_float(),
-            Operand::Narrower => !ty.is_float() && ty.bits() < controlling.bits(),
-            Operand::Wider => !ty.is_float() && ty.bits() > controlling.bits(),
+            Operand::Float => ty.is_float() && !ty.is_vector(),
             Operand::SameSize => ty as u8 != controlling as u8 && ty.bits() == controlling.bits(),
+            _ => match self.only(controlling) {
+                Some(only) => ty as u8 == only as u8,
+                None => false,
+            },
         }
+    }
+
+    /// The type, if the controlling type leaves no choice.
+    pub const fn only(self, controlling: Ty) -> Option<Ty> {
+        Some(match self {
+            Operand::Ty => controlling,
+            Operand::I8 => Ty::I8,
+            Operand::I64 => Ty::I64,
+            Operand::F32 => Ty::F32,
+            Operand::F64 => Ty::F64,
+            Operand::I32x4 => Ty::I32x4,
+            Operand::F32x4 => Ty::F32x4,
+            Operand::F64x2 => Ty::F64x2,
+            Operand::Truth => controlling.truth(),
+            Operand::Lane => controlling.lane(),
+            _ => return None,
+        })
     }
 
     /// The types accepted, in words, beside a controlling type.
     pub fn describe(self, controlling: Ty) -> String {
-        let names = Ty::ALL.into_iter().filter(|t| self.accepts(*t, controlling));
+        let names = Ty::all().filter(|t| self.accepts(*t, controlling));
         match names.map(Ty::name).collect::<Vec<_>>()[..] {
             [] => "any there is".to_owned(),
             ref names => names.join(" or "),
@@ -215,13 +278,13 @@ define_ops! {
     Fconst = "fconst", FloatConst, Float, () -> (Ty), Pure;
 
     /// sum, wrapping
-    Iadd = "iadd", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Iadd = "iadd", Plain, Ints, (Ty, Ty) -> (Ty), Pure;
     /// difference, wrapping
-    Isub = "isub", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Isub = "isub", Plain, Ints, (Ty, Ty) -> (Ty), Pure;
     /// product, wrapping
-    Imul = "imul", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Imul = "imul", Plain, Ints, (Ty, Ty) -> (Ty), Pure;
     /// negation, wrapping
-    Ineg = "ineg", Plain, Int, (Ty) -> (Ty), Pure;
+    Ineg = "ineg", Plain, Ints, (Ty) -> (Ty), Pure;
     /// high 64 bits of the signed product
     Smulhi = "smulhi", Plain, I64, (Ty, Ty) -> (Ty), Pure;
     /// signed quotient, towards zero; the divisor is not 0 and the quotient fits: guarded before
@@ -233,23 +296,23 @@ define_ops! {
     /// remainder of `udiv`, under the same condition
     Urem = "urem", Plain, Int, (Ty, Ty) -> (Ty), Pure;
     /// bitwise and
-    Band = "band", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Band = "band", Plain, Ints, (Ty, Ty) -> (Ty), Pure;
     /// bitwise or
-    Bor = "bor", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Bor = "bor", Plain, Ints, (Ty, Ty) -> (Ty), Pure;
     /// bitwise exclusive or
-    Bxor = "bxor", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Bxor = "bxor", Plain, Ints, (Ty, Ty) -> (Ty), Pure;
     /// bitwise complement
-    Bnot = "bnot", Plain, Int, (Ty) -> (Ty), Pure;
+    Bnot = "bnot", Plain, Ints, (Ty) -> (Ty), Pure;
     /// shift left; the amount is below the number of bits: guarded before
-    Ishl = "ishl", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Ishl = "ishl", Plain, Ints, (Ty, Lane) -> (Ty), Pure;
     /// shift right that keeps the sign, by an amount as of `ishl`
-    Sshr = "sshr", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Sshr = "sshr", Plain, Ints, (Ty, Lane) -> (Ty), Pure;
     /// shift right that brings zeros, by an amount as of `ishl`
-    Ushr = "ushr", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Ushr = "ushr", Plain, Ints, (Ty, Lane) -> (Ty), Pure;
     /// smaller of two signed integers
-    Smin = "smin", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Smin = "smin", Plain, Ints, (Ty, Ty) -> (Ty), Pure;
     /// larger of two signed integers
-    Smax = "smax", Plain, Int, (Ty, Ty) -> (Ty), Pure;
+    Smax = "smax", Plain, Ints, (Ty, Ty) -> (Ty), Pure;
     /// number of leading zero bits
     Clz = "clz", Plain, Int, (Ty) -> (Ty), Pure;
     /// number of trailing zero bits
@@ -265,36 +328,36 @@ define_ops! {
     ImulChk = "imul_chk", Site, I64, (Ty, Ty; Operands) -> (Ty), Check;
 
     /// IEEE sum
-    Fadd = "fadd", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    Fadd = "fadd", Plain, Floats, (Ty, Ty) -> (Ty), Pure;
     /// IEEE difference
-    Fsub = "fsub", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    Fsub = "fsub", Plain, Floats, (Ty, Ty) -> (Ty), Pure;
     /// IEEE product
-    Fmul = "fmul", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    Fmul = "fmul", Plain, Floats, (Ty, Ty) -> (Ty), Pure;
     /// IEEE quotient
-    Fdiv = "fdiv", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    Fdiv = "fdiv", Plain, Floats, (Ty, Ty) -> (Ty), Pure;
     /// negation: the other sign
-    Fneg = "fneg", Plain, Float, (Ty) -> (Ty), Pure;
+    Fneg = "fneg", Plain, Floats, (Ty) -> (Ty), Pure;
     /// absolute value: no sign
-    Fabs = "fabs", Plain, Float, (Ty) -> (Ty), Pure;
+    Fabs = "fabs", Plain, Floats, (Ty) -> (Ty), Pure;
     /// IEEE square root
-    Fsqrt = "fsqrt", Plain, Float, (Ty) -> (Ty), Pure;
+    Fsqrt = "fsqrt", Plain, Floats, (Ty) -> (Ty), Pure;
     /// largest integral number that is not above
-    Ffloor = "ffloor", Plain, Float, (Ty) -> (Ty), Pure;
+    Ffloor = "ffloor", Plain, Floats, (Ty) -> (Ty), Pure;
     /// smallest integral number that is not below
-    Fceil = "fceil", Plain, Float, (Ty) -> (Ty), Pure;
+    Fceil = "fceil", Plain, Floats, (Ty) -> (Ty), Pure;
     /// integral part
-    Ftrunc = "ftrunc", Plain, Float, (Ty) -> (Ty), Pure;
+    Ftrunc = "ftrunc", Plain, Floats, (Ty) -> (Ty), Pure;
     /// nearest integral number, halves to even
-    Fnearest = "fnearest", Plain, Float, (Ty) -> (Ty), Pure;
+    Fnearest = "fnearest", Plain, Floats, (Ty) -> (Ty), Pure;
     /// first argument with the sign of the second
-    Fcopysign = "fcopysign", Plain, Float, (Ty, Ty) -> (Ty), Pure;
+    Fcopysign = "fcopysign", Plain, Floats, (Ty, Ty) -> (Ty), Pure;
 
-    /// comparison of integers: 0 or 1
-    Icmp = "icmp", IntCmp, Int, (Ty, Ty) -> (I8), Pure;
-    /// comparison of floats: 0 or 1
-    Fcmp = "fcmp", FloatCmp, Float, (Ty, Ty) -> (I8), Pure;
-    /// second argument if the first is not 0, else the third
-    Select = "select", Plain, Any, (I8, Ty, Ty) -> (Ty), Pure;
+    /// comparison of integers: 0 or 1, of vectors a mask
+    Icmp = "icmp", IntCmp, Ints, (Ty, Ty) -> (Truth), Pure;
+    /// comparison of floats: 0 or 1, of vectors a mask
+    Fcmp = "fcmp", FloatCmp, Floats, (Ty, Ty) -> (Truth), Pure;
+    /// second argument if the first is not 0, else the third; of vectors bit by bit, as the mask says
+    Select = "select", Plain, Any, (Truth, Ty, Ty) -> (Ty), Pure;
 
     /// wider integer of the same signed value
     Sext = "sext", Plain, Int, (Narrower) -> (Ty), Pure;
@@ -303,7 +366,7 @@ define_ops! {
     /// low bits of a wider integer
     Trunc = "trunc", Plain, Int, (Wider) -> (Ty), Pure;
     /// nearest float of a signed integer
-    StoF = "s2f", Plain, Float, (Wide) -> (Ty), Pure;
+    StoF = "s2f", Plain, Floats, (Wide) -> (Ty), Pure;
     /// nearest float of an unsigned integer
     UtoF = "u2f", Plain, Float, (Wide) -> (Ty), Pure;
     /// signed integer towards zero, the nearest there is beyond the range, 0 for NaN
@@ -316,6 +379,33 @@ define_ops! {
     Fdemote = "fdemote", Plain, F32, (F64) -> (Ty), Pure;
     /// same bits as another type of the same size
     Bitcast = "bitcast", Plain, Any, (SameSize) -> (Ty), Pure;
+
+    /// vector of which each lane is the argument
+    Splat = "splat", Plain, Vector, (Lane) -> (Ty), Pure;
+    /// lane of that number, 0 is the one at the lowest address
+    Extract = "extract", Lane, Vector, (Ty) -> (Lane), Pure;
+    /// vector with the second argument for the lane of that number
+    Insert = "insert", Lane, Vector, (Ty, Lane) -> (Ty), Pure;
+    /// first half of the lanes with more bits of the same signed value
+    SextLow = "sext_low", Plain, WideLanes, (Half) -> (Ty), Pure;
+    /// second half of the lanes with more bits of the same signed value
+    SextHigh = "sext_high", Plain, WideLanes, (Half) -> (Ty), Pure;
+    /// first half of the lanes with more bits of the same unsigned value
+    ZextLow = "zext_low", Plain, WideLanes, (Half) -> (Ty), Pure;
+    /// second half of the lanes with more bits of the same unsigned value
+    ZextHigh = "zext_high", Plain, WideLanes, (Half) -> (Ty), Pure;
+    /// low bits of the lanes of two vectors
+    Narrow = "narrow", Plain, NarrowLanes, (Double, Double) -> (Ty), Pure;
+    /// nearest floats of the first half of the lanes, signed
+    StoFLow = "s2f_low", Plain, F64x2, (I32x4) -> (Ty), Pure;
+    /// nearest floats of the second half of the lanes, signed
+    StoFHigh = "s2f_high", Plain, F64x2, (I32x4) -> (Ty), Pure;
+    /// first half of the lanes in more bits
+    FpromoteLow = "fpromote_low", Plain, F64x2, (F32x4) -> (Ty), Pure;
+    /// second half of the lanes in more bits
+    FpromoteHigh = "fpromote_high", Plain, F64x2, (F32x4) -> (Ty), Pure;
+    /// nearest numbers of the lanes of two vectors in fewer bits
+    FdemotePair = "fdemote_pair", Plain, F32x4, (F64x2, F64x2) -> (Ty), Pure;
 
     /// value in memory at the address plus the displacement
     Load = "load", Mem, Any, (I64) -> (Ty), Read;

@@ -9,6 +9,7 @@ pub mod memory;
 pub mod scalar;
 #[cfg(test)]
 mod tests;
+pub mod vector;
 
 use cranelift_entity::SecondaryMap;
 use numlift_runtime::evaluate::Kernels;
@@ -159,7 +160,8 @@ enum Next {
 /// One activation of a function.
 struct Frame<'a> {
     func: &'a Function,
-    values: SecondaryMap<Value, u64>,
+    /// The bits of each value, in 128.
+    values: SecondaryMap<Value, u128>,
     slots: SecondaryMap<Slot, u64>,
     /// Recursion depth, in functions that carry it.
     depth: Option<i64>,
@@ -272,7 +274,8 @@ impl<'a> Interpreter<'a> {
                 self.memory.write(frame.slots[slot], &[0; 8])?;
             }
         }
-        frame.enter(block, args);
+        let args: Vec<u128> = args.iter().map(|x| u128::from(*x)).collect();
+        frame.enter(block, &args);
         stack.push(frame);
         Ok(None)
     }
@@ -296,6 +299,9 @@ impl<'a> Interpreter<'a> {
     }
 
     fn inst(&mut self, frame: &mut Frame<'a>, d: &InstData) -> Result<Next, Trap> {
+        if d.ty.is_vector() {
+            return self.vector(frame, d);
+        }
         let args = frame.args(&d.args);
         if let Some(x) = scalar::eval(d.op, d.ty, &d.imm, &args)? {
             return frame.result(d, x);
@@ -351,6 +357,29 @@ impl<'a> Interpreter<'a> {
         let bytes = ty.bytes() as usize;
         bits[..bytes].copy_from_slice(self.memory.read(address, bytes)?);
         Ok(u64::from_le_bytes(bits))
+    }
+
+    fn vector(&mut self, frame: &mut Frame<'a>, d: &InstData) -> Result<Next, Trap> {
+        let args = d.args.iter().map(|&v| (frame.func.ty(v), frame.values[v]));
+        let args: Vec<(Ty, u128)> = args.collect();
+        let Imm::Mem { disp, .. } = d.imm else {
+            let x = vector::eval(d.op, d.ty, &d.imm, &args)?;
+            return frame.result(d, x.ok_or_else(|| malformed(d))?);
+        };
+        let base = args.last().map_or(0, |a| a.1 as u64);
+        let address = base.wrapping_add(i64::from(disp) as u64);
+        match (d.op, &args[..]) {
+            (Opcode::Load, [_]) => {
+                let mut bits = [0; 16];
+                bits.copy_from_slice(self.memory.read(address, 16)?);
+                frame.result(d, u128::from_le_bytes(bits))
+            }
+            (Opcode::Store, [(_, x), _]) => {
+                self.memory.write(address, &x.to_le_bytes())?;
+                Ok(Next::Inst)
+            }
+            _ => Err(malformed(d)),
+        }
     }
 
     /// A checked operation: goes on with its result, or leaves by the site with the operands.
@@ -457,24 +486,26 @@ fn malformed(d: &InstData) -> Trap {
 
 impl Frame<'_> {
     fn args(&self, args: &[Value]) -> Vec<(Ty, u64)> {
-        args.iter().map(|&v| (self.func.ty(v), self.values[v])).collect()
+        args.iter()
+            .map(|&v| (self.func.ty(v), self.values[v] as u64))
+            .collect()
     }
 
-    fn result(&mut self, d: &InstData, x: u64) -> Result<Next, Trap> {
+    fn result(&mut self, d: &InstData, x: impl Into<u128>) -> Result<Next, Trap> {
         let [v] = d.results[..] else {
             return Err(malformed(d));
         };
-        self.values[v] = x;
+        self.values[v] = x.into();
         Ok(Next::Inst)
     }
 
     fn jump(&mut self, t: &BlockCall) -> Next {
-        let args: Vec<u64> = t.args.iter().map(|&v| self.values[v]).collect();
+        let args: Vec<u128> = t.args.iter().map(|&v| self.values[v]).collect();
         self.enter(t.block, &args);
         Next::Block
     }
 
-    fn enter(&mut self, block: Block, args: &[u64]) {
+    fn enter(&mut self, block: Block, args: &[u128]) {
         for (&v, &x) in self.func.blocks[block].params.iter().zip(args) {
             self.values[v] = x;
         }
@@ -492,7 +523,7 @@ impl Frame<'_> {
         Ok(match result {
             Ok(results) => {
                 for (&v, x) in d.results.iter().zip(results) {
-                    self.values[v] = x;
+                    self.values[v] = x.into();
                 }
                 Ok(())
             }

@@ -11,7 +11,7 @@ const MAX_EXTENT: u64 = 1 << 48;
 
 /// The low bits of `x` that a value of the type has.
 pub fn truncate(ty: Ty, x: u64) -> u64 {
-    x & (u64::MAX >> (64 - ty.bits()))
+    x & (u64::MAX >> (64 - ty.lane().bits()))
 }
 
 /// The number that an integer's bits stand for.
@@ -23,7 +23,7 @@ pub fn signed(ty: Ty, x: u64) -> i64 {
 pub fn to_slot(ty: Ty, x: u64) -> u64 {
     match ty {
         Ty::I16 | Ty::I32 => signed(ty, x) as u64,
-        Ty::I8 | Ty::I64 | Ty::F32 | Ty::F64 => x,
+        _ => x,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::ir::{
     Block, BlockCall, BlockData, FloatCC, FuncId, Function, Imm, Inst, InstData, IntCC, Module, Region, Slot,
     SlotData, Ty, Value, ValueData, ValueDef,
 };
-use crate::ops::{Format, Opcode, Operand};
+use crate::ops::{Format, Opcode};
 use crate::writer::implied_ty;
 
 /// Results of a call, to be typed when the callee is known.
@@ -279,7 +279,12 @@ impl<'a> Body<'_, 'a> {
                 return Ok(());
             }
             Imm::Helper { helper, .. } => helpers::sig(*helper).ret.map(helper_ty).into_iter().collect(),
-            _ => op.result_types().0.iter().map(|o| result_ty(*o, ty)).collect(),
+            _ => op
+                .result_types()
+                .0
+                .iter()
+                .map(|o| o.only(ty).unwrap_or(ty))
+                .collect(),
         };
         if results.len() > types.len() {
             return Err(at.error(format!("`{}` has {} results", op.name(), types.len())));
@@ -298,7 +303,7 @@ impl<'a> Body<'_, 'a> {
         let mut args = SmallVec::new();
         let imm = match op.format() {
             Format::Plain => Imm::None,
-            Format::IntConst => Imm::Int(c.number("an integer")?),
+            Format::IntConst | Format::Lane => Imm::Int(c.number("an integer")?),
             Format::FloatConst => Imm::Float(c.float()?),
             Format::IntCmp => Imm::IntCC(c.named("a comparison", IntCC::from_name)?),
             Format::FloatCmp => Imm::FloatCC(c.named("a comparison", FloatCC::from_name)?),
@@ -392,16 +397,5 @@ fn constant(at: Cursor<'_>, op: Opcode, ty: Ty, imm: Imm) -> Result<Imm, ParseEr
             Ok(Imm::Float(f64::from(f64::from_bits(bits) as f32).to_bits()))
         }
         imm => Ok(imm),
-    }
-}
-
-/// Type of a result; results are the controlling type or fixed.
-fn result_ty(o: Operand, controlling: Ty) -> Ty {
-    match o {
-        Operand::I8 => Ty::I8,
-        Operand::I64 => Ty::I64,
-        Operand::F32 => Ty::F32,
-        Operand::F64 => Ty::F64,
-        _ => controlling,
     }
 }

@@ -95,7 +95,7 @@ fn every_operation_round_trips_with_any_number_of_arguments() {
             let args = args.join(", ");
             let rest = match op.format() {
                 Format::Plain => args,
-                Format::IntConst => format!("7 {args}"),
+                Format::IntConst | Format::Lane => format!("7 {args}"),
                 Format::FloatConst => format!("0.5 {args}"),
                 Format::IntCmp | Format::FloatCmp => format!("eq {args}"),
                 Format::Mem => format!("{args} +8"),

@@ -189,6 +189,9 @@ fn constant(d: &InstData, n: i64) -> Result<(), String> {
     match d.op {
         Opcode::ObjectAddr if n < -1 => Err(format!("{n} is not the index of an object")),
         Opcode::Iconst if d.ty.wrap(n) != n => Err(format!("{n} is not an {}", d.ty.name())),
+        Opcode::Extract | Opcode::Insert if !(0..i64::from(d.ty.lanes())).contains(&n) => {
+            Err(format!("{} has no lane {n}", d.ty.name()))
+        }
         _ => Ok(()),
     }
 }
@@ -203,7 +206,7 @@ fn float_constant(ty: Ty, x: f64) -> Result<(), String> {
 fn has_format(format: Format, imm: &Imm) -> bool {
     match format {
         Format::Plain => matches!(imm, Imm::None),
-        Format::IntConst => matches!(imm, Imm::Int(_)),
+        Format::IntConst | Format::Lane => matches!(imm, Imm::Int(_)),
         Format::FloatConst => matches!(imm, Imm::Float(_)),
         Format::IntCmp => matches!(imm, Imm::IntCC(_)),
         Format::FloatCmp => matches!(imm, Imm::FloatCC(_)),

@@ -5,7 +5,7 @@
 //! - The entry function exists. Frames that sites name exist (frame 0 may be left out).
 //! - A recursive function has a site, which raises. An owner slot has 8 bytes.
 //! - A block is in the layout once, an instruction in one block once; branch targets are in the layout.
-//! - The parameters of the first block are the function's, and no branch leads to it.
+//! - The parameters of the first block are the function's, and no branch leads to it. They and the results are scalars.
 //! - Every block of the layout ends in a terminator and has no other.
 //! - A value is defined once, and used only where its definition is: in the same block before the use, or in a
 //!   block that dominates it (uses in unreachable blocks are not held to that).
@@ -84,6 +84,10 @@ impl Checker<'_> {
     fn header(&self) -> Result<(), String> {
         if let Some((slot, data)) = self.f.slots.iter().find(|(_, d)| d.owner && d.bytes != 8) {
             return Err(format!("{slot}: an owner of {} bytes, not 8", data.bytes));
+        }
+        let mut signature = self.f.params.iter().chain(&self.f.results);
+        if let Some(ty) = signature.find(|t| t.is_vector()) {
+            return Err(format!("a parameter or result of type {}", ty.name()));
         }
         match (self.f.recursive, self.f.recursion_site) {
             (true, None) => Err("recursive without a site".into()),

@@ -16,6 +16,9 @@ pub(super) enum Folded {
 
 pub(super) fn inst(f: &mut Function, i: Inst) -> Folded {
     let d = f.insts[i].clone();
+    if d.ty.is_vector() {
+        return Folded::Keep;
+    }
     match d.op {
         Opcode::Guard | Opcode::ZeroCheck => match f.int_const(d.args[0]) {
             Some(n) if n != 0 => Folded::Nothing,
