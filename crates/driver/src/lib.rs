@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use numlift_diagnostics::Diagnostic;
 pub use numlift_lower::{IslandForm, IslandSpec, ResumePoint};
 use numlift_runtime::abi::CodeBlob;
+use numlift_runtime::{CallSig, ObjectEntry};
 use numlift_runtime::{FrameInfo, SiteData};
 use numlift_typeck::islands::Plan;
-use numlift_typeck::{CallSig, Env, ObjectEntry, Program};
+use numlift_typeck::{Env, Program};
 use numlift_types::{CodeRef, Type};
 
 pub use analysis::{Analysis, Variable, analyse, outline};

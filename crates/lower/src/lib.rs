@@ -8,9 +8,10 @@ use std::collections::HashMap;
 
 use numlift_diagnostics::Span;
 use numlift_mir::{FuncId, Function, Module};
+use numlift_runtime::{CallSig, ObjectEntry};
 use numlift_runtime::{FrameInfo, IslandVar, ResumeSource};
 use numlift_typeck::islands::Plan;
-use numlift_typeck::{CallSig, Env, ObjectEntry, Program};
+use numlift_typeck::{Env, Program};
 use numlift_types::{Reason, Type};
 
 /// Product of lowering.

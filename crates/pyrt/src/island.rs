@@ -8,6 +8,7 @@ use numlift_runtime::{Ctx, IslandVar};
 use numlift_types::Type;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::count::Counter;
@@ -21,7 +22,7 @@ use crate::slots::Held;
 use crate::value;
 
 /// How an island says how it was left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Form {
     /// The truth of an expression, as an int, which becomes the completion code.
     Test,

@@ -1,5 +1,5 @@
 //! What compiled code needs of Python at run time: the class of jitted functions, keys and marshalling
-//! of arguments, guards, code memory, the helpers that call Python. No compiler inside.
+//! of arguments, guards, code memory, images, the helpers that call Python. No compiler inside.
 
 pub mod bind;
 pub mod call;
@@ -9,6 +9,7 @@ pub mod cpython;
 mod direct;
 pub mod fail;
 pub mod helpers;
+pub mod image;
 pub mod island;
 pub mod key;
 pub mod numpy;
@@ -24,7 +25,9 @@ pub mod spec;
 pub mod stack;
 pub mod table;
 pub mod ticker;
+mod ufunc;
 pub mod value;
+pub mod world;
 
 use pyo3::prelude::*;
 

@@ -8,6 +8,7 @@ use numlift_types::Type;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+use serde::{Deserialize, Serialize};
 
 use crate::reference::Ref;
 use crate::source::Args;
@@ -17,7 +18,7 @@ use crate::value;
 pub type Position = (u32, u32);
 
 /// A statement from which the interpreter can go on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Point {
     pub at: Position,
     /// It goes on behind the statement.

@@ -44,10 +44,10 @@ pub trait Compiler: Send + Sync {
     ///
     /// # Errors
     /// If the user asked for an error instead.
-    fn compile(
+    fn compile<'py>(
         &self,
-        function: &Bound<'_, PyAny>,
-        request: &Request<'_, '_>,
+        function: &Bound<'py, PyAny>,
+        request: &Request<'_, 'py>,
     ) -> PyResult<(Tier, Box<dyn Any + Send + Sync>)>;
 
     /// Tells the user that a call runs in the interpreter.
@@ -152,12 +152,12 @@ impl Selector {
     ///
     /// # Errors
     /// What the compiler raises, or a signal handler while another thread compiles the same.
-    pub fn select(
+    pub fn select<'py>(
         &self,
-        function: &Bound<'_, PyAny>,
+        function: &Bound<'py, PyAny>,
         params: Option<&Params>,
         key: &Key,
-        request: &Request<'_, '_>,
+        request: &Request<'_, 'py>,
     ) -> PyResult<Option<&Entry>> {
         let py = function.py();
         let args: Vec<*mut PyObject> = match request {

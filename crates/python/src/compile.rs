@@ -10,15 +10,18 @@ use numlift_diagnostics::{Diagnostic, render};
 use numlift_driver::Refusal as Refused;
 use numlift_driver::{Analysis, Artifact, Options};
 use numlift_pyrt::bind::Params;
+use numlift_pyrt::image::Image;
 use numlift_pyrt::reference::Ref;
 use numlift_pyrt::select::{Compiler, MAX_SPECIALIZATIONS, Refusal, Request};
 use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::table::Tier;
-use numlift_types::{CodeRef, Reason, Type};
+use numlift_pyrt::world::World;
+use numlift_types::{Reason, Type};
+use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
-use crate::env::{Answers, PyEnv};
-use crate::load;
+use crate::env::{PyEnv, ROOT, is_static};
+use crate::image;
 
 static INTERNAL_FATAL: AtomicBool = AtomicBool::new(false);
 
@@ -75,13 +78,21 @@ impl Info {
         self.refusal.as_ref().map_or(&self.places, |r| &r.places)
     }
 
-    /// The argument types in the terms of a new environment.
-    pub fn args_in(&self, env: &PyEnv<'_>) -> Option<Vec<Type>> {
+    /// An environment for the same arguments, and their types in it.
+    pub fn again<'py>(&self, function: &Bound<'py, PyAny>) -> (PyEnv<'py>, Option<Vec<Type>>) {
+        let py = function.py();
+        let object = |a: &ArgSpec| match a {
+            ArgSpec::Type(_) => py.None().into_bound(py),
+            ArgSpec::Object(o) => o.bind(py),
+        };
+        let objects: Vec<Bound<'py, PyAny>> = self.args.iter().map(object).collect();
+        let env = PyEnv::new(function, &objects);
         let one = |(i, a): (usize, &ArgSpec)| match a {
             ArgSpec::Type(t) => Some(t.clone()),
-            ArgSpec::Object(o) => env.argument_type(i, &o.bind(env.py)),
+            ArgSpec::Object(_) => env.argument_type(i),
         };
-        self.args.iter().enumerate().map(one).collect()
+        let types = self.args.iter().enumerate().map(one).collect();
+        (env, types)
     }
 }
 
@@ -122,11 +133,10 @@ impl JitCompiler {
     fn attempt(
         &self,
         env: &PyEnv<'_>,
-        root: CodeRef,
         args: &[Type],
         function: &Bound<'_, PyAny>,
     ) -> Result<Artifact, Refused> {
-        let run = || numlift_driver::compile(env, root, args, &self.options);
+        let run = || numlift_driver::compile(env, ROOT, args, &self.options);
         caught(function, run).unwrap_or_else(|d| Err(Refused::from(Box::new(d))))
     }
 
@@ -150,8 +160,8 @@ impl JitCompiler {
         &self,
         function: &Bound<'_, PyAny>,
         artifact: Artifact,
-        answers: Answers,
-        args: Args,
+        env: PyEnv<'_>,
+        args: Args<'_>,
     ) -> PyResult<Compiled> {
         let info = Info {
             arg_names: args.names,
@@ -162,25 +172,50 @@ impl JitCompiler {
             timings: artifact.timings.clone(),
             args: args.specs,
         };
-        let parts = load::parts(function, artifact, answers, self.nogil)?;
+        let hir = env.root();
+        let mut image = image::of(artifact, hir.as_deref(), self.nogil);
+        let mut world = env.world.into_inner();
+        if self.options.verify {
+            let facts = world.facts(function.py());
+            image.facts = facts.ok_or_else(|| unreadable("a function has no fingerprint"))?;
+            (image, world) = round_trip(&image, function, &args.objects)?;
+        }
+        let parts = numlift_pyrt::image::parts(function, image, world)?;
         let tier = Tier::Native(Box::new(Specialization::load(parts)?));
         Ok((tier, Box::new(info)))
     }
 }
 
+fn unreadable(what: &str) -> PyErr {
+    PySystemError::new_err(format!("numlift: an image cannot be read: {what}"))
+}
+
+/// What another process would make of an image.
+fn round_trip(
+    image: &Image,
+    function: &Bound<'_, PyAny>,
+    arguments: &[Bound<'_, PyAny>],
+) -> PyResult<(Image, World)> {
+    let failed = |what: String| PySystemError::new_err(format!("numlift: an image cannot be read: {what}"));
+    let bytes = image.encode().ok_or_else(|| failed("no bytes".into()))?;
+    let mut read = Image::decode(&bytes).map_err(|e| failed(e.to_string()))?;
+    let world =
+        World::replay(&read.facts, function, arguments).ok_or_else(|| failed("another world".into()))?;
+    numlift_pyrt::image::moved(function.py(), &mut read, &world)?;
+    Ok((read, world))
+}
+
 /// What has no static type in a function with arguments of these types; nothing is compiled. `words` say what the
 /// arguments are that have none themselves.
 pub fn check(function: &Bound<'_, PyAny>, args: &[Type], words: Vec<String>) -> Vec<Diagnostic> {
-    let py = function.py();
-    let env = PyEnv::new(py);
+    let env = PyEnv::new(function, &[]);
     *env.arguments.borrow_mut() = words;
-    let root = env.code(function);
-    analyse(&env, root, args, function).places
+    analyse(&env, args, function).places
 }
 
 /// What typing tells of a function with arguments of these types.
-pub fn analyse(env: &PyEnv<'_>, root: CodeRef, args: &[Type], function: &Bound<'_, PyAny>) -> Analysis {
-    let analysis = caught(function, || numlift_driver::analyse(env, root, args));
+pub fn analyse(env: &PyEnv<'_>, args: &[Type], function: &Bound<'_, PyAny>) -> Analysis {
+    let analysis = caught(function, || numlift_driver::analyse(env, ROOT, args));
     let mut analysis = analysis.unwrap_or_else(|d| Analysis {
         places: vec![d],
         ..Analysis::default()
@@ -192,7 +227,6 @@ pub fn analyse(env: &PyEnv<'_>, root: CodeRef, args: &[Type], function: &Bound<'
 /// Compiles once more with the texts of the stages kept.
 pub fn compile_with_texts(
     env: &PyEnv<'_>,
-    root: CodeRef,
     args: &[Type],
     options: &Options,
     function: &Bound<'_, PyAny>,
@@ -201,7 +235,7 @@ pub fn compile_with_texts(
         keep_text: true,
         ..*options
     };
-    let run = || numlift_driver::compile(env, root, args, &options);
+    let run = || numlift_driver::compile(env, ROOT, args, &options);
     caught(function, run).ok()?.ok()
 }
 
@@ -232,73 +266,58 @@ fn locate(function: &Bound<'_, PyAny>, d: &mut Diagnostic) {
 type Compiled = (Tier, Box<dyn Any + Send + Sync>);
 
 /// The arguments of a request.
-struct Args {
+struct Args<'py> {
     types: Vec<Type>,
     names: Vec<String>,
     specs: Vec<ArgSpec>,
+    objects: Vec<Bound<'py, PyAny>>,
 }
 
-impl Args {
-    /// `None` if an argument has no type after all.
-    fn of(env: &PyEnv<'_>, request: &Request<'_, '_>) -> Option<Args> {
-        Some(match request {
+impl<'py> Args<'py> {
+    fn of(env: &PyEnv<'py>, request: &Request<'_, 'py>) -> Args<'py> {
+        match request {
             Request::Types(types) => Args {
                 types: types.to_vec(),
                 names: types.iter().map(ToString::to_string).collect(),
                 specs: types.iter().cloned().map(ArgSpec::Type).collect(),
+                objects: vec![],
             },
             Request::Objects(objects) => {
                 let words = objects.iter().map(|o| what_it_is(o).unwrap_or_default());
                 *env.arguments.borrow_mut() = words.collect();
                 let unknown = Type::Object(Reason::JOIN);
-                let types: Vec<Type> = objects
-                    .iter()
-                    .enumerate()
-                    .map(|(i, o)| env.argument_type(i, o).unwrap_or(unknown.clone()))
-                    .collect();
-                let spec = |(o, t): (&Bound<'_, PyAny>, &Type)| match env.is_static(t) {
+                let types = 0..objects.len();
+                let types = types.map(|i| env.argument_type(i).unwrap_or(unknown.clone()));
+                let types: Vec<Type> = types.collect();
+                let spec = |(o, t): (&Bound<'_, PyAny>, &Type)| match is_static(t) {
                     true => ArgSpec::Type(t.clone()),
                     false => ArgSpec::Object(Ref::from(o)),
                 };
+                let names = objects.iter().zip(&types).map(|(o, t)| env.describe(o, t));
                 Args {
-                    names: objects
-                        .iter()
-                        .zip(&types)
-                        .map(|(o, t)| env.describe(o, t))
-                        .collect(),
+                    names: names.collect(),
                     specs: objects.iter().zip(&types).map(spec).collect(),
                     types,
+                    objects: objects.to_vec(),
                 }
             }
-        })
+        }
     }
 }
 
 impl Compiler for JitCompiler {
-    fn compile(&self, function: &Bound<'_, PyAny>, request: &Request<'_, '_>) -> PyResult<Compiled> {
-        let py = function.py();
-        let env = PyEnv::new(py);
-        let root = env.code(function);
-        let start = Instant::now();
-        let (args, result) = match Args::of(&env, request) {
-            Some(args) => {
-                let result = self.attempt(&env, root, &args.types, function);
-                (args, result)
-            }
-            None => {
-                let d = diagnostic(function, "NL2002", "an argument has no native type".into());
-                let none = Args {
-                    types: vec![],
-                    names: vec![],
-                    specs: vec![],
-                };
-                (none, Err(Refused::from(Box::new(d))))
-            }
+    fn compile<'py>(&self, function: &Bound<'py, PyAny>, request: &Request<'_, 'py>) -> PyResult<Compiled> {
+        let objects = match request {
+            Request::Objects(all) => all,
+            Request::Types(_) => &[][..],
         };
+        let env = PyEnv::new(function, objects);
+        let start = Instant::now();
+        let args = Args::of(&env, request);
+        let result = self.attempt(&env, &args.types, function);
         let spent = start.elapsed();
-        let answers = env.answers.into_inner();
         let mut refused = match result {
-            Ok(artifact) => return self.native(function, artifact, answers, args),
+            Ok(artifact) => return self.native(function, artifact, env, args),
             Err(refused) => refused,
         };
         locate(function, &mut refused.diagnostic);
@@ -312,7 +331,7 @@ impl Compiler for JitCompiler {
             timings: vec![("typeck", spent)],
             args: args.specs,
         };
-        Ok((Tier::Interpreter(answers.guards), Box::new(info)))
+        Ok((Tier::Interpreter(env.world.into_inner().guards), Box::new(info)))
     }
 
     fn refuse(

@@ -12,7 +12,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::compile::{self, Info, JitCompiler};
-use crate::env::PyEnv;
 
 /// Adds the functions of this file to the module.
 pub fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -202,13 +201,11 @@ fn stage_text(jitted: &Bound<'_, PyAny>, stage: &str) -> PyResult<Vec<(Vec<Strin
         let (Some(info), Tier::Native(_)) = (info(e), &e.tier) else {
             continue;
         };
-        let env = PyEnv::new(jitted.py());
-        let root = env.code(&body.function.bind(jitted.py()));
-        let Some(args) = info.args_in(&env) else {
+        let function = body.function.bind(jitted.py());
+        let (env, Some(args)) = info.again(&function) else {
             continue;
         };
-        let function = body.function.bind(jitted.py());
-        let Some(a) = compile::compile_with_texts(&env, root, &args, &compiler.options, &function) else {
+        let Some(a) = compile::compile_with_texts(&env, &args, &compiler.options, &function) else {
             continue;
         };
         let text = match stage {

@@ -5,8 +5,7 @@ mod compile;
 mod dispatcher;
 mod env;
 mod explain;
-mod island;
-mod load;
+mod image;
 mod report;
 mod ufunc;
 

@@ -21,7 +21,7 @@ use pyo3::prelude::*;
 
 use crate::compile::{self, JitCompiler, Uncompiled};
 use crate::dispatcher::info;
-use crate::env::PyEnv;
+use crate::env::{PyEnv, ROOT, is_static};
 use listing::Listing;
 
 /// Adds the functions of this file to the module.
@@ -88,9 +88,8 @@ fn add_contained(
             }
             continue;
         }
-        let env = PyEnv::new(function.py());
-        let root = env.code(&function);
-        let analysis = compile::analyse(&env, root, &c.args, &function);
+        let env = PyEnv::new(&function, &[]);
+        let analysis = compile::analyse(&env, &c.args, &function);
         let mut made = SpecializationReport {
             signature,
             result: Some(c.ret.to_string()),
@@ -100,7 +99,7 @@ fn add_contained(
             ..SpecializationReport::default()
         };
         mark(&mut made, &analysis, &[], &place);
-        if let Some(a) = compile::compile_with_texts(&env, root, &c.args, &compiler.options, &function) {
+        if let Some(a) = compile::compile_with_texts(&env, &c.args, &compiler.options, &function) {
             add_code(&mut made, &a, &place);
         }
         report.specializations.push(made);
@@ -180,23 +179,22 @@ fn specialization(
     contained: &mut Vec<Contained>,
 ) -> Option<SpecializationReport> {
     let info = info(entry)?;
-    let env = PyEnv::new(function.py());
-    let root = env.code(function);
-    let args = info.args_in(&env).unwrap_or_default();
-    let analysis = compile::analyse(&env, root, &args, function);
+    let (env, args) = info.again(function);
+    let args = args.unwrap_or_default();
+    let analysis = compile::analyse(&env, &args, function);
     let (tier, exits) = match &entry.tier {
         Ran::Native(s) if s.islands().is_empty() => (Tier::Native, s.exits()),
         Ran::Native(s) => (Tier::Mixed, s.exits()),
         Ran::Interpreter(_) => (Tier::Interpreter, 0),
     };
     let artifact = (tier != Tier::Interpreter)
-        .then(|| compile::compile_with_texts(&env, root, &args, &compiler.options, function))
+        .then(|| compile::compile_with_texts(&env, &args, &compiler.options, function))
         .flatten();
     if artifact.is_some() {
         let caller = function
             .getattr("__qualname__")
             .and_then(|n| n.extract::<String>());
-        let statically = |types: &[Type]| types.iter().all(|t| env.is_static(t));
+        let statically = |types: &[Type]| types.iter().all(is_static);
         let callees = analysis.callees.iter().filter(|(_, args, _)| statically(args));
         contained.extend(callees.map(|(code, args, ret)| Contained {
             function: Ref::from(&env.function(*code)),
@@ -241,8 +239,8 @@ fn specialization(
 
 /// Calls that nothing is compiled for, as a specialisation of the interpreter tier.
 fn uncompiled(function: &Bound<'_, PyAny>, place: &Place, u: &Uncompiled) -> SpecializationReport {
-    let env = PyEnv::new(function.py());
-    let analysis = numlift_driver::outline(&env, env.code(function));
+    let env = PyEnv::new(function, &[]);
+    let analysis = numlift_driver::outline(&env, ROOT);
     let mut report = SpecializationReport {
         signature: u.signature.clone(),
         tier: Tier::Interpreter,

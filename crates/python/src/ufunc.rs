@@ -1,8 +1,7 @@
-//! NumPy's universal functions: which loop they run for given operands, and where it is.
+//! NumPy's universal functions: which loop they run for given operands.
 
 use numlift_pyrt::numpy;
 use numlift_types::Scalar;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -41,34 +40,4 @@ pub fn resolve(ufunc: &Bound<'_, PyAny>, operands: &[Scalar]) -> Option<String> 
     [types.clone(), other_names()]
         .into_iter()
         .find(|t| known.contains(t))
-}
-
-/// Inner loop and data of a ufunc for a types string, from `PyUFuncObject`.
-pub fn address(o: &Bound<'_, PyAny>, types: &str) -> Option<(usize, usize)> {
-    /// `PyUFuncObject`, up to `types`
-    #[repr(C)]
-    struct Ufunc {
-        head: ffi::PyObject,
-        nin: i32,
-        nout: i32,
-        nargs: i32,
-        identity: i32,
-        functions: *const usize,
-        data: *const usize,
-        ntypes: i32,
-        reserved1: i32,
-        name: *const u8,
-        types: *const u8,
-    }
-    let all: Vec<String> = o.getattr("types").and_then(|t| t.extract()).ok()?;
-    let i = all.iter().position(|t| t == types)?;
-    // SAFETY: the caller passes a ufunc; `functions` and `data` have `ntypes` entries, as `types` has.
-    unsafe {
-        let u = &*o.as_ptr().cast::<Ufunc>();
-        if i >= u.ntypes as usize {
-            return None;
-        }
-        let data = if u.data.is_null() { 0 } else { *u.data.add(i) };
-        Some((*u.functions.add(i), data))
-    }
 }

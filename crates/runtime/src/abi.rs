@@ -22,6 +22,8 @@
 
 use std::ffi::c_void;
 
+use serde::{Deserialize, Serialize};
+
 /// Result of a call of generated code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -147,7 +149,7 @@ pub type EntryFn = unsafe extern "C" fn(ctx: *mut Ctx, args: *const u64, ret: *m
 
 /// Machine code and what the host needs to run it: the product of `codegen`, input of `pyrt`.
 /// The code is position-independent and has no relocations.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CodeBlob {
     pub code: Vec<u8>,
     /// Offset of the entry thunk in `code`.

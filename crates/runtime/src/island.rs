@@ -1,9 +1,10 @@
 //! Variables at the border between machine code and the interpreter: of islands, and of resume points.
 
 use numlift_types::Type;
+use serde::{Deserialize, Serialize};
 
 /// A variable that goes into an island or comes out of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IslandVar {
     pub name: String,
     pub ty: Type,
@@ -16,7 +17,7 @@ pub struct IslandVar {
 }
 
 /// Where a resumed variable's value is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResumeSource {
     /// Operands of this type; with `maybe` a flag comes first.
     Operand { ty: Type, maybe: bool },

@@ -9,10 +9,12 @@ pub mod hypot;
 mod integers;
 pub mod island;
 pub mod kernels;
+mod outside;
 pub mod random;
 pub mod site;
 
 pub use abi::{Ctx, EntryFn, INLINE_TRACE, Status};
 pub use helpers::{HelperId, HelperSig, HelperType};
 pub use island::{IslandVar, ResumeSource};
+pub use outside::{CallSig, ObjectEntry};
 pub use site::{ExitReason, FrameInfo, SiteData, SiteId, SiteKind};

@@ -1,13 +1,14 @@
 //! Failure sites: every place where generated code can leave the normal path.
 
 use numlift_types::Type;
+use serde::{Deserialize, Serialize};
 
 /// Index into the site table of a specialisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SiteId(pub u32);
 
 /// Why native code gives the call back to the interpreter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ExitReason {
     /// A Python int left int64.
     Overflow,
@@ -50,7 +51,7 @@ impl ExitReason {
 }
 
 /// What a failure at a site means.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SiteKind {
     /// Evaluate `expr` in Python with `np`, `math`, `cmath`, `operator` and the operands named
     /// `a, b, c, ...`; it raises the error the interpreter would. `operands` gives their types
@@ -80,7 +81,7 @@ pub enum SiteKind {
 }
 
 /// Which source function a site is in (callees and inlined functions have their own).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameInfo {
     pub file: String,
     pub name: String,
@@ -88,7 +89,7 @@ pub struct FrameInfo {
     pub first_line: u32,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SiteData {
     pub kind: SiteKind,
     /// Index into the specialisation's `FrameInfo` table.

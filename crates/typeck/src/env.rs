@@ -8,33 +8,7 @@ use std::sync::Arc;
 use numlift_diagnostics::Diagnostic;
 use numlift_syntax::hir::{self, Name};
 use numlift_types::{CodeRef, ObjectRef, Scalar, Type};
-
-/// Answer to a name or attribute query.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Resolved {
-    /// Known at compile time: `Known`, `Function`, `DType`, `Str`, `None`, `Ellipsis`.
-    Const(Type),
-    /// A value read at call time, of the given type; `index` is its first slot in `ctx.hidden`
-    /// (slots are given out in the order of first use, each value taking the slots of its type).
-    Hidden { index: u32, ty: Type },
-    /// There is no such name or attribute.
-    Missing,
-    /// The module is not in `sys.modules` yet.
-    NotLoaded,
-    /// An object without a static type; its class name.
-    Opaque(String),
-}
-
-/// What a [`Type::Known`] object is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// A builtin of the table, by canonical path: `builtins.len`, `math.sqrt`, `numpy.zeros`,
-    /// `numpy.random.random`, `numpy.add`. Any callable whose path is found is reported, supported or not.
-    Builtin(String),
-    Module(String),
-    /// A built-in exception class.
-    Exception(String),
-}
+pub use numlift_types::{Known, Resolved};
 
 /// The world outside the functions being compiled.
 pub trait Env {
@@ -82,30 +56,4 @@ pub trait Env {
     fn object(&self, path: &str) -> Option<ObjectRef>;
     /// Whether the interpreter runs with `-O` (`__debug__` is false).
     fn optimized(&self) -> bool;
-}
-
-/// An entry of `ctx.objects`, resolved to an address when a blob is loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ObjectEntry {
-    /// the `PyObject *`
-    Object(ObjectRef),
-    /// inner loop function of the ufunc with the types string (`"d->d"`)
-    UfuncLoop(ObjectRef, String),
-    /// data pointer of that loop
-    UfuncData(ObjectRef, String),
-    /// `bitgen_t *` of NumPy's global generator (`np.random.mtrand._rand._bit_generator.capsule`)
-    GlobalBitgen,
-    /// `aug_bitgen_t *` of NumPy's global generator: its spare normal
-    GlobalGauss,
-}
-
-/// Signature of a `py_call`: types of the boxed arguments and of the result.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CallSig {
-    pub args: Vec<Type>,
-    /// Names of trailing keyword arguments.
-    pub keywords: Vec<String>,
-    /// `attr` not empty: the first argument's method of that name is called, not the object.
-    pub method: String,
-    pub ret: Type,
 }

@@ -10,7 +10,7 @@ pub mod operators;
 pub mod optional;
 pub mod tables;
 
-pub use env::{CallSig, Env, Known, ObjectEntry, Resolved};
+pub use env::{Env, Known, Resolved};
 pub use infer::infer;
 pub use tables::{
     ArgSource, Bound, Call, DynamicPlace, Instance, InstanceId, Operand, Place, Program, Static, Tables,

@@ -1,5 +1,7 @@
 //! Element types of arrays and NumPy scalars.
 
+use serde::{Deserialize, Serialize};
+
 /// Broad class of a dtype, in promotion order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -11,7 +13,7 @@ pub enum Kind {
 }
 
 /// A NumPy dtype that native code can hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum DType {
     Bool,

@@ -5,11 +5,13 @@
 
 mod dtype;
 mod promote;
+mod resolved;
 pub mod signature;
 mod ty;
 
 pub use dtype::{DType, Kind};
 pub use promote::{common_dtype, weak_promote};
+pub use resolved::{Known, Resolved};
 pub use ty::{
     ArrayType, Capture, Carrier, ClosureType, CodeRef, Layout, NestedType, ObjectRef, Reason, Scalar, Type,
     UnionType,

@@ -1,12 +1,15 @@
 //! The type lattice.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::DType;
 
 /// A scalar type: a Python number or a NumPy scalar. The order is the order of tags in unions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scalar {
     PyBool,
     PyInt,
@@ -90,7 +93,7 @@ impl fmt::Display for Scalar {
 }
 
 /// Memory layout of an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Layout {
     /// C-contiguous: the last stride is the item size.
     C,
@@ -100,7 +103,7 @@ pub enum Layout {
     A,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ArrayType {
     pub dtype: DType,
     pub ndim: u8,
@@ -125,15 +128,15 @@ impl fmt::Display for ArrayType {
 
 /// Handle of a compile-time-known Python object (module, builtin, dtype, exception class…),
 /// an index into the environment's object table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectRef(pub u32);
 
 /// Handle of a Python function that can be compiled along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CodeRef(pub u32);
 
 /// Why a value has no static type: a handle into the reasons of the function instance it is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Reason(pub u32);
 
 impl Reason {
@@ -143,9 +146,30 @@ impl Reason {
 
 /// Two or more scalar families that meet at a join, sorted, without repeats.
 /// The value is kept in [`UnionType::carrier`] with a tag: the index of the member.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Scalar>", into = "Vec<Scalar>")]
 pub struct UnionType {
     members: Arc<[Scalar]>,
+}
+
+impl From<UnionType> for Vec<Scalar> {
+    fn from(u: UnionType) -> Vec<Scalar> {
+        u.members.to_vec()
+    }
+}
+
+impl TryFrom<Vec<Scalar>> for UnionType {
+    type Error = &'static str;
+
+    fn try_from(members: Vec<Scalar>) -> Result<UnionType, &'static str> {
+        let sorted = members.is_sorted_by(|a, b| a < b);
+        if !sorted || !(2..=UnionType::MAX_MEMBERS).contains(&members.len()) {
+            return Err("the members of a union");
+        }
+        Ok(UnionType {
+            members: members.into(),
+        })
+    }
 }
 
 impl UnionType {
@@ -174,7 +198,7 @@ impl UnionType {
 }
 
 /// A nested function. Its value is that of its defaults.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NestedType {
     /// Indices into `hir::Function::nested`, from the outermost function on.
     pub path: Vec<u32>,
@@ -183,7 +207,7 @@ pub struct NestedType {
 }
 
 /// A variable that a nested function captures.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Capture {
     /// How deep the function is nested whose variable it is.
     pub depth: u32,
@@ -191,7 +215,7 @@ pub struct Capture {
 }
 
 /// A nested function with what it captures. Its value is that of the captures, then of the defaults.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClosureType {
     /// The outermost function around it.
     pub code: CodeRef,
@@ -200,7 +224,7 @@ pub struct ClosureType {
 }
 
 /// The type of a value or of a compile-time-known object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Type {
     /// Unreachable or unbound: the bottom of the lattice.
     Never,
@@ -208,11 +232,11 @@ pub enum Type {
     Scalar(Scalar),
     Union(UnionType),
     Array(ArrayType),
-    Tuple(Arc<[Type]>),
+    Tuple(#[serde(deserialize_with = "nested")] Arc<[Type]>),
     /// A value of the type, or None.
-    Optional(Arc<Type>),
+    Optional(#[serde(deserialize_with = "nested")] Arc<Type>),
     /// A list of static length that nothing changes.
-    List(Arc<[Type]>),
+    List(#[serde(deserialize_with = "nested")] Arc<[Type]>),
     /// A string constant.
     Str(Arc<str>),
     /// A slice; the flags say which of start, stop, step are given (ints).
@@ -231,11 +255,27 @@ pub enum Type {
     /// A Python function known at compile time, compiled along when called.
     Function(CodeRef),
     /// A function nested in the one being compiled, as a value inside it: the variables around it are read where it is called.
-    Nested(Arc<NestedType>),
+    Nested(#[serde(deserialize_with = "nested")] Arc<NestedType>),
     /// The same outside the function around it: with the values of the variables.
-    Closure(Arc<ClosureType>),
+    Closure(#[serde(deserialize_with = "nested")] Arc<ClosureType>),
     /// No static type.
     Object(Reason),
+}
+
+/// Types within types that are read: deeper ones are refused, whatever the input says.
+const MAX_NESTING: u32 = 64;
+
+/// Reads what is inside a type.
+fn nested<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    thread_local!(static DEPTH: Cell<u32> = const { Cell::new(0) });
+    let depth = DEPTH.get();
+    if depth == MAX_NESTING {
+        return Err(serde::de::Error::custom("types nested too deep"));
+    }
+    DEPTH.set(depth + 1);
+    let read = T::deserialize(from);
+    DEPTH.set(depth);
+    read
 }
 
 impl Type {

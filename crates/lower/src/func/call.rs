@@ -3,8 +3,9 @@
 use numlift_builtins::Kind;
 use numlift_mir::{FuncId, Opcode, Region, Ty, Value};
 use numlift_runtime::SiteKind;
+use numlift_runtime::{CallSig, ObjectEntry};
 use numlift_syntax::hir::{Arg, ExprId, ExprKind};
-use numlift_typeck::{ArgSource, Call, CallSig, Known, ObjectEntry, Static, operators};
+use numlift_typeck::{ArgSource, Call, Known, Static, operators};
 use numlift_types::{ObjectRef, Scalar, Type};
 
 use super::tuple::part_of;

@@ -7,11 +7,12 @@ use std::collections::HashSet;
 
 use cranelift_entity::EntityRef;
 use numlift_mir::{IntCC, Region, Ty, Value};
+use numlift_runtime::{CallSig, ObjectEntry};
 use numlift_runtime::{IslandVar, SiteKind, helpers};
 use numlift_syntax::facts;
 use numlift_syntax::hir::{LocalId, StmtId, StmtKind};
 use numlift_typeck::islands::{Code, Island};
-use numlift_typeck::{Bound, CallSig, ObjectEntry, VarTy};
+use numlift_typeck::{Bound, VarTy};
 use numlift_types::Type;
 
 use super::{FnLower, IsBound, R, Typed, Var};

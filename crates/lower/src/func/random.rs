@@ -2,8 +2,8 @@
 
 use numlift_builtins::Draw;
 use numlift_mir::{FloatCC, IntCC, Opcode, Ty, Value};
+use numlift_runtime::ObjectEntry;
 use numlift_syntax::hir::{Arg, ExprId};
-use numlift_typeck::ObjectEntry;
 use numlift_types::{DType, Scalar, Type};
 
 use super::{FnLower, R, Typed};

@@ -9,9 +9,9 @@ use std::rc::Rc;
 use cranelift_entity::EntityRef;
 use numlift_diagnostics::Span;
 use numlift_mir::Value;
+use numlift_runtime::ObjectEntry;
 use numlift_runtime::ResumeSource;
 use numlift_syntax::hir::StmtId;
-use numlift_typeck::ObjectEntry;
 use numlift_types::Type;
 
 use super::loops::Iter;

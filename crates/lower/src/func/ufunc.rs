@@ -1,7 +1,8 @@
 //! NumPy's universal functions on scalars: machine code where it is the loop's, else one turn of the loop.
 
 use numlift_mir::{Opcode, Region, Ty};
-use numlift_typeck::{Known, ObjectEntry};
+use numlift_runtime::ObjectEntry;
+use numlift_typeck::Known;
 use numlift_types::{DType, Kind, ObjectRef, Type};
 
 use super::{FnLower, R, Typed};

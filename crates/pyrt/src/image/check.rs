@@ -1,0 +1,98 @@
+//! What must hold of an image before any of it is used: every index is in its table, what generated code writes has
+//! room.
+
+use numlift_runtime::abi::MAX_OPERANDS;
+use numlift_runtime::{ObjectEntry, ResumeSource, SiteKind};
+use numlift_types::{ObjectRef, Type};
+
+use super::Image;
+use crate::value::slots;
+
+/// NumPy has no more.
+const MAX_RANK: u8 = 64;
+
+type Checked = Result<(), &'static str>;
+
+fn must(holds: bool, what: &'static str) -> Checked {
+    holds.then_some(()).ok_or(what)
+}
+
+pub(super) fn check(image: &Image) -> Checked {
+    let blob = &image.blob;
+    must((blob.entry as usize) < blob.code.len(), "no entry in the code")?;
+    must(blob.align.is_power_of_two() && blob.align <= 4096, "alignment")?;
+    let arguments = image.args.iter().chain(&image.ret);
+    arguments.clone().try_for_each(rank)?;
+    must(arguments.map(slots).sum::<usize>() < 1 << 16, "too many slots")?;
+    must(blob.ret_slots < 1 << 16, "too many slots of the result")?;
+    for site in &image.sites {
+        must(
+            (site.frame as usize) < image.frames.len(),
+            "a site without a frame",
+        )?;
+        check_site(image, &site.kind)?;
+    }
+    image.objects.iter().try_for_each(|o| check_object(image, o))?;
+    for call in &image.calls {
+        call.args.iter().chain([&call.ret]).try_for_each(rank)?;
+        must(call.keywords.len() <= call.args.len(), "keywords of a call")?;
+        must(
+            call.method.is_empty() || !call.args.is_empty(),
+            "a method of nothing",
+        )?;
+    }
+    for island in &image.islands {
+        let variables = island.params.iter().chain(&island.outs).map(|v| &v.ty);
+        variables.chain([&island.ret]).try_for_each(rank)?;
+        must(island.watched < 1 << 16, "watched arrays")?;
+        must(
+            island.resume.is_none_or(|p| (p as usize) < image.points.len()),
+            "no resume point",
+        )?;
+    }
+    for point in &image.points {
+        for (_, source) in &point.vars {
+            match source {
+                ResumeSource::Operand { ty, .. } => rank(ty)?,
+                ResumeSource::Argument(i) => must(*i < image.args.len(), "no such argument")?,
+                ResumeSource::Object(i) => must((*i as usize) < image.objects.len(), "no such object")?,
+                ResumeSource::Unbound => {}
+            }
+        }
+        let operands = point.loops.iter().flat_map(|(_, _, types)| types);
+        operands.into_iter().try_for_each(rank)?;
+    }
+    Ok(())
+}
+
+fn check_site(image: &Image, kind: &SiteKind) -> Checked {
+    let (operands, flag) = match kind {
+        SiteKind::Replay { operands, .. } => (operands, 0),
+        SiteKind::Resume { point, operands, .. } => {
+            must((*point as usize) < image.points.len(), "no resume point")?;
+            (operands, 1)
+        }
+        SiteKind::Raise { .. } | SiteKind::Exit(_) | SiteKind::Call | SiteKind::Helper | SiteKind::Island => {
+            return Ok(());
+        }
+    };
+    operands.iter().try_for_each(rank)?;
+    let needed: usize = operands.iter().map(slots).sum();
+    must(needed + flag <= MAX_OPERANDS, "too many operands")
+}
+
+fn check_object(image: &Image, entry: &ObjectEntry) -> Checked {
+    let known = |o: &ObjectRef| must((o.0 as usize) < image.facts.known.len(), "no such object");
+    match entry {
+        ObjectEntry::Object(o) | ObjectEntry::UfuncLoop(o, _) | ObjectEntry::UfuncData(o, _) => known(o),
+        ObjectEntry::GlobalBitgen | ObjectEntry::GlobalGauss => Ok(()),
+    }
+}
+
+/// Ranks that arrays can have, in a type and its parts.
+fn rank(t: &Type) -> Checked {
+    match t {
+        Type::Array(a) => must(a.ndim <= MAX_RANK, "rank"),
+        other => other.parts().into_iter().try_for_each(rank),
+    }
+}

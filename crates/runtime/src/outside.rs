@@ -1,0 +1,30 @@
+//! Python objects and calls that generated code names by index.
+
+use numlift_types::{ObjectRef, Type};
+use serde::{Deserialize, Serialize};
+
+/// An entry of `ctx.objects`, resolved to an address when a blob is loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ObjectEntry {
+    /// the `PyObject *`
+    Object(ObjectRef),
+    /// inner loop function of the ufunc with the types string (`"d->d"`)
+    UfuncLoop(ObjectRef, String),
+    /// data pointer of that loop
+    UfuncData(ObjectRef, String),
+    /// `bitgen_t *` of NumPy's global generator (`np.random.mtrand._rand._bit_generator.capsule`)
+    GlobalBitgen,
+    /// `aug_bitgen_t *` of NumPy's global generator: its spare normal
+    GlobalGauss,
+}
+
+/// Signature of a `py_call`: types of the boxed arguments and of the result.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CallSig {
+    pub args: Vec<Type>,
+    /// Names of trailing keyword arguments.
+    pub keywords: Vec<String>,
+    /// `attr` not empty: the first argument's method of that name is called, not the object.
+    pub method: String,
+    pub ret: Type,
+}
