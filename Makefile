@@ -16,7 +16,8 @@ MATURIN = VIRTUAL_ENV=$(abspath $(VENV)) PATH="$(abspath $(BIN)):$$PATH" $(BIN)/
 # Installs what pyproject.toml requires, of the named extras.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python .ci/requirements.py $(1))
 
-RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml
+RUST_SOURCES := $(shell find crates -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock pyproject.toml \
+	packaging/numlift_build.py $(wildcard python/numlift/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python check audit bench bench-docs docs docs-serve wheel clean rust
@@ -60,6 +61,7 @@ $(VENV)/.built-%: $(VENV)/.run $(RUST_SOURCES) | rust
 	@rm -f $(VENV)/.built-*
 	@echo "Building the extension, profile $*: minutes the first time"
 	@$(MATURIN) develop --profile $* --locked
+	@$(BIN)/python packaging/numlift_build.py $*
 	@touch $@
 
 demo: $(VENV)/.built-release ## build a release and run the demonstration beside the interpreter
@@ -100,10 +102,11 @@ docs-serve: $(VENV)/.docs ## serve the documentation at http://127.0.0.1:8000
 	$(BIN)/mkdocs serve
 
 wheel: $(VENV)/.run | rust ## build a wheel and a source distribution into dist/
+	$(BIN)/python packaging/numlift_build.py release
 	$(MATURIN) build --release --locked --out dist
 	$(MATURIN) sdist --out dist
 	$(BIN)/python .ci/distributions.py dist
 
 clean: ## remove what the targets made, the virtual environment included
 	$(CARGO) clean
-	rm -rf $(VENV) dist site python/numlift/*.so
+	rm -rf $(VENV) dist site python/numlift/*.so python/numlift/_stub.*

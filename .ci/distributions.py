@@ -12,6 +12,7 @@ IN_WHEEL = (
     "entry_points.txt",
     "numlift/_core.abi3.so",
     "numlift/_core.pyi",
+    "numlift/_stub.bin",
     "numlift/py.typed",
     "numlift/types.py",
 )
@@ -20,6 +21,8 @@ IN_SOURCE = (
     "README.md",
     "Cargo.lock",
     "crates/python/src/lib.rs",
+    "crates/stub/src/lib.rs",
+    "packaging/numlift_build.py",
     "docs/errors/NL1001.md",
     "python/numlift/py.typed",
 )

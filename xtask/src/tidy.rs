@@ -20,7 +20,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cranelift-native", &["codegen"]),
     ("iced-x86", &["codegen"]),
     ("clap", &["python"]),
-    ("pyo3", &["pyrt", "python"]),
+    ("pyo3", &["pyrt", "python", "stub"]),
+    ("object", &["aot"]),
+    ("postcard", &["pyrt"]),
     ("memmap2", &["pyrt", "filetests"]),
 ];
 
@@ -57,7 +59,7 @@ pub fn run(root: &Path) -> Vec<String> {
     {
         check_source(root, &path, true, &mut problems);
     }
-    for directory in ["python", "tests", "examples", "bench"] {
+    for directory in ["python", "packaging", "tests", "examples", "bench"] {
         for path in files(&root.join(directory), ".py") {
             check_source(root, &path, false, &mut problems);
         }

@@ -49,7 +49,7 @@ use cranelift_codegen::ir::{Function, UserFuncName};
 use numlift_mir as mir;
 use numlift_runtime::abi::CodeBlob;
 
-pub use isa::target_isa;
+pub use isa::{features, target_isa};
 
 /// What the code is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,8 +58,20 @@ pub struct Options {
     pub opt_level_speed: bool,
     /// Run Cranelift's verifier on every function.
     pub verify: bool,
-    /// Use what the host's processor has, else the baseline of the architecture.
-    pub host_cpu: bool,
+    /// The processors that the code runs on.
+    pub cpu: Cpu,
+}
+
+/// Processors that code can be compiled for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cpu {
+    /// Those that have what this one has.
+    #[default]
+    Host,
+    /// All of the architecture.
+    Baseline,
+    /// x86-64 from 2013 on: AVX2, FMA, BMI.
+    X86V3,
 }
 
 impl Default for Options {
@@ -67,7 +79,7 @@ impl Default for Options {
         Options {
             opt_level_speed: true,
             verify: cfg!(debug_assertions),
-            host_cpu: true,
+            cpu: Cpu::Host,
         }
     }
 }

@@ -5,6 +5,7 @@ mod analysis;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+pub use numlift_codegen::Cpu;
 use numlift_diagnostics::Diagnostic;
 pub use numlift_lower::{IslandForm, IslandSpec, ResumePoint};
 use numlift_runtime::abi::CodeBlob;
@@ -30,6 +31,20 @@ pub struct Options {
     pub verify: bool,
     /// Rewrites that the optimiser may do, to find the one that breaks a program; `None` for all.
     pub fuel: Option<u64>,
+    /// The processors that the code runs on.
+    pub cpu: Cpu,
+}
+
+/// What code for these processors needs of the one that runs it, as Rust names it: `avx2`.
+///
+/// # Errors
+/// If there is no code for them on this machine; the text is for the user.
+pub fn cpu_features(cpu: Cpu) -> Result<Vec<&'static str>, String> {
+    let options = numlift_codegen::Options {
+        cpu,
+        ..Default::default()
+    };
+    numlift_codegen::features(&options).map_err(|e| e.to_string())
 }
 
 /// Product of a compilation: what the dispatcher loads and the inspectors read.
@@ -145,6 +160,7 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
     };
     let cg = numlift_codegen::Options {
         verify: options.verify,
+        cpu: options.cpu,
         ..Default::default()
     };
     let out = numlift_codegen::compile(&module, &cg, want).map_err(|e| internal(&program, e.to_string()))?;

@@ -1,7 +1,7 @@
 //! Every operation, on every combination of types and edge values: the interpreter and machine code
 //! give the same bits (NaNs aside).
 
-use numlift_codegen::Options;
+use numlift_codegen::{Cpu, Options};
 use numlift_filetests::machine::{Arg, Native, compare, interpret};
 use numlift_mir::interp::{Trap, scalar};
 use numlift_mir::{
@@ -244,9 +244,9 @@ fn vectors() {
             for imm in immediates(op, ty, Site::from_u32(0)) {
                 let what = format!("{}.{} {imm:?}", op.name(), ty.name());
                 let m = on_vectors(op, ty, &params, result, imm);
-                for host_cpu in [true, false] {
+                for cpu in [Cpu::Host, Cpu::Baseline] {
                     let options = Options {
-                        host_cpu,
+                        cpu,
                         ..Options::default()
                     };
                     check_calls_for(&options, &m, blocks(op, &params), &what);

@@ -87,7 +87,7 @@ unsafe fn build(
     let Some(site) = spec.sites().get(site_id as usize) else {
         return wrong("numlift: a failure without a site");
     };
-    let module = py.import("numlift._errors")?;
+    let module = crate::support::module(py, "_errors")?;
     let frames = PyList::empty(py);
     // the code of an island has a frame of its own
     let own_frame =

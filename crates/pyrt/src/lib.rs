@@ -5,6 +5,7 @@ pub mod bind;
 pub mod call;
 pub mod code;
 pub mod count;
+pub mod cpu;
 pub mod cpython;
 mod direct;
 pub mod fail;
@@ -14,6 +15,7 @@ pub mod island;
 pub mod key;
 pub mod numpy;
 pub mod object;
+pub mod payload;
 pub mod plan;
 pub mod random;
 pub mod reference;
@@ -23,12 +25,14 @@ mod slots;
 pub mod source;
 pub mod spec;
 pub mod stack;
+pub mod support;
 pub mod table;
 pub mod ticker;
 mod ufunc;
 pub mod value;
 pub mod world;
 
+pub use object::guarded_int;
 use pyo3::prelude::*;
 
 /// Prepares what calls need: NumPy's API, the layout of functions, the recursion limit, the state

@@ -224,6 +224,14 @@ pub(crate) fn guarded_status(run: impl FnOnce() -> bool) -> i32 {
     }
 }
 
+/// The same for what CPython calls for an int: -1 is a failure.
+pub fn guarded_int(run: impl FnOnce() -> i32) -> i32 {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        panicked(&*panic);
+        -1
+    })
+}
+
 #[cold]
 fn panicked(panic: &(dyn std::any::Any + Send)) -> *mut PyObject {
     let text = panic

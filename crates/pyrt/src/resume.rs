@@ -117,7 +117,7 @@ impl Resume {
     ) -> PyResult<Bound<'py, PyAny>> {
         let missing = || pyo3::exceptions::PySystemError::new_err("numlift: an exit without a resume point");
         let point = self.points.get(point as usize).ok_or_else(missing)?;
-        let module = py.import("numlift._islands")?;
+        let module = crate::support::module(py, "_islands")?;
         let unbound = module.getattr("UNBOUND")?;
         // SAFETY: as promised by the caller.
         let (names, values, loops) = unsafe {

@@ -15,7 +15,7 @@ use numlift_pyrt::reference::Ref;
 use numlift_pyrt::select::{Compiler, MAX_SPECIALIZATIONS, Refusal, Request};
 use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::table::Tier;
-use numlift_pyrt::world::World;
+use numlift_pyrt::world::{Identity, World};
 use numlift_types::{Reason, Type};
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
@@ -105,6 +105,11 @@ impl JitCompiler {
             warned: AtomicBool::new(false),
             uncompiled: Mutex::default(),
         }
+    }
+
+    /// Whether the GIL is released where the code needs no Python.
+    pub fn nogil(&self) -> bool {
+        self.nogil
     }
 
     /// Calls with arguments that nothing is compiled for, by the classes of the arguments.
@@ -199,10 +204,46 @@ fn round_trip(
     let failed = |what: String| PySystemError::new_err(format!("numlift: an image cannot be read: {what}"));
     let bytes = image.encode().ok_or_else(|| failed("no bytes".into()))?;
     let mut read = Image::decode(&bytes).map_err(|e| failed(e.to_string()))?;
-    let world =
-        World::replay(&read.facts, function, arguments).ok_or_else(|| failed("another world".into()))?;
+    let world = World::replay(&read.facts, function, arguments, Identity::Code)
+        .ok_or_else(|| failed("another world".into()))?;
     numlift_pyrt::image::moved(function.py(), &mut read, &world)?;
     Ok((read, world))
+}
+
+/// A specialisation that is not loaded here.
+pub struct Ahead {
+    pub image: Image,
+    /// What it was made from; the tables that are in the image are empty.
+    pub artifact: Artifact,
+}
+
+/// Compiles for argument types, for another process.
+///
+/// # Errors
+/// What is wrong, with its place in the file.
+pub fn ahead(
+    function: &Bound<'_, PyAny>,
+    args: &[Type],
+    options: &Options,
+    nogil: bool,
+) -> Result<Ahead, Refused> {
+    let env = PyEnv::new(function, &[]);
+    let run = || numlift_driver::compile(&env, ROOT, args, options);
+    let result = caught(function, run).unwrap_or_else(|d| Err(Refused::from(Box::new(d))));
+    let located = |mut refused: Refused| {
+        locate(function, &mut refused.diagnostic);
+        refused.places.iter_mut().for_each(|d| locate(function, d));
+        refused
+    };
+    let artifact = result.map_err(located)?;
+    let hir = env.root();
+    let mut image = image::of(artifact.clone(), hir.as_deref(), nogil);
+    let facts = env.world.into_inner().facts(function.py());
+    image.facts = facts.ok_or_else(|| {
+        let text = "the source of a function is not available".to_owned();
+        Refused::from(Box::new(diagnostic(function, "NL1001", text)))
+    })?;
+    Ok(Ahead { image, artifact })
 }
 
 /// What has no static type in a function with arguments of these types; nothing is compiled. `words` say what the

@@ -91,7 +91,7 @@ fn parse_type(text: &str) -> PyResult<String> {
 }
 
 /// The argument types of a signature string, which has as many as the function has parameters.
-fn signature_types(body: &object::Body, signature: &str) -> PyResult<Vec<Type>> {
+pub fn signature_types(body: &object::Body, signature: &str) -> PyResult<Vec<Type>> {
     let types =
         numlift_types::signature::parse(signature).map_err(|e| PyValueError::new_err(e.to_string()))?;
     let wanted = body.params.as_ref().map_or(0, |p| p.len());
@@ -172,7 +172,7 @@ fn specialization_rows(jitted: &Bound<'_, PyAny>) -> PyResult<Vec<Row>> {
 /// Code, message, file, line, column, length, help of a dynamic place.
 pub type PlaceRow = (&'static str, String, String, u32, u32, u32, Option<String>);
 
-fn place_row(d: &Diagnostic) -> PlaceRow {
+pub fn place_row(d: &Diagnostic) -> PlaceRow {
     let (message, file, help) = (d.message.clone(), d.file.clone(), d.help.clone());
     (d.code, message, file, d.line, d.column, d.length, help)
 }

@@ -1,5 +1,6 @@
 //! The `numlift._core` extension module.
 
+mod aot;
 mod cli;
 mod compile;
 mod dispatcher;
@@ -17,6 +18,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(list_builtins, m)?)?;
     m.add_function(wrap_pyfunction!(compile::set_internal_errors_fatal, m)?)?;
+    aot::add_to(m)?;
     cli::add_to(m)?;
     explain::add_to(m)?;
     report::add_to(m)?;

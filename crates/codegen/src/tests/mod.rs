@@ -10,23 +10,23 @@ use numlift_mir::{Builder, FloatCC, FuncId, Function, IntCC, Module, Opcode, Reg
 use numlift_runtime::abi::{Ctx, EntryFn, MAX_OPERANDS};
 use numlift_runtime::{ExitReason, SiteData, SiteKind, helpers};
 
-use crate::{CodegenError, Options, Output, Want, compile};
+use crate::{CodegenError, Cpu, Options, Output, Want, compile};
 
 const OPTIONS: [Options; 3] = [
     Options {
         opt_level_speed: true,
         verify: true,
-        host_cpu: true,
+        cpu: Cpu::Host,
     },
     Options {
         opt_level_speed: false,
         verify: true,
-        host_cpu: true,
+        cpu: Cpu::Host,
     },
     Options {
         opt_level_speed: true,
         verify: true,
-        host_cpu: false,
+        cpu: Cpu::Baseline,
     },
 ];
 

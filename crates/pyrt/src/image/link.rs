@@ -87,7 +87,7 @@ fn islands(function: &Bound<'_, PyAny>, image: &Image) -> PyResult<Vec<Island>> 
     if image.islands.is_empty() {
         return Ok(vec![]);
     }
-    let module = function.py().import("numlift._islands")?;
+    let module = crate::support::module(function.py(), "_islands")?;
     let rows: Vec<Row<'_>> = image.islands.iter().map(row).collect();
     let functions: Vec<Bound<'_, PyAny>> = module
         .call_method1("build", (function, &image.source, image.first_line, rows))?

@@ -127,6 +127,17 @@ pub fn abi() -> u64 {
 }
 
 impl Image {
+    /// Makes the names of files that are in a directory relative to it.
+    pub fn strip(&mut self, directory: &str) {
+        let frames = self.frames.iter_mut().map(|f| &mut f.file);
+        let functions = self.facts.functions.iter_mut().map(|f| &mut f.file);
+        for file in frames.chain(functions) {
+            if let Some(inside) = file.strip_prefix(directory).and_then(|f| f.strip_prefix('/')) {
+                *file = inside.to_owned();
+            }
+        }
+    }
+
     /// The bytes; `None` if there is no memory for them.
     pub fn encode(&self) -> Option<Vec<u8>> {
         let mut out = vec![0; HEADER];

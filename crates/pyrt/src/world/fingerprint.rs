@@ -11,10 +11,22 @@ use pyo3::types::{
 };
 use serde::{Deserialize, Serialize};
 
+/// What makes a function the same as another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Code object and source text.
+    Code,
+    /// The source text: other versions of Python make other code objects of it.
+    Text,
+}
+
 /// A function as another process can recognise it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
+    /// Of code object and source text.
     pub digest: [u8; 32],
+    /// Of names and source text.
+    pub text: [u8; 32],
     pub file: String,
     pub first_line: u32,
     /// The line behind its last one.
@@ -37,9 +49,20 @@ impl Fingerprint {
         let lines: Vec<String> = lines.extract().ok()?;
         let rest = lines.get((first_line as usize).checked_sub(1)?..)?;
         let block = block(rest, last_line(&code)?.saturating_sub(first_line) as usize + 1)?;
-        block.iter().for_each(|l| put(&mut hasher, l.as_bytes()));
+        let mut text = Hasher::new();
+        for name in TEXTS {
+            put(
+                &mut text,
+                code.getattr(name).ok()?.extract::<String>().ok()?.as_bytes(),
+            );
+        }
+        for line in block {
+            put(&mut hasher, line.as_bytes());
+            put(&mut text, line.as_bytes());
+        }
         Some(Fingerprint {
             digest: *hasher.finalize().as_bytes(),
+            text: *text.finalize().as_bytes(),
             first_line,
             end_line: first_line + block.len() as u32,
             file,
@@ -47,8 +70,11 @@ impl Fingerprint {
     }
 
     /// Whether it is that of a function, wherever it is.
-    pub fn is_of(&self, function: &Bound<'_, PyAny>) -> bool {
-        Fingerprint::of(function).is_some_and(|f| f.digest == self.digest)
+    pub fn is_of(&self, function: &Bound<'_, PyAny>, identity: Identity) -> bool {
+        Fingerprint::of(function).is_some_and(|f| match identity {
+            Identity::Code => f.digest == self.digest,
+            Identity::Text => f.text == self.text,
+        })
     }
 }
 

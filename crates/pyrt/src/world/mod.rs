@@ -22,7 +22,7 @@ use crate::reference::Ref;
 use crate::source::{Guard, Source, module_dict};
 use crate::value;
 
-pub use fingerprint::Fingerprint;
+pub use fingerprint::{Fingerprint, Identity};
 
 /// Where something is, from the function that is compiled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -360,6 +360,7 @@ impl World {
         facts: &Facts,
         function: &Bound<'_, PyAny>,
         arguments: &[Bound<'_, PyAny>],
+        identity: Identity,
     ) -> Option<World> {
         let py = function.py();
         let mut world = World::new(function, arguments);
@@ -367,7 +368,7 @@ impl World {
         let mut same = |world: &World| {
             while let Some(f) = world.codes.get(checked) {
                 let expected = facts.functions.get(checked)?;
-                expected.is_of(&f.bind(py)).then_some(())?;
+                expected.is_of(&f.bind(py), identity).then_some(())?;
                 checked += 1;
             }
             (world.known[..] == *facts.known.get(..world.known.len())?).then_some(())
@@ -406,7 +407,7 @@ fn number(o: &Bound<'_, PyAny>) -> Option<Resolved> {
 
 /// The type that an annotation names, given its text, in the globals of a function.
 fn annotation(function: &Bound<'_, PyAny>, text: &str) -> Option<Type> {
-    let module = function.py().import("numlift._islands").ok()?;
+    let module = crate::support::module(function.py(), "_islands").ok()?;
     let found = module.call_method1("annotation", (function, text)).ok()?;
     let name: String = found.extract().ok()?;
     match name.as_str() {
