@@ -4,6 +4,7 @@
 //! which is the simplest, so that a shorter tape is a smaller module: property tests shrink the tape.
 
 mod body;
+mod nest;
 
 use numlift_mir::{Builder, Function, Module, Ty, Value};
 use numlift_runtime::FrameInfo;

@@ -195,6 +195,40 @@ named! {
     }
 }
 
+impl IntCC {
+    /// The comparison that holds exactly where this one does not; floats have none (NaN).
+    pub const fn opposite(self) -> IntCC {
+        match self {
+            IntCC::Eq => IntCC::Ne,
+            IntCC::Ne => IntCC::Eq,
+            IntCC::Slt => IntCC::Sge,
+            IntCC::Sle => IntCC::Sgt,
+            IntCC::Sgt => IntCC::Sle,
+            IntCC::Sge => IntCC::Slt,
+            IntCC::Ult => IntCC::Uge,
+            IntCC::Ule => IntCC::Ugt,
+            IntCC::Ugt => IntCC::Ule,
+            IntCC::Uge => IntCC::Ult,
+        }
+    }
+
+    /// The comparison that says the same with its operands exchanged.
+    pub const fn swapped(self) -> IntCC {
+        match self {
+            IntCC::Eq => IntCC::Eq,
+            IntCC::Ne => IntCC::Ne,
+            IntCC::Slt => IntCC::Sgt,
+            IntCC::Sle => IntCC::Sge,
+            IntCC::Sgt => IntCC::Slt,
+            IntCC::Sge => IntCC::Sle,
+            IntCC::Ult => IntCC::Ugt,
+            IntCC::Ule => IntCC::Uge,
+            IntCC::Ugt => IntCC::Ult,
+            IntCC::Uge => IntCC::Ule,
+        }
+    }
+}
+
 named! {
     /// Ordered comparisons are false on NaN; `Ne` is true on NaN (as in C and Python).
     FloatCC {

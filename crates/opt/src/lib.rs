@@ -10,7 +10,7 @@ pub mod transform;
 use std::time::{Duration, Instant};
 
 use numlift_mir::{FuncId, Function, Module};
-use transform::{assumptions, checks, dead_code, gvn, simplify, strip_mine};
+use transform::{assumptions, checks, dead_code, gvn, preheaders, simplify, strip_mine, version};
 
 /// What a pass did, or why it could not, at a source line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +56,10 @@ pub const PASSES: &[Pass] = &[
     checks::PASS,
     dead_code::PASS,
     gvn::PASS,
+    preheaders::PASS,
     simplify::PASS,
     strip_mine::PASS,
+    version::PASS,
 ];
 
 /// The passes in the order they run.
@@ -66,7 +68,9 @@ pub const PIPELINE: &[Pass] = &[
     simplify::PASS,
     gvn::PASS,
     simplify::PASS,
+    preheaders::PASS,
     checks::PASS,
+    version::PASS,
     assumptions::PASS,
     gvn::PASS,
     simplify::PASS,

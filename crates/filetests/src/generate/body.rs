@@ -17,18 +17,18 @@ pub(super) enum Memory {
     Regions,
 }
 
-struct Body<'m, 't, 'a> {
-    m: &'m mut Module,
-    tape: &'t mut Tape<'a>,
-    b: Builder,
+pub(super) struct Body<'m, 't, 'a> {
+    pub(super) m: &'m mut Module,
+    pub(super) tape: &'t mut Tape<'a>,
+    pub(super) b: Builder,
     /// Values that may be used here.
-    scope: Vec<Value>,
-    memory: Memory,
+    pub(super) scope: Vec<Value>,
+    pub(super) memory: Memory,
     /// Addresses of the blocks and their number of elements.
-    blocks: Vec<Value>,
+    pub(super) blocks: Vec<Value>,
     slot: Slot,
     /// Nested statements so far.
-    depth: usize,
+    pub(super) depth: usize,
     /// Statements that may still be made.
     budget: usize,
 }
@@ -94,7 +94,7 @@ impl Body<'_, '_, '_> {
     }
 
     fn statement(&mut self) {
-        let made = match self.tape.below(16) {
+        let made = match self.tape.below(18) {
             0 | 1 => self.int_operation(),
             2 | 3 => self.float_operation(),
             4 => self.comparison(),
@@ -108,6 +108,7 @@ impl Body<'_, '_, '_> {
             12 => self.call(),
             13 => self.check(),
             14 => self.branch(),
+            15 | 16 => self.nest(),
             _ => self.repeat(),
         };
         self.scope.extend(made);
@@ -129,7 +130,7 @@ impl Body<'_, '_, '_> {
     }
 
     /// A value of the type: one in scope, or a constant.
-    fn pick(&mut self, ty: Ty) -> Value {
+    pub(super) fn pick(&mut self, ty: Ty) -> Value {
         let known = self.scope.iter().copied().filter(|v| self.b.func.ty(*v) == ty);
         let known: Vec<Value> = known.collect();
         match known.is_empty() || self.tape.once_in(4) {
@@ -147,13 +148,13 @@ impl Body<'_, '_, '_> {
         self.tape.choose(&[Ty::F64, Ty::F64, Ty::F32])
     }
 
-    fn site(&mut self, kind: SiteKind) -> Site {
+    pub(super) fn site(&mut self, kind: SiteKind) -> Site {
         let line = self.b.line();
         self.m.sites.push(SiteData { kind, frame: 0, line })
     }
 
     /// A site, and operands to record there.
-    fn failure(&mut self) -> (Site, Vec<Value>) {
+    pub(super) fn failure(&mut self) -> (Site, Vec<Value>) {
         if self.tape.once_in(2) {
             let operands = vec![self.pick(Ty::I64), self.pick(Ty::F64)];
             let kind = SiteKind::Replay {
@@ -216,7 +217,7 @@ impl Body<'_, '_, '_> {
         vec![self.b.op(op, &args)]
     }
 
-    fn comparison(&mut self) -> Vec<Value> {
+    pub(super) fn comparison(&mut self) -> Vec<Value> {
         vec![self.condition()]
     }
 
@@ -423,7 +424,7 @@ impl Body<'_, '_, '_> {
         }
     }
 
-    fn params_of(&mut self, block: Block, types: &[Ty]) -> Vec<Value> {
+    pub(super) fn params_of(&mut self, block: Block, types: &[Ty]) -> Vec<Value> {
         types
             .iter()
             .map(|&t| self.b.func.append_param(block, t))

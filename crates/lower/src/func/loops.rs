@@ -61,6 +61,8 @@ struct Count {
     step: Value,
     constant_step: Option<i64>,
     unit: bool,
+    /// Least and greatest counter of a range whose step is no constant.
+    span: Option<(Value, Value)>,
 }
 
 /// Head of a loop: the block and which variables are its parameters.
@@ -256,11 +258,16 @@ impl FnLower<'_, '_> {
             }
             _ => self.e.b.icmp(IntCC::Slt, first, limit),
         };
+        let span = constant_step.is_none().then(|| {
+            let ends = [first, limit];
+            (self.e.b.op(Opcode::Smin, &ends), self.e.b.op(Opcode::Smax, &ends))
+        });
         let count = Count {
             limit,
             step,
             constant_step,
             unit,
+            span,
         };
         let state = self.state();
         let (go, skip) = self.branch(enter);
@@ -308,7 +315,7 @@ impl FnLower<'_, '_> {
         let item = match it {
             Iter::Range { start, stop, .. } => {
                 if !count.unit {
-                    self.assume_within(i, *start, *stop, count.constant_step);
+                    self.assume_within(i, *start, *stop, count);
                 }
                 (Type::INT, Vals::from_slice(&[i]))
             }
@@ -349,14 +356,15 @@ impl FnLower<'_, '_> {
         Some(next)
     }
 
-    /// Says that a counter with a constant step lies between its start and its stop.
-    fn assume_within(&mut self, i: Value, start: Value, stop: Value, step: Option<i64>) {
-        let (from, to) = match step {
-            Some(n) if n > 0 => (IntCC::Sge, IntCC::Slt),
-            Some(_) => (IntCC::Sle, IntCC::Sgt),
-            None => return,
+    /// Says that a counter lies between its start and its stop.
+    fn assume_within(&mut self, i: Value, start: Value, stop: Value, count: &Count) {
+        let (from, to) = match (count.constant_step, count.span) {
+            (Some(n), _) if n > 0 => ((IntCC::Sge, start), (IntCC::Slt, stop)),
+            (Some(_), _) => ((IntCC::Sle, start), (IntCC::Sgt, stop)),
+            (None, Some((least, most))) => ((IntCC::Sge, least), (IntCC::Sle, most)),
+            (None, None) => return,
         };
-        for (cc, bound) in [(from, start), (to, stop)] {
+        for (cc, bound) in [from, to] {
             let c = self.e.b.icmp(cc, i, bound);
             self.e.b.assume(c);
         }

@@ -1,3 +1,6 @@
 //! Facts about functions that passes ask for. An analysis changes nothing.
 
+pub mod affine;
+pub mod extremes;
 pub mod range;
+pub mod scev;

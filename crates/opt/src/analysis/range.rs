@@ -26,7 +26,7 @@ pub enum Dir {
 }
 
 impl Dir {
-    fn flip(self) -> Dir {
+    pub fn flip(self) -> Dir {
         match self {
             Dir::Le => Dir::Ge,
             Dir::Ge => Dir::Le,
@@ -42,7 +42,7 @@ pub struct Place {
 }
 
 impl Place {
-    const fn end(block: Block) -> Place {
+    pub const fn end(block: Block) -> Place {
         Place { block, pos: u32::MAX }
     }
 }
@@ -139,6 +139,13 @@ impl<'f> Ranges<'f> {
         let lows = std::iter::once(0).chain(MAGNITUDES.iter().map(|n| -(1 << n)));
         let low = lows.into_iter().find(|&k| self.holds(Dir::Ge, v, None, k, at))?;
         Some((low, high))
+    }
+
+    /// What is known of a value at a place besides its definition: bounds `y + c`.
+    pub fn known(&self, dir: Dir, v: Value, at: Place) -> impl Iterator<Item = (Option<Value>, i64)> {
+        let v = self.strip(v);
+        let facts = self.facts.about(v).iter().filter(move |f| f.at(self.dom, at));
+        facts.filter_map(move |f| f.bound(dir, |x| self.strip(x) == v))
     }
 
     /// Whether a value is defined in another block, which dominates this one.

@@ -42,7 +42,7 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     for (b, i, verdict) in verdicts {
         let line = f.insts[i].line;
         match verdict {
-            Verdict::Keep => context.remark(line, format!("{} kept", what(f.insts[i].op))),
+            Verdict::Keep => {}
             _ if !context.rewrite() => {}
             Verdict::Unchecked(op) => {
                 let d = &mut f.insts[i];

@@ -2,10 +2,14 @@
 
 pub mod assumptions;
 pub mod checks;
+mod clone;
 pub mod dead_code;
+mod emit;
 pub mod gvn;
+pub mod preheaders;
 pub mod simplify;
 pub mod strip_mine;
+pub mod version;
 
 use cranelift_entity::SecondaryMap;
 use cranelift_entity::packed_option::PackedOption;

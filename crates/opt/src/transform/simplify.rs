@@ -25,6 +25,7 @@ use numlift_mir::{Block, BlockCall, ControlFlowGraph, Function, Imm, Inst, Opcod
 use smallvec::SmallVec;
 
 use super::Aliases;
+use super::clone::branches_mut;
 use crate::{Pass, PassContext};
 
 pub const PASS: Pass = Pass {
@@ -98,14 +99,6 @@ fn fold_branches(f: &mut Function) -> bool {
         f.layout.retain(|b| cfg.is_reachable(*b));
     }
     changed
-}
-
-fn branches_mut(imm: &mut Imm) -> SmallVec<[&mut BlockCall; 2]> {
-    match imm {
-        Imm::Jump(t) => SmallVec::from_iter([t]),
-        Imm::Branch(t, e) => SmallVec::from_iter([t, e]),
-        _ => SmallVec::new(),
-    }
 }
 
 /// The terminators that name each block.

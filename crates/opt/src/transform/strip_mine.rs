@@ -175,6 +175,7 @@ impl Counted {
         let mut b = Builder::new(std::mem::replace(f, Function::new("")));
         b.set_line(line);
         let (outer, poll) = (b.create_block(), b.create_cold_block());
+        b.func.blocks[outer].cold = b.func.blocks[self.latch].cold;
         b.resume(self.latch);
         let inside = b.icmp(self.cc, self.test, end);
         let with = |args: &[Value], end: Value| [args, &[end]].concat();

@@ -108,22 +108,6 @@ fn holds(cc: IntCC, ty: Ty, a: i64, b: i64) -> bool {
     }
 }
 
-/// The opposite of an integer comparison; of a float one there is none (NaN).
-pub(crate) fn opposite(cc: IntCC) -> IntCC {
-    match cc {
-        IntCC::Eq => IntCC::Ne,
-        IntCC::Ne => IntCC::Eq,
-        IntCC::Slt => IntCC::Sge,
-        IntCC::Sle => IntCC::Sgt,
-        IntCC::Sgt => IntCC::Sle,
-        IntCC::Sge => IntCC::Slt,
-        IntCC::Ult => IntCC::Uge,
-        IntCC::Ule => IntCC::Ugt,
-        IntCC::Ugt => IntCC::Ule,
-        IntCC::Uge => IntCC::Ult,
-    }
-}
-
 fn negate(f: &mut Function, i: Inst, cond: Value) -> Folded {
     let Some(def) = f.def(cond) else {
         return Folded::Keep;
@@ -141,7 +125,7 @@ fn negate(f: &mut Function, i: Inst, cond: Value) -> Folded {
     let d = &mut f.insts[i];
     d.ty = ty;
     d.args = args;
-    d.imm = Imm::IntCC(opposite(cc));
+    d.imm = Imm::IntCC(cc.opposite());
     Folded::Changed
 }
 
