@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from numlift import types
 from numlift._core import __version__
-from numlift._decorator import Dispatcher, Specialization, jit, njit, prange
-from numlift._errors import CompileError, NumliftError, NumliftFallbackWarning
+from numlift._decorator import CacheStats, Dispatcher, Specialization, jit, njit, prange
+from numlift._errors import CompileError, NumliftCacheWarning, NumliftError, NumliftFallbackWarning
 from numlift._report import Report
 from numlift.types import (
     bool_,
@@ -41,8 +41,10 @@ from numlift.types import (
 )
 
 __all__ = [
+    "CacheStats",
     "CompileError",
     "Dispatcher",
+    "NumliftCacheWarning",
     "NumliftError",
     "NumliftFallbackWarning",
     "Report",

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -110,12 +111,47 @@ def _report(**options: Any) -> int:
     return run(**options)
 
 
+def _size(bytes: int) -> str:
+    return f"{bytes / 2**20:.1f} MiB" if bytes >= 2**20 else f"{bytes / 2**10:.1f} KiB"
+
+
+def _when(seconds: int | None) -> str:
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _cache(what: str, format: str) -> int:
+    try:
+        if what == "path":
+            print(os.fspath(_core.cache_directory()))
+            return 0
+        found: dict[str, Any] = _core.cache_contents()
+        found["directory"] = os.fspath(found["directory"])
+        if what == "clear":
+            cleared = {"directory": found["directory"], "deleted": _core.clear_cache()}
+            many = "" if cleared["deleted"] == 1 else "s"
+            text = f"{cleared['deleted']} specialisation{many} deleted from {cleared['directory']}"
+            print(json.dumps(cleared, indent=2) if format == "json" else text)
+            return 0
+    except OSError as error:
+        print(f"numlift: {error}", file=sys.stderr)
+        return 2
+    if format == "json":
+        print(json.dumps(found, indent=2))
+        return 0
+    print(f"directory        {found['directory']}")
+    print(f"specialisations  {found['entries']}")
+    print(f"size             {_size(found['bytes'])} of {_size(found['limit'])}")
+    print(f"last used        {_when(found['oldest_use'])} to {_when(found['newest_use'])}")
+    return 0
+
+
 def _completion(shell: str) -> int:
     print(_core.completion_script(shell), end="")
     return 0
 
 
 _COMMANDS: dict[str, Callable[..., int]] = {
+    "cache": _cache,
     "check": _check,
     "completion": _completion,
     "explain": _explain,

@@ -1,12 +1,17 @@
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 _C = TypeVar("_C", bound=type)
 
 __all__ = [
     "__version__",
+    "cache_contents",
+    "cache_directory",
+    "cache_uses",
     "callable_class",
     "check_signature",
+    "clear_cache",
     "code_page",
     "collect_report",
     "compare_reports",
@@ -37,6 +42,10 @@ __all__ = [
 __version__: str
 
 def list_builtins() -> list[str]: ...
+def cache_directory() -> Path: ...
+def cache_contents() -> dict[str, Any]: ...
+def clear_cache() -> int: ...
+def cache_uses(jitted: object) -> list[tuple[list[str], str | None]]: ...
 def set_internal_errors_fatal(on: bool) -> None: ...
 def callable_class(base: _C) -> _C: ...
 def create(cls: type, function: Callable[..., Any], options: dict[str, Any]) -> Any: ...

@@ -74,6 +74,18 @@ class Specialization(NamedTuple):
     exits: int
 
 
+class CacheStats(NamedTuple):
+    """What became of the specialisations of a function in the disk cache, by argument types.
+
+    cache_path: the directory, None if the function is not cached or there is no directory; cache_hits: those
+    that were loaded; cache_misses: those that were compiled.
+    """
+
+    cache_path: str | None
+    cache_hits: dict[tuple[str, ...], int]
+    cache_misses: dict[tuple[str, ...], int]
+
+
 def _rebuild(function: Callable[..., Any], options: dict[str, Any]) -> "Dispatcher[..., Any]":
     return Dispatcher(function, **options)
 
@@ -133,12 +145,14 @@ class Dispatcher(Generic[P, T]):
         overflow: str = "raise",
         fastmath: bool = False,
         nogil: bool = False,
+        cache: bool = False,
     ) -> "Dispatcher[P, T]":
         options = {
             "strict": strict,
             "overflow_wrap": overflow == "wrap",
             "fastmath": fastmath,
             "nogil": nogil,
+            "cache": cache,
             "verify": _DEBUG,
             "fuel": _FUEL,
         }
@@ -149,6 +163,7 @@ class Dispatcher(Generic[P, T]):
             "overflow": overflow,
             "fastmath": fastmath,
             "nogil": nogil,
+            "cache": cache,
         }
         return self
 
@@ -215,6 +230,20 @@ class Dispatcher(Generic[P, T]):
     def timings(self) -> dict[tuple[str, ...], dict[str, float]]:
         """Microseconds per stage of the compilation, by argument types."""
         return {tuple(a): dict(t) for a, t in _core.stage_times(self)}
+
+    @property
+    def stats(self) -> CacheStats:
+        """Which specialisations came from the disk cache, and which were compiled."""
+        uses = [(tuple(args), use) for args, use in _core.cache_uses(self)]
+        if not self.__dict__["_options"]["cache"]:
+            return CacheStats(None, {}, {})
+        hits = {args: 1 for args, use in uses if use == "hit"}
+        misses = {args: 1 for args, use in uses if use in ("stored", "missed")}
+        try:
+            path = os.fspath(_core.cache_directory())
+        except OSError:
+            path = None
+        return CacheStats(path, hits, misses)
 
     def report(self) -> "Report":
         """What each specialisation runs where: signature, tier, calls, types, reasons, remarks, code.
@@ -318,9 +347,9 @@ def jit(function: Any = None, /, **options: Any) -> Any:
 
     strict: raise CompileError instead of falling back to the interpreter; nopython is Numba's name of it.
     overflow: "raise" keeps Python ints exact, "wrap" wraps them at 64 bits. nogil: other threads run
-    meanwhile, where the machine code touches no Python object. parallel, cache, fastmath,
-    boundscheck, error_model, inline, errstate, forceobj, looplift, locals and debug are accepted and change
-    nothing yet.
+    meanwhile, where the machine code touches no Python object. cache: what is compiled is kept on the disk
+    for other processes. parallel, fastmath, boundscheck, error_model, inline, errstate, forceobj, looplift,
+    locals and debug are accepted and change nothing yet.
 
     Raises TypeError for an unknown option and ValueError for a wrong value or signature.
     """

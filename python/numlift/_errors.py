@@ -39,16 +39,28 @@ class NumliftFallbackWarning(UserWarning):
     """A function runs in the interpreter; the text says where and why."""
 
 
+class NumliftCacheWarning(UserWarning):
+    """Specialisations cannot be kept on the disk; they are compiled in each process. The text says why."""
+
+
 def compile_error(text: str, code: str, message: str, filename: str, lineno: int) -> CompileError:
     return CompileError(text, code, message, filename, lineno)
 
 
-def warn_fallback(name: str, text: str, code: str) -> None:
+def _warn(text: str, category: type[Warning]) -> None:
     """Warns at the caller's line, outside this package."""
-    level, frame = 1, sys._getframe()
+    level, frame = 2, sys._getframe(1)
     while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back  # type: ignore[assignment]
-    warnings.warn(f"{name} runs in the interpreter: {text}", NumliftFallbackWarning, stacklevel=level)
+    warnings.warn(text, category, stacklevel=level)
+
+
+def warn_fallback(name: str, text: str, code: str) -> None:
+    _warn(f"{name} runs in the interpreter: {text}", NumliftFallbackWarning)
+
+
+def warn_cache(problem: str) -> None:
+    _warn(f"nothing is cached: {problem}", NumliftCacheWarning)
 
 
 def _raise(class_: type[BaseException], args: tuple[Any, ...] = (), *cause: Any) -> None:

@@ -78,5 +78,6 @@ def resolve(options: Mapping[str, Any]) -> dict[str, Any]:
         "strict": options.get("strict", False) or options.get("nopython", False),
         "overflow": options.get("overflow", "raise"),
         "nogil": options.get("nogil", False),
+        "cache": options.get("cache", False),
         "fastmath": fastmath if isinstance(fastmath, bool) else bool({"fast", "reassoc"} & set(fastmath)),
     }

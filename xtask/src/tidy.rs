@@ -22,7 +22,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["python"]),
     ("pyo3", &["pyrt", "python", "stub"]),
     ("object", &["aot"]),
-    ("postcard", &["pyrt"]),
+    ("postcard", &["pyrt", "python"]),
     ("memmap2", &["pyrt", "filetests"]),
 ];
 

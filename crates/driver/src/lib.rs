@@ -133,6 +133,23 @@ impl From<Box<Diagnostic>> for Refusal {
     }
 }
 
+/// The processor that code is compiled for, with every feature that code generation asks for.
+///
+/// # Errors
+/// If there is no code generation for this host.
+pub fn target(verify: bool) -> Result<String, String> {
+    let options = numlift_codegen::Options {
+        verify,
+        ..Default::default()
+    };
+    let isa = numlift_codegen::target_isa(&options).map_err(|e| e.to_string())?;
+    let mut text = isa.triple().to_string();
+    for flag in isa.isa_flags() {
+        let _ = write!(text, " {flag}");
+    }
+    Ok(text)
+}
+
 /// Compiles `root` for the argument types.
 ///
 /// # Errors

@@ -82,11 +82,32 @@ enum Command {
         #[arg(long, value_enum, default_value_t = InfoFormat::Text)]
         format: InfoFormat,
     },
+    /// Show or clear what `@jit(cache=True)` keeps on the disk.
+    Cache {
+        #[command(subcommand)]
+        what: CacheCommand,
+    },
     /// Print a script that completes the command line in a shell.
     Completion {
         #[arg(value_enum)]
         shell: ShellName,
     },
+}
+
+#[derive(Subcommand)]
+enum CacheCommand {
+    /// Directory, number of specialisations, size, limit.
+    Info {
+        #[arg(long, value_enum, default_value_t = InfoFormat::Text)]
+        format: InfoFormat,
+    },
+    /// Delete what is cached.
+    Clear {
+        #[arg(long, value_enum, default_value_t = InfoFormat::Text)]
+        format: InfoFormat,
+    },
+    /// Print the directory.
+    Path,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -211,6 +232,16 @@ fn fill(command: Command, options: &Bound<'_, PyDict>) -> PyResult<&'static str>
         Command::Info { format } => {
             options.set_item("format", word(format))?;
             "info"
+        }
+        Command::Cache { what } => {
+            let (what, format) = match what {
+                CacheCommand::Info { format } => ("info", format),
+                CacheCommand::Clear { format } => ("clear", format),
+                CacheCommand::Path => ("path", InfoFormat::Text),
+            };
+            options.set_item("what", what)?;
+            options.set_item("format", word(format))?;
+            "cache"
         }
         Command::Completion { shell } => {
             options.set_item("shell", word(shell))?;

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use numlift_diagnostics::{Diagnostic, render};
@@ -20,6 +20,7 @@ use numlift_types::{Reason, Type};
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
+use crate::cache::{self, Slot};
 use crate::env::{PyEnv, ROOT, is_static};
 use crate::image;
 
@@ -36,6 +37,8 @@ pub struct JitCompiler {
     pub options: Options,
     strict: bool,
     nogil: bool,
+    /// Specialisations are looked for, and stored, on the disk.
+    cache: bool,
     warned: AtomicBool,
     /// Calls with arguments that nothing is compiled for.
     uncompiled: Mutex<Vec<Uncompiled>>,
@@ -63,13 +66,15 @@ pub struct Info {
     /// Why each island is one, by index.
     pub island_reasons: Vec<Option<Diagnostic>>,
     pub timings: Vec<(&'static str, Duration)>,
+    pub cached: cache::Use,
     args: Vec<ArgSpec>,
 }
 
 /// An argument of a specialisation: its type, or the constant whose type depends on the environment.
+#[derive(Clone)]
 enum ArgSpec {
     Type(Type),
-    Object(Ref),
+    Object(Arc<Ref>),
 }
 
 impl Info {
@@ -97,11 +102,12 @@ impl Info {
 }
 
 impl JitCompiler {
-    pub fn new(options: Options, strict: bool, nogil: bool) -> JitCompiler {
+    pub fn new(options: Options, strict: bool, nogil: bool, cache: bool) -> JitCompiler {
         JitCompiler {
             options,
             strict,
             nogil,
+            cache,
             warned: AtomicBool::new(false),
             uncompiled: Mutex::default(),
         }
@@ -132,6 +138,12 @@ impl JitCompiler {
                 calls: 1,
             });
         }
+    }
+
+    /// Where the specialisation is, or will be, on the disk.
+    fn slot(&self, env: &PyEnv<'_>, function: &Bound<'_, PyAny>, args: &Args<'_>) -> Option<Slot> {
+        let of = |world: &World| Slot::of(function, world, &args.types, &self.options, self.nogil);
+        self.cache.then(|| of(&env.world.borrow())).flatten()
     }
 
     /// Compiles or says why not; a panic of the compiler is an internal error.
@@ -167,19 +179,31 @@ impl JitCompiler {
         artifact: Artifact,
         env: PyEnv<'_>,
         args: Args<'_>,
+        slot: Option<Slot>,
     ) -> PyResult<Compiled> {
-        let info = Info {
+        let mut info = Info {
             arg_names: args.names,
             ret: artifact.ret.as_ref().map(ToString::to_string),
             refusal: None,
             places: artifact.places.clone(),
             island_reasons: artifact.island_reasons.clone(),
             timings: artifact.timings.clone(),
+            cached: cache::Use::Off,
             args: args.specs,
         };
         let hir = env.root();
         let mut image = image::of(artifact, hir.as_deref(), self.nogil);
         let mut world = env.world.into_inner();
+        if self.cache {
+            let start = Instant::now();
+            info.cached = cache::Use::Missed;
+            if let (Some(slot), Some(facts)) = (slot, world.facts(function.py())) {
+                image.facts = facts;
+                image.notes = cache::Notes::write(&info.places, &info.island_reasons);
+                info.cached = slot.save(function.py(), &image)?;
+            }
+            info.timings.push(("store", start.elapsed()));
+        }
         if self.options.verify {
             let facts = world.facts(function.py());
             image.facts = facts.ok_or_else(|| unreadable("a function has no fingerprint"))?;
@@ -189,6 +213,29 @@ impl JitCompiler {
         let tier = Tier::Native(Box::new(Specialization::load(parts)?));
         Ok((tier, Box::new(info)))
     }
+}
+
+/// A specialisation that was compiled elsewhere; `None` if it cannot be made to run here.
+fn cached(
+    function: &Bound<'_, PyAny>,
+    loaded: cache::Loaded,
+    args: &Args<'_>,
+    start: Instant,
+) -> Option<Compiled> {
+    let ret = loaded.image.ret.as_ref().map(ToString::to_string);
+    let parts = numlift_pyrt::image::parts(function, loaded.image, loaded.world).ok()?;
+    let specialization = Specialization::load(parts).ok()?;
+    let info = Info {
+        arg_names: args.names.clone(),
+        ret,
+        refusal: None,
+        places: loaded.notes.places,
+        island_reasons: loaded.notes.island_reasons,
+        timings: vec![("cache", start.elapsed())],
+        cached: cache::Use::Hit,
+        args: args.specs.clone(),
+    };
+    Some((Tier::Native(Box::new(specialization)), Box::new(info)))
 }
 
 fn unreadable(what: &str) -> PyErr {
@@ -332,7 +379,7 @@ impl<'py> Args<'py> {
                 let types: Vec<Type> = types.collect();
                 let spec = |(o, t): (&Bound<'_, PyAny>, &Type)| match is_static(t) {
                     true => ArgSpec::Type(t.clone()),
-                    false => ArgSpec::Object(Ref::from(o)),
+                    false => ArgSpec::Object(Arc::new(Ref::from(o))),
                 };
                 let names = objects.iter().zip(&types).map(|(o, t)| env.describe(o, t));
                 Args {
@@ -355,10 +402,17 @@ impl Compiler for JitCompiler {
         let env = PyEnv::new(function, objects);
         let start = Instant::now();
         let args = Args::of(&env, request);
+        let slot = self.slot(&env, function, &args);
+        if let Some(slot) = &slot
+            && let Some(loaded) = slot.load(function, &args.objects)
+            && let Some(compiled) = cached(function, loaded, &args, start)
+        {
+            return Ok(compiled);
+        }
         let result = self.attempt(&env, &args.types, function);
         let spent = start.elapsed();
         let mut refused = match result {
-            Ok(artifact) => return self.native(function, artifact, env, args),
+            Ok(artifact) => return self.native(function, artifact, env, args, slot),
             Err(refused) => refused,
         };
         locate(function, &mut refused.diagnostic);
@@ -370,6 +424,7 @@ impl Compiler for JitCompiler {
             places: vec![],
             island_reasons: vec![],
             timings: vec![("typeck", spent)],
+            cached: cache::Use::Off,
             args: args.specs,
         };
         Ok((Tier::Interpreter(env.world.into_inner().guards), Box::new(info)))

@@ -25,7 +25,8 @@ pub fn add_to(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(specialization_rows, m)?)?;
     m.add_function(wrap_pyfunction!(dynamic_places, m)?)?;
     m.add_function(wrap_pyfunction!(stage_text, m)?)?;
-    m.add_function(wrap_pyfunction!(stage_times, m)?)
+    m.add_function(wrap_pyfunction!(stage_times, m)?)?;
+    m.add_function(wrap_pyfunction!(cache_uses, m)?)
 }
 
 /// The class of jitted functions: derives from `base`, which has its methods, and is called by vectorcall.
@@ -42,6 +43,7 @@ struct Chosen {
     overflow_wrap: bool,
     fastmath: bool,
     nogil: bool,
+    cache: bool,
     verify: bool,
     fuel: Option<u64>,
 }
@@ -61,7 +63,7 @@ fn create<'py>(
         fuel: options.fuel,
         ..Options::default()
     };
-    let compiler = JitCompiler::new(compilation, options.strict, options.nogil);
+    let compiler = JitCompiler::new(compilation, options.strict, options.nogil, options.cache);
     object::make(cls, function, Box::new(compiler))
 }
 
@@ -232,4 +234,12 @@ fn stage_times(jitted: &Bound<'_, PyAny>) -> PyResult<Vec<Times>> {
     };
     let rows = object::body(jitted)?.selector.table.iter().filter_map(row);
     Ok(rows.filter_map(|(args, t)| Some((args?, t))).collect())
+}
+
+/// Argument types, and what became of it in the disk cache: `"hit"`, `"stored"` or `"missed"`, None if it is not cached.
+#[pyfunction]
+fn cache_uses(jitted: &Bound<'_, PyAny>) -> PyResult<Vec<(Vec<String>, Option<&'static str>)>> {
+    let entries = object::body(jitted)?.selector.table.iter();
+    let row = |i: &Info| (i.arg_names.clone(), i.cached.name());
+    Ok(entries.filter_map(info).map(row).collect())
 }

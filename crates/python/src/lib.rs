@@ -1,6 +1,7 @@
 //! The `numlift._core` extension module.
 
 mod aot;
+mod cache;
 mod cli;
 mod compile;
 mod dispatcher;
@@ -19,6 +20,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(list_builtins, m)?)?;
     m.add_function(wrap_pyfunction!(compile::set_internal_errors_fatal, m)?)?;
     aot::add_to(m)?;
+    cache::add_to(m)?;
     cli::add_to(m)?;
     explain::add_to(m)?;
     report::add_to(m)?;
