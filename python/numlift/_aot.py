@@ -31,6 +31,7 @@ class Native(Protocol):
     def create(self, cls: type, function: types.FunctionType) -> Any: ...
     def py_func(self, jitted: object) -> Callable[..., Any]: ...
     def signatures(self, jitted: object) -> list[str]: ...
+    def tier(self, jitted: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str: ...
 
 
 class Carried:
@@ -168,6 +169,10 @@ def _dispatcher(native: Native) -> type:
         def signatures(self) -> list[str]:
             """Argument types that it was compiled for."""
             return native.signatures(self)
+
+        def tier(self, *args: Any, **kwargs: Any) -> str:
+            """What a call with these arguments would run: "native", "mixed" or "interpreter"."""
+            return native.tier(self, args, kwargs)
 
         def __copy__(self) -> Any:
             return self

@@ -42,11 +42,13 @@ class Unusable(Exception):
     """A file that cannot be checked, or an option that is not understood; the text is for the user."""
 
 
-class _Collector(_decorator.Watcher):
+class Collector(_decorator.Watcher):
     """Keeps the functions that decorators make, and compiles none of them."""
 
     def __init__(self) -> None:
         self.found: list[tuple[Dispatcher[..., Any], list[str]]] = []
+        #: what was imported
+        self.module: types.ModuleType | None = None
 
     def options(self, chosen: dict[str, Any]) -> dict[str, Any]:
         return {**chosen, "strict": False}
@@ -79,7 +81,7 @@ class Assumptions:
         return self.default if found is None else found
 
 
-def _module_name(path: Path) -> tuple[Path, str]:
+def module_name(path: Path) -> tuple[Path, str]:
     """The directory to import from, and the dotted name of the file."""
     parts = [path.stem] if path.stem != "__init__" else []
     directory = path.parent
@@ -89,7 +91,7 @@ def _module_name(path: Path) -> tuple[Path, str]:
     return directory, ".".join(parts)
 
 
-def _load(path: Path, name: str) -> None:
+def _load(path: Path, name: str) -> types.ModuleType:
     package = name.rpartition(".")[0]
     if package:
         importlib.import_module(package)
@@ -101,6 +103,7 @@ def _load(path: Path, name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+    return module
 
 
 @contextlib.contextmanager
@@ -117,19 +120,18 @@ def _as_script(path: Path, directory: Path) -> Iterator[None]:
         sys.argv, sys.path[:] = arguments, search
 
 
-def _import(path: Path) -> list[tuple[Dispatcher[..., Any], list[str]]]:
-    """The functions that decorators make while the file is imported.
+def import_file(path: Path, collector: Collector) -> list[tuple[Dispatcher[..., Any], list[str]]]:
+    """The functions that decorators make while the file is imported, with their signatures.
 
     Raises Unusable if that fails.
     """
     if not path.is_file():
         raise Unusable(f"{path}: no such file")
-    directory, name = _module_name(path)
-    collector = _Collector()
+    directory, name = module_name(path)
     before = _decorator.watch(collector)
     try:
         with _as_script(path, directory):
-            _load(path, name)
+            collector.module = _load(path, name)
     except Unusable:
         raise
     except (Exception, SystemExit) as e:
@@ -161,7 +163,7 @@ def _plain_functions(path: Path, jitted: set[types.CodeType]) -> list[Dispatcher
 _VAGUE: tuple[type, ...] = (str, np.ndarray, types.FunctionType, type)
 
 
-def _type_text(annotation: Any) -> str | None:
+def type_text(annotation: Any) -> str | None:
     """An annotation as the text of a type; None: it says nothing about the machine type."""
     if isinstance(annotation, Type):
         return str(annotation)
@@ -172,15 +174,27 @@ def _type_text(annotation: Any) -> str | None:
         return name if _understood(name) else None
     origin = get_origin(annotation)
     if origin is tuple:
-        items = [_type_text(item) for item in get_args(annotation)]
+        items = [type_text(item) for item in get_args(annotation)]
         texts = [item for item in items if item is not None and item != "object"]
         if len(texts) == len(items) and texts:
             return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
         return None
+    if origin is np.ndarray:
+        return _array_text(*get_args(annotation))
     class_ = origin or annotation
     if not isinstance(class_, type) or class_ is inspect.Parameter.empty or issubclass(class_, _VAGUE):
         return None
     return "object" if class_.__module__ not in ("typing", "collections.abc", "numpy.typing") else None
+
+
+def _array_text(shape: Any, dtype: Any) -> str | None:
+    """The type that `np.ndarray[tuple[int, int], np.dtype[np.float64]]` is; None if the rank is not said."""
+    rank = get_args(shape)
+    scalar = get_args(dtype)
+    if not rank or Ellipsis in rank or not scalar or not isinstance(scalar[0], type):
+        return None
+    text = f"{np.dtype(scalar[0]).name}[{', '.join(':' for _ in rank)}]"
+    return text if _understood(text) else None
 
 
 def _words(annotation: Any) -> str:
@@ -197,7 +211,7 @@ def _understood(text: str) -> bool:
     return True
 
 
-def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+def annotation_of(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     value = parameter.annotation
     if isinstance(value, str):
         try:
@@ -207,29 +221,36 @@ def _annotation(function: Callable[..., Any], parameter: inspect.Parameter) -> A
     return value
 
 
-class _Wanted(NamedTuple):
+class Wanted(NamedTuple):
     """Argument types to check a function for, and words for those that are objects."""
 
     signature: str
     words: list[str]
 
 
-def _signature(function: Callable[..., Any], assumptions: Assumptions) -> _Wanted | None:
+def signature_of(function: Callable[..., Any], assumptions: Assumptions) -> Wanted | None:
     """The signature that the annotations spell, completed by what is assumed; None: a type is not known."""
     texts, words = [], []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        annotation = _annotation(function, parameter)
-        text = _type_text(annotation) or assumptions.of(parameter)
+        annotation = annotation_of(function, parameter)
+        text = type_text(annotation) or assumptions.of(parameter)
         if text is None:
             return None
         texts.append(text)
         words.append("an object" if annotation is parameter.empty else _words(annotation))
-    return _Wanted(f"({', '.join(texts)})", words)
+    return Wanted(f"({', '.join(texts)})", words)
 
 
-def _is_annotated(function: Callable[..., Any]) -> bool:
+def vague(function: Callable[..., Any], assumptions: Assumptions) -> list[str]:
+    """Names of the parameters whose types are not known."""
+    parameters = inspect.signature(function).parameters.values()
+    unknown = (p for p in parameters if not (type_text(annotation_of(function, p)) or assumptions.of(p)))
+    return [p.name for p in unknown]
+
+
+def is_annotated(function: Callable[..., Any]) -> bool:
     parameters = inspect.signature(function).parameters.values()
     return any(p.annotation is not p.empty for p in parameters) or (
         not parameters and "return" in function.__annotations__
@@ -251,7 +272,7 @@ def check_file(path: Path, everything: bool, assumptions: Assumptions) -> Result
     Raises Unusable if it cannot be imported.
     """
     path = path.resolve()
-    found = [(d, s) for d, s in _import(path) if d.py_func.__code__.co_filename == str(path)]
+    found = [(d, s) for d, s in import_file(path, Collector()) if d.py_func.__code__.co_filename == str(path)]
     if everything:
         jitted = {d.py_func.__code__ for d, _ in found}
         found += [(d, []) for d in _plain_functions(path, jitted)]
@@ -260,21 +281,21 @@ def check_file(path: Path, everything: bool, assumptions: Assumptions) -> Result
     checked, skipped = 0, []
     for dispatcher, signatures in found:
         function = dispatcher.py_func
-        wanted = [_Wanted(text, []) for text in signatures]
-        if not wanted and (everything or _is_annotated(function)):
-            found_types = _signature(function, assumptions)
+        wanted = [Wanted(text, []) for text in signatures]
+        if not wanted and (everything or is_annotated(function)):
+            found_types = signature_of(function, assumptions)
             wanted = [] if found_types is None else [found_types]
         if not wanted:
             skipped.append(function.__qualname__)
             continue
         checked += 1
         for one in wanted:
-            places.update(dict.fromkeys(_places(dispatcher, one)))
+            places.update(dict.fromkeys(places_of(dispatcher, one)))
     ordered = sorted(places, key=lambda p: (p.file != str(path), p.file, p.line, p.column))
     return Result(ordered, checked, skipped)
 
 
-def _places(dispatcher: Dispatcher[..., Any], wanted: _Wanted) -> list[Place]:
+def places_of(dispatcher: Dispatcher[..., Any], wanted: Wanted) -> list[Place]:
     try:
         return [Place(*row) for row in _core.check_signature(dispatcher, wanted.signature, wanted.words)]
     except ValueError as e:
@@ -290,7 +311,7 @@ def _shown(file: str) -> str:
         return file
 
 
-def _row(place: Place) -> tuple[str, str, str, int, int, int, str | None, str]:
+def row_of(place: Place) -> tuple[str, str, str, int, int, int, str | None, str]:
     line = linecache.getline(place.file, place.line).rstrip("\r\n")
     return (*place._replace(file=_shown(place.file)), line)
 
@@ -321,7 +342,7 @@ def run(files: Sequence[str], *, everything: bool, assumed: Sequence[str], forma
         except Unusable as e:
             print(f"numlift: {e}", file=sys.stderr)
             failed = True
-    rows = [_row(place) for result in results for place in result.places]
+    rows = [row_of(place) for result in results for place in result.places]
     text = _core.render_diagnostics(rows, format, colour=use_colour(sys.stdout))
     if text:
         print(text)

@@ -105,6 +105,12 @@ def _check(files: Sequence[str], all: bool, assume: Sequence[str], format: str) 
     return run(files, everything=all, assumed=assume, format=format)
 
 
+def _compile(file: str, **options: Any) -> int:
+    from numlift._compile import run
+
+    return run(os.fspath(file), **options)
+
+
 def _report(**options: Any) -> int:
     from numlift._observe import run
 
@@ -153,6 +159,7 @@ def _completion(shell: str) -> int:
 _COMMANDS: dict[str, Callable[..., int]] = {
     "cache": _cache,
     "check": _check,
+    "compile": _compile,
     "completion": _completion,
     "explain": _explain,
     "info": _info,

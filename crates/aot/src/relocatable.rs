@@ -34,7 +34,7 @@ pub fn write(functions: &[Function<'_>]) -> Result<Vec<u8>, Error> {
             value: start + u64::from(f.entry),
             size: (f.code.len() as u64).saturating_sub(u64::from(f.entry)),
             kind: SymbolKind::Text,
-            scope: SymbolScope::Linkage,
+            scope: SymbolScope::Dynamic,
             weak: false,
             section: SymbolSection::Section(text),
             flags: SymbolFlags::None,

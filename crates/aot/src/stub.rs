@@ -31,6 +31,19 @@ pub struct Export<'a> {
     pub offset: u64,
 }
 
+/// What is written into a copy of the stub.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents<'a> {
+    /// Last part of the module's name.
+    pub init: &'a str,
+    pub code: &'a [u8],
+    /// What the stub reads.
+    pub payload: &'a [u8],
+    pub exports: &'a [Export<'a>],
+    /// Without what is not loaded: the symbol table of the stub.
+    pub strip: bool,
+}
+
 /// The parsed stub.
 pub struct Stub<'a> {
     data: &'a [u8],
@@ -42,8 +55,6 @@ pub struct Stub<'a> {
     undefined: usize,
     /// Address of the new segment.
     base: u64,
-    /// Where in the file it begins.
-    start: u64,
 }
 
 type Parsed<T> = Result<T, Error>;
@@ -81,7 +92,6 @@ impl<'a> Stub<'a> {
         let end = loaded
             .map(|p| p.p_vaddr.get(Le).saturating_add(p.p_memsz.get(Le)))
             .max();
-        let start = (data.len() as u64).next_multiple_of(PAGE);
         let mut stub = Stub {
             data,
             header: *header,
@@ -90,7 +100,6 @@ impl<'a> Stub<'a> {
             symbols: vec![],
             undefined: 0,
             base: end.unwrap_or(0).next_multiple_of(PAGE),
-            start,
         };
         let symbols = stub.section(elf::SHT_DYNSYM)?;
         let count = symbols.sh_size.get(Le) as usize / size_of::<Sym64<Le>>();
@@ -154,25 +163,35 @@ impl<'a> Stub<'a> {
         Ok(self.symbol(name)?.st_value.get(Le).wrapping_sub(self.base) as i64)
     }
 
-    /// The file of a module: `init` is its last name, `code` its machine code, `payload` what the stub reads.
+    /// The file of a module.
     ///
     /// # Errors
     /// If the stub lacks what is needed, or the file would be too large.
-    pub fn write(&self, init: &str, code: &[u8], payload: &[u8], exports: &[Export<'_>]) -> Parsed<Vec<u8>> {
-        let mut segment = code.to_vec();
+    pub fn write(&self, contents: &Contents<'_>) -> Parsed<Vec<u8>> {
+        let mut segment = contents.code.to_vec();
         let payload_at = align(&mut segment, 64);
-        segment.extend_from_slice(payload);
+        segment.extend_from_slice(contents.payload);
         let body = segment.len() as u64;
-        let tables = self.tables(&mut segment, init, exports)?;
+        let tables = self.tables(&mut segment, contents.init, contents.exports)?;
         let mut out = self.data.to_vec();
-        self.locate(&mut out, self.base + payload_at, payload.len() as u64)?;
+        self.locate(&mut out, self.base + payload_at, contents.payload.len() as u64)?;
         self.change_dynamic(&mut out, &tables)?;
-        out.resize(self.start as usize, 0);
-        let size = segment.len() as u64;
+        let start = match contents.strip {
+            true => self.loaded_bytes().next_multiple_of(PAGE),
+            false => (out.len() as u64).next_multiple_of(PAGE),
+        };
+        out.resize(start as usize, 0);
         out.extend_from_slice(&segment);
-        self.add_segment(&mut out, size)?;
-        self.add_sections(&mut out, body, &tables)?;
+        self.add_segment(&mut out, start, segment.len() as u64)?;
+        self.add_sections(&mut out, start, body, &tables)?;
         Ok(out)
+    }
+
+    /// Where what is loaded ends in the file.
+    fn loaded_bytes(&self) -> u64 {
+        let loaded = self.programs.iter().filter(|p| p.p_type.get(Le) == elf::PT_LOAD);
+        let ends = loaded.map(|p| p.p_offset.get(Le).saturating_add(p.p_filesz.get(Le)));
+        ends.max().unwrap_or(0)
     }
 
     /// Appends symbols, names, versions and hash table to the segment.
@@ -285,7 +304,7 @@ impl<'a> Stub<'a> {
     }
 
     /// The program header of the segment takes the place of the first note's; loaded segments are in order.
-    fn add_segment(&self, out: &mut [u8], size: u64) -> Parsed<()> {
+    fn add_segment(&self, out: &mut [u8], start: u64, size: u64) -> Parsed<()> {
         let kind = |p: &ProgramHeader64<Le>| p.p_type.get(Le);
         let Some(note) = self.programs.iter().position(|p| kind(p) == elf::PT_NOTE) else {
             return damaged("no room for a segment");
@@ -294,7 +313,7 @@ impl<'a> Stub<'a> {
         let mut new = programs.remove(note);
         new.p_type.set(Le, elf::PT_LOAD);
         new.p_flags.set(Le, elf::PF_R | elf::PF_X);
-        new.p_offset.set(Le, self.start);
+        new.p_offset.set(Le, start);
         new.p_vaddr.set(Le, self.base);
         new.p_paddr.set(Le, self.base);
         new.p_filesz.set(Le, size);
@@ -306,7 +325,7 @@ impl<'a> Stub<'a> {
     }
 
     /// Section headers at the end of the file: tools know from them what is where.
-    fn add_sections(&self, out: &mut Vec<u8>, body: u64, tables: &Tables) -> Parsed<()> {
+    fn add_sections(&self, out: &mut Vec<u8>, start: u64, body: u64, tables: &Tables) -> Parsed<()> {
         let mut sections = self.sections.clone();
         let names_at = usize::from(self.header.e_shstrndx.get(Le));
         let Some(of_names) = sections.get(names_at).copied() else {
@@ -322,6 +341,15 @@ impl<'a> Stub<'a> {
         sections[names_at].sh_size.set(Le, names.len() as u64);
         let dynamic_names = self.section(elf::SHT_DYNSYM)?.sh_link.get(Le) as usize;
         for (i, s) in sections.iter_mut().enumerate() {
+            let end = s.sh_offset.get(Le).saturating_add(s.sh_size.get(Le));
+            if i != names_at
+                && s.sh_type.get(Le) != elf::SHT_NOBITS
+                && end > start.min(self.data.len() as u64)
+            {
+                // left out: other sections keep their numbers
+                s.sh_type.set(Le, elf::SHT_NULL);
+                s.sh_size.set(Le, 0);
+            }
             let place = match s.sh_type.get(Le) {
                 elf::SHT_DYNSYM => tables.symbols,
                 elf::SHT_GNU_VERSYM => tables.versions,
@@ -330,7 +358,7 @@ impl<'a> Stub<'a> {
                 _ => continue,
             };
             s.sh_addr.set(Le, place.0);
-            s.sh_offset.set(Le, place.0 - self.base + self.start);
+            s.sh_offset.set(Le, place.0 - self.base + start);
             s.sh_size.set(Le, place.1);
         }
         let mut new = *self.section(elf::SHT_PROGBITS)?;
@@ -338,7 +366,7 @@ impl<'a> Stub<'a> {
         new.sh_flags
             .set(Le, u64::from(elf::SHF_ALLOC | elf::SHF_EXECINSTR));
         new.sh_addr.set(Le, self.base);
-        new.sh_offset.set(Le, self.start);
+        new.sh_offset.set(Le, start);
         new.sh_size.set(Le, body);
         new.sh_link.set(Le, 0);
         new.sh_info.set(Le, 0);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use numlift_aot::relocatable;
-use numlift_aot::stub::Stub;
+use numlift_aot::stub::{Contents, Stub};
 use numlift_driver::{Cpu, Options};
 use numlift_pyrt::object;
 use numlift_pyrt::payload::{self, Compiled, Function, Payload};
@@ -127,6 +127,8 @@ struct Content {
     source: String,
     features: Vec<String>,
     strict: bool,
+    /// Without the stub's symbol table.
+    strip: bool,
     functions: Vec<FunctionRow>,
 }
 
@@ -156,6 +158,13 @@ fn module_file<'py>(py: Python<'py>, stub: &[u8], content: Content) -> PyResult<
     let payload = payload::write(&payload).map_err(|e| PyValueError::new_err(e.to_string()))?;
     let wrong = |e: numlift_aot::Error| PyValueError::new_err(e.to_string());
     let stub = Stub::parse(stub).map_err(wrong)?;
-    let made = stub.write(&content.name, &[], &payload, &[]).map_err(wrong)?;
+    let contents = Contents {
+        init: &content.name,
+        code: &[],
+        payload: &payload,
+        exports: &[],
+        strip: content.strip,
+    };
+    let made = stub.write(&contents).map_err(wrong)?;
     Ok(PyBytes::new(py, &made))
 }

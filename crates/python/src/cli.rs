@@ -43,6 +43,51 @@ enum Command {
         #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
         format: CheckFormat,
     },
+    /// Compile the functions of a file into an extension module that needs neither numlift nor a compiler.
+    ///
+    /// Compiles the @jit functions that have a signature or annotations, or for which an option says what their
+    /// arguments are; the module has the rest of the file too, as Python. No C compiler is used. The exit status is
+    /// 0 if the module was written, 1 if a function cannot be compiled, 2 if the file cannot be imported.
+    Compile {
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Where to write, by default beside the file
+        #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        output: Option<PathBuf>,
+        /// Name of the module, by default that of the file
+        #[arg(long, value_name = "MODULE")]
+        name: Option<String>,
+        /// The processors that the code runs on; the module refuses others when it is imported
+        #[arg(long, value_enum, default_value_t = CpuName::Baseline)]
+        cpu: CpuName,
+        /// Leave out the symbol table, which is for debuggers
+        #[arg(long)]
+        strip: bool,
+        /// Compile a function for these argument types: 'f(float64[:], int)'; may be repeated
+        #[arg(long, value_name = "SIGNATURE")]
+        signature: Vec<String>,
+        /// Run a script and compile what its calls specialise
+        #[arg(long, value_name = "SCRIPT", value_hint = ValueHint::FilePath)]
+        from_run: Option<PathBuf>,
+        /// Refuse what the interpreter would run; calls with other argument types are a TypeError
+        #[arg(long)]
+        strict: bool,
+        /// Find what has no static type, and write nothing
+        #[arg(long)]
+        check: bool,
+        /// Write this instead of a module; may be repeated
+        #[arg(
+            long,
+            value_enum,
+            value_name = "KIND",
+            value_delimiter = ',',
+            conflicts_with = "check"
+        )]
+        emit: Vec<Emit>,
+        /// How to print what was done
+        #[arg(long, value_enum, default_value_t = InfoFormat::Text)]
+        format: InfoFormat,
+    },
     /// Run a script and report what ran where, how often, why, and what to change.
     ///
     /// The script runs as with `python`: same arguments, same exit status.
@@ -118,6 +163,29 @@ enum CheckFormat {
     Json,
     /// Annotations of a workflow
     Github,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum CpuName {
+    /// All processors of the architecture
+    Baseline,
+    /// Those that have what this one has
+    Native,
+    /// x86-64 with AVX2, FMA and BMI: from 2013 on
+    #[value(name = "x86-64-v3")]
+    X86V3,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Emit {
+    /// An object file with the machine code of each specialisation
+    Obj,
+    /// Machine code as text
+    Asm,
+    /// Cranelift's intermediate language
+    Clif,
+    /// numlift's own, after optimisation
+    Mir,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -208,6 +276,32 @@ fn fill(command: Command, options: &Bound<'_, PyDict>) -> PyResult<&'static str>
             options.set_item("assume", assume)?;
             options.set_item("format", word(format))?;
             "check"
+        }
+        Command::Compile {
+            file,
+            output,
+            name,
+            cpu,
+            strip,
+            signature,
+            from_run,
+            strict,
+            check,
+            emit,
+            format,
+        } => {
+            options.set_item("file", file)?;
+            options.set_item("output", output)?;
+            options.set_item("name", name)?;
+            options.set_item("cpu", word(cpu))?;
+            options.set_item("strip", strip)?;
+            options.set_item("signature", signature)?;
+            options.set_item("from_run", from_run)?;
+            options.set_item("strict", strict)?;
+            options.set_item("check", check)?;
+            options.set_item("emit", emit.into_iter().map(word).collect::<Vec<_>>())?;
+            options.set_item("format", word(format))?;
+            "compile"
         }
         Command::Report {
             format,

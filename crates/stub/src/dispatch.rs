@@ -4,7 +4,6 @@ use std::any::Any;
 
 use numlift_pyrt::bind::Params;
 use numlift_pyrt::image::{self, Image};
-use numlift_pyrt::object;
 use numlift_pyrt::payload::{Compiled, Function, Payload};
 use numlift_pyrt::select::{Compiler, Refusal, Request};
 use numlift_pyrt::spec::Specialization;
@@ -12,10 +11,11 @@ use numlift_pyrt::support;
 use numlift_pyrt::table::Tier;
 use numlift_pyrt::value;
 use numlift_pyrt::world::{Identity, World};
+use numlift_pyrt::{call, object};
 use numlift_types::{ArrayType, Layout, Type, signature};
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyModule;
+use pyo3::types::{PyDict, PyModule, PyTuple};
 
 use crate::{locate, start};
 
@@ -30,6 +30,7 @@ pub fn native(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     m.add_function(wrap_pyfunction!(create, &m)?)?;
     m.add_function(wrap_pyfunction!(py_func, &m)?)?;
     m.add_function(wrap_pyfunction!(signatures, &m)?)?;
+    m.add_function(wrap_pyfunction!(tier, &m)?)?;
     Ok(m)
 }
 
@@ -55,6 +56,15 @@ fn signatures(jitted: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     let compiler = object::body(jitted)?.selector.compiler.as_any();
     let own = compiler.downcast_ref::<Precompiled>();
     Ok(own.map_or(vec![], Precompiled::signatures))
+}
+
+#[pyfunction]
+fn tier(
+    jitted: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+    kwargs: &Bound<'_, PyDict>,
+) -> PyResult<&'static str> {
+    call::tier(object::body(jitted)?, args, Some(kwargs))
 }
 
 /// The machine code of one function.
@@ -121,16 +131,11 @@ impl Precompiled {
 
     /// What a call runs that no machine code is for: the function's source, or an error.
     fn without_code(&self, args: &[Bound<'_, PyAny>]) -> PyResult<()> {
-        if !self.payload.strict {
+        if !self.payload.strict || self.specializations.is_empty() {
             return Ok(());
         }
         let given: Vec<String> = args.iter().map(describe).collect();
-        let known = self.signatures();
-        let known = if known.is_empty() {
-            "none".into()
-        } else {
-            known.join(", ")
-        };
+        let known = self.signatures().join(", ");
         Err(PyTypeError::new_err(format!(
             "{}({}): no machine code for these types; compiled signatures: {known}",
             self.qualname,

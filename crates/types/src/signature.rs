@@ -3,7 +3,8 @@
 //! Spelling is Numba's. The result type before the parentheses is optional and not used:
 //! inference finds it. `int`, `float`, `bool`, `complex` are Python's numbers; `float64` and the
 //! other dtype names mean the Python number of the same kind as an argument where Numba does
-//! (`int64`, `float64`, `boolean`, `complex128`), else the NumPy scalar. `object` is what native code cannot look into.
+//! (`int64`, `float64`, `boolean`, `complex128`), else the NumPy scalar, which `np.float64` is always. `readonly`
+//! before an array means one that cannot be written. What is printed is understood. `object` is what native code cannot look into.
 
 use crate::{ArrayType, DType, Layout, Reason, Type};
 
@@ -83,6 +84,14 @@ pub fn parse_type(text: &str) -> Result<Type, SignatureError> {
                 .collect::<Result<Vec<_>, _>>()?,
         ));
     }
+    if let Some(rest) = text.strip_prefix("readonly ")
+        && let Type::Array(a) = parse_type(rest)?
+    {
+        return Ok(Type::Array(ArrayType { readonly: true, ..a }));
+    }
+    if let Some(d) = text.strip_prefix("np.").and_then(DType::from_name) {
+        return Ok(Type::np(d));
+    }
     if let Some(open) = text.find('[') {
         let Some(dims) = text[open + 1..].strip_suffix(']') else {
             return error(format!("`{text}` does not end with a bracket"));
@@ -157,6 +166,22 @@ mod tests {
         let printed: Vec<String> = t.iter().map(ToString::to_string).collect();
         assert_eq!(printed, ["float64[:, ::1]", "int", "(float32[:], bool)"]);
         assert_eq!(parse("()"), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_is_printed_is_understood() {
+        for text in [
+            "(np.float64, (int,), readonly float32[:, ::1])",
+            "(bool, np.bool, None)",
+            "((np.int64, complex), complex64[::1, :])",
+        ] {
+            let printed: Vec<String> = parse(text)
+                .unwrap_or_default()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            assert_eq!(format!("({})", printed.join(", ")), text);
+        }
     }
 
     #[test]
