@@ -144,6 +144,47 @@ pub fn arguments(tape: &mut Tape<'_>) -> Vec<Arg> {
     ]
 }
 
+/// A module of loops over arrays that may overlap, whose entry takes [`loop_arguments`].
+pub fn loops(tape: &mut Tape<'_>) -> Module {
+    let mut m = Module::default();
+    body::strided::function(&mut m, tape);
+    m
+}
+
+/// Arguments for the entry of a module of [`loops`].
+pub fn loop_arguments(tape: &mut Tape<'_>) -> Vec<Arg> {
+    let words = body::strided::BLOCK.div_ceil(8);
+    let floats = (0..words).flat_map(|_| match tape.below(3) {
+        0 => tape.choose(FLOATS).to_le_bytes(),
+        1 => (tape.below(1000) as f64 / 8.0).to_le_bytes(),
+        _ => {
+            let (low, high) = (tape.choose(FLOATS) as f32, tape.below(1000) as f32 / 4.0);
+            (u64::from(low.to_bits()) | u64::from(high.to_bits()) << 32).to_le_bytes()
+        }
+    });
+    let floats = floats.collect();
+    let ints = (0..words).flat_map(|_| match tape.once_in(2) {
+        true => (tape.below(1 << 16) as u64)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .to_le_bytes(),
+        false => tape.choose(INTS).to_le_bytes(),
+    });
+    let ints = ints.collect();
+    let turns = tape.below(body::strided::TURNS + 1) as u64;
+    let mut args = vec![Arg::Block(floats), Arg::Block(ints), Arg::Bits(turns)];
+    for ty in &body::strided::PARAMS[3..] {
+        args.push(Arg::Bits(match ty {
+            Ty::F64 => tape.choose(FLOATS).to_bits(),
+            Ty::I8 => tape.below(2) as u64,
+            _ => match tape.once_in(2) {
+                true => tape.below(80) as u64,
+                false => tape.choose(INTS) as u64,
+            },
+        }));
+    }
+    args
+}
+
 /// Starts a function; its parameters are those of the entry block.
 fn start(name: &str, params: &[Ty], results: &[Ty]) -> (Builder, Vec<Value>) {
     let mut f = Function::new(name);

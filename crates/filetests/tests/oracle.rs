@@ -25,7 +25,18 @@ fn program(choices: &[u16]) -> Program {
     let mut tape = Tape::new(choices);
     // Arguments first: they are few, and a short tape shall still vary them.
     let arguments: Vec<Vec<Arg>> = (0..3).map(|_| generate::arguments(&mut tape)).collect();
-    let module = generate::module(&mut tape);
+    observed(generate::module(&mut tape), arguments)
+}
+
+/// The loops of a tape. Their arguments are many: they have a tape of their own.
+fn loops(choices: &[u16], arguments: &[u16]) -> Program {
+    let module = generate::loops(&mut Tape::new(choices));
+    let mut tape = Tape::new(arguments);
+    let arguments = (0..4).map(|_| generate::loop_arguments(&mut tape)).collect();
+    observed(module, arguments)
+}
+
+fn observed(module: Module, arguments: Vec<Vec<Arg>>) -> Program {
     if let Err(e) = verify(&module) {
         panic!("the generator made something malformed: {e}\n{module}");
     }
@@ -92,6 +103,21 @@ fn check_passes(p: &Program, passes: &[Pass]) -> Result<(), TestCaseError> {
     )))
 }
 
+/// Compares machine code, before and after the passes, with the interpreter.
+fn run_natively(p: &Program) -> Result<(), TestCaseError> {
+    let after = optimised(&p.module, PIPELINE, None)
+        .0
+        .map_err(TestCaseError::fail)?;
+    for m in [&p.module, &after] {
+        let native = Native::compile(m, &Options::default()).map_err(TestCaseError::fail)?;
+        for (args, observed) in &p.calls {
+            compare(&native, args, observed)
+                .map_err(|e| TestCaseError::fail(format!("{args:?}\n{e}\n{m}")))?;
+        }
+    }
+    Ok(())
+}
+
 /// A tape that is shown on one line.
 #[derive(Clone)]
 struct Choices(Vec<u16>);
@@ -137,17 +163,51 @@ proptest! {
     }
 
     #[test]
+    fn loops_are_vectorised_without_a_change(
+        tape in proptest::collection::vec(any::<u16>(), 20..200).prop_map(Choices),
+        arguments in proptest::collection::vec(any::<u16>(), 1800..2400).prop_map(Choices),
+        fuel in 0..60u64,
+    ) {
+        let p = loops(&tape.0, &arguments.0);
+        check_passes(&p, &[numlift_opt::transform::vectorise::PASS])?;
+        check_passes(&p, PIPELINE)?;
+        if let Some(complaint) = wrong(&p, PIPELINE, Some(fuel)) {
+            return Err(TestCaseError::fail(format!("with fuel {fuel}: {complaint}")));
+        }
+        run_natively(&p)?;
+    }
+
+    #[test]
     fn machine_code_does_what_the_interpreter_does(tape in tapes()) {
         let p = program(&tape.0);
         // Machine code of a wrong program could do anything.
         check_passes(&p, PIPELINE)?;
-        let after = optimised(&p.module, PIPELINE, None).0.map_err(TestCaseError::fail)?;
-        for m in [&p.module, &after] {
-            let native = Native::compile(m, &Options::default()).map_err(TestCaseError::fail)?;
-            for (args, observed) in &p.calls {
-                compare(&native, args, observed)
-                    .map_err(|e| TestCaseError::fail(format!("{args:?}\n{e}\n{m}")))?;
-            }
+        run_natively(&p)?;
+    }
+}
+
+/// The generator makes loops that the pass takes, so that its oracle means something.
+#[test]
+fn generated_loops_are_vectorised() {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as u16
+    };
+    let mut remarks: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+    for _ in 0..200 {
+        let choices: Vec<u16> = (0..100).map(|_| next()).collect();
+        let mut m = generate::loops(&mut Tape::new(&choices));
+        let out = run_passes(
+            &mut m,
+            &[numlift_opt::transform::vectorise::PASS],
+            &OptOptions::default(),
+        );
+        for r in out.remarks {
+            *remarks.entry(r.message).or_default() += 1;
         }
     }
+    let done = remarks.iter().filter(|(m, _)| m.starts_with("vectorised"));
+    let done: usize = done.map(|(_, n)| n).sum();
+    assert!(done > 50, "{remarks:#?}");
 }

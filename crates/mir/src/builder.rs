@@ -131,6 +131,27 @@ impl Builder {
         self.one(op, ty, args, Imm::None, ty)
     }
 
+    /// Operation of the controlling type `ty`, with a result of that type.
+    pub fn op_of(&mut self, op: Opcode, ty: Ty, args: &[Value]) -> Value {
+        self.one(op, ty, args, Imm::None, ty)
+    }
+
+    pub fn extract(&mut self, v: Value, lane: u32) -> Value {
+        let ty = self.func.ty(v);
+        self.one(Opcode::Extract, ty, &[v], Imm::Int(i64::from(lane)), ty.lane())
+    }
+
+    pub fn insert(&mut self, v: Value, lane: u32, x: Value) -> Value {
+        let ty = self.func.ty(v);
+        self.one(Opcode::Insert, ty, &[v, x], Imm::Int(i64::from(lane)), ty)
+    }
+
+    /// The vector whose lanes are all `x`.
+    pub fn splat(&mut self, x: Value) -> Value {
+        let ty = self.func.ty(x).vector();
+        self.op_of(Opcode::Splat, ty, &[x])
+    }
+
     /// Conversion to `ty`; the same type is returned as it is.
     pub fn convert(&mut self, op: Opcode, ty: Ty, v: Value) -> Value {
         if self.func.ty(v) == ty {
@@ -141,12 +162,12 @@ impl Builder {
 
     pub fn icmp(&mut self, cc: IntCC, a: Value, b: Value) -> Value {
         let ty = self.func.ty(a);
-        self.one(Opcode::Icmp, ty, &[a, b], Imm::IntCC(cc), Ty::I8)
+        self.one(Opcode::Icmp, ty, &[a, b], Imm::IntCC(cc), ty.truth())
     }
 
     pub fn fcmp(&mut self, cc: FloatCC, a: Value, b: Value) -> Value {
         let ty = self.func.ty(a);
-        self.one(Opcode::Fcmp, ty, &[a, b], Imm::FloatCC(cc), Ty::I8)
+        self.one(Opcode::Fcmp, ty, &[a, b], Imm::FloatCC(cc), ty.truth())
     }
 
     pub fn select(&mut self, cond: Value, then: Value, other: Value) -> Value {

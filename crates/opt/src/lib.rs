@@ -10,7 +10,7 @@ pub mod transform;
 use std::time::{Duration, Instant};
 
 use numlift_mir::{FuncId, Function, Module};
-use transform::{assumptions, checks, dead_code, gvn, preheaders, simplify, strip_mine, version};
+use transform::{assumptions, checks, dead_code, gvn, preheaders, simplify, strip_mine, vectorise, version};
 
 /// What a pass did, or why it could not, at a source line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,7 @@ pub const PASSES: &[Pass] = &[
     preheaders::PASS,
     simplify::PASS,
     strip_mine::PASS,
+    vectorise::PASS,
     version::PASS,
 ];
 
@@ -75,6 +76,8 @@ pub const PIPELINE: &[Pass] = &[
     gvn::PASS,
     simplify::PASS,
     strip_mine::PASS,
+    dead_code::PASS,
+    vectorise::PASS,
     dead_code::PASS,
 ];
 

@@ -1,5 +1,7 @@
 //! The body of a function: statements over the values in scope.
 
+pub(super) mod strided;
+
 use numlift_mir::{
     Block, Builder, FloatCC, FuncId, Imm, IntCC, Module, Opcode, Region, Site, Slot, Ty, Value,
 };

@@ -9,6 +9,7 @@ pub mod gvn;
 pub mod preheaders;
 pub mod simplify;
 pub mod strip_mine;
+pub mod vectorise;
 pub mod version;
 
 use cranelift_entity::SecondaryMap;

@@ -1,0 +1,200 @@
+//! Loops over elements next to each other, in arrays that may overlap: what vectors are used for.
+
+use numlift_mir::{FloatCC, IntCC, Module, Opcode, Region, Ty, Value};
+
+use super::{Body, Memory};
+use crate::generate::{Tape, start};
+
+/// Parameters of the entry function: a block of floats, one of integers, the number of turns, two offsets, numbers.
+pub(in crate::generate) const PARAMS: [Ty; 9] = [
+    Ty::I64,
+    Ty::I64,
+    Ty::I64,
+    Ty::I64,
+    Ty::I64,
+    Ty::I64,
+    Ty::F64,
+    Ty::I8,
+    Ty::I32,
+];
+/// Its results: the types of what loops carry.
+const CARRIED: [Ty; 6] = [Ty::I64, Ty::I32, Ty::I16, Ty::I8, Ty::F64, Ty::F32];
+/// Turns at most, and elements beyond the turn's own that are accessed.
+pub(in crate::generate) const TURNS: usize = 100;
+const AHEAD: usize = 4;
+/// Bytes by which arrays may be shifted.
+const SHIFT: usize = 64;
+/// Bytes of a block.
+pub(in crate::generate) const BLOCK: usize = SHIFT + (TURNS + AHEAD + 1) * 8;
+
+/// An array in one of the blocks.
+#[derive(Clone, Copy)]
+struct Array {
+    base: Value,
+    ty: Ty,
+}
+
+/// Adds a function of loops to the module.
+pub(in crate::generate) fn function(m: &mut Module, tape: &mut Tape<'_>) {
+    let (mut b, values) = start("loops", &PARAMS, &CARRIED);
+    let slot = b.create_slot(16, false);
+    let mut body = Body {
+        m,
+        tape,
+        b,
+        scope: values[5..].to_vec(),
+        memory: Memory::None,
+        blocks: values[..5].to_vec(),
+        slot,
+        depth: 0,
+        budget: 0,
+    };
+    body.fill_slot();
+    let float = body.float_ty();
+    let arrays: Vec<Array> = (0..1 + body.tape.below(4))
+        .map(|_| body.placed_array(float))
+        .collect();
+    let mut carried: Vec<Value> = CARRIED.iter().map(|&t| body.pick(t)).collect();
+    for _ in 0..1 + body.tape.below(2) {
+        carried = body.strided_loop(&arrays, &carried);
+    }
+    body.b.ret(&carried);
+    let func = body.b.func;
+    m.entry = Some(m.funcs.push(func));
+}
+
+impl Body<'_, '_, '_> {
+    /// An array that begins somewhere in a block: where, the program knows or not.
+    fn placed_array(&mut self, float: Ty) -> Array {
+        let (block, ty) = match self.tape.once_in(2) {
+            true => (0, float),
+            false => (1, self.int_ty()),
+        };
+        let mut base = self.blocks[block];
+        let size = ty.bytes() as usize;
+        let shift = match self.tape.below(3) {
+            0 => None,
+            1 => {
+                let n = self.tape.below(SHIFT / size) * size;
+                Some(self.b.iconst(Ty::I64, n as i64))
+            }
+            _ => {
+                let by = self.blocks[3 + self.tape.below(2)];
+                let unaligned = self.tape.once_in(4) && block == 1;
+                let mask = if unaligned { SHIFT - 1 } else { SHIFT - size };
+                let mask = self.b.iconst(Ty::I64, mask as i64);
+                Some(self.b.op(Opcode::Band, &[by, mask]))
+            }
+        };
+        if let Some(shift) = shift {
+            base = self.b.op(Opcode::Iadd, &[base, shift]);
+        }
+        Array { base, ty }
+    }
+
+    /// A loop of one block that tests behind its body; what it carries then.
+    fn strided_loop(&mut self, arrays: &[Array], carried: &[Value]) -> Vec<Value> {
+        let (body, exit) = (self.b.create_block(), self.b.create_block());
+        let i = self.b.func.append_param(body, Ty::I64);
+        let params = self.params_of(body, &CARRIED);
+        let results = self.params_of(exit, &CARRIED);
+        let (n, zero) = (self.blocks[2], self.b.iconst(Ty::I64, 0));
+        let any = self.b.icmp(IntCC::Slt, zero, n);
+        self.b
+            .br(any, (body, &[&[zero], carried].concat()), (exit, carried));
+        self.b.switch_to(body);
+        let outer = self.scope.len();
+        self.scope.push(i);
+        for _ in 0..1 + self.tape.below(10) {
+            let made = self.strided_statement(arrays, i);
+            self.scope.extend(made);
+        }
+        let next: Vec<Value> = params.iter().map(|&p| self.folded(p)).collect();
+        let one = self.b.iconst(Ty::I64, 1);
+        let after = self.b.op(Opcode::Iadd, &[i, one]);
+        let more = self.b.icmp(IntCC::Slt, after, n);
+        self.b
+            .br(more, (body, &[&[after], &next[..]].concat()), (exit, &next));
+        self.scope.truncate(outer);
+        self.b.switch_to(exit);
+        results
+    }
+
+    fn strided_statement(&mut self, arrays: &[Array], i: Value) -> Vec<Value> {
+        match self.tape.below(9) {
+            0 | 1 => self.element(arrays, i, false),
+            2 | 3 => self.element(arrays, i, true),
+            4 => self.int_operation(),
+            5 => self.float_operation(),
+            6 => self.comparison(),
+            7 => self.selection(),
+            _ => self.conversion(),
+        }
+    }
+
+    /// Loads or stores the element of a turn, or one a little later.
+    fn element(&mut self, arrays: &[Array], i: Value, store: bool) -> Vec<Value> {
+        let Array { base, ty } = self.tape.choose(arrays);
+        let size = i64::from(ty.bytes());
+        let ahead = self.tape.below(AHEAD + 1) as i64;
+        let fixed = self.tape.once_in(8) && !store;
+        let addr = if fixed {
+            base
+        } else {
+            let size = self.b.iconst(Ty::I64, size);
+            let offset = self.b.op(Opcode::Imul, &[i, size]);
+            self.b.op(Opcode::Iadd, &[base, offset])
+        };
+        let disp = (ahead * size) as i32;
+        if store {
+            let x = self.pick(ty);
+            self.b.store(x, addr, disp, Region::Any);
+            return vec![];
+        }
+        vec![self.b.load(ty, addr, disp, Region::Any)]
+    }
+
+    /// What a loop carries on: the value as it is, or folded with one of the turn, perhaps under a condition.
+    fn folded(&mut self, p: Value) -> Value {
+        let ty = self.b.func.ty(p);
+        let x = self.pick(ty);
+        let pick = self.tape.below(6);
+        let next = match (ty.is_float(), pick) {
+            (_, 0 | 1) => return p,
+            (true, 2) => self.b.op(Opcode::Fadd, &[p, x]),
+            (true, _) => {
+                let cc = self.tape.choose(FloatCC::ALL);
+                let order = self.tape.once_in(2);
+                let (a, b) = if order { (x, p) } else { (p, x) };
+                let c = self.b.fcmp(cc, a, b);
+                return self.b.select(c, x, p);
+            }
+            (false, 2) => {
+                let cc = self.tape.choose(IntCC::ALL);
+                let c = self.b.icmp(cc, x, p);
+                return match self.tape.once_in(2) {
+                    true => self.b.select(c, x, p),
+                    false => self.b.select(c, p, x),
+                };
+            }
+            (false, _) => {
+                let op = self.tape.choose(&[
+                    Opcode::Iadd,
+                    Opcode::Isub,
+                    Opcode::Imul,
+                    Opcode::Band,
+                    Opcode::Bor,
+                    Opcode::Bxor,
+                    Opcode::Smin,
+                    Opcode::Smax,
+                ]);
+                self.b.op(op, &[p, x])
+            }
+        };
+        if self.tape.once_in(3) {
+            let c = self.condition();
+            return self.b.select(c, next, p);
+        }
+        next
+    }
+}

@@ -1,0 +1,339 @@
+//! The blocks of a vectorised loop.
+//!
+//! ```text
+//! entry ─ arrays overlap ─────────────────────────────────────┐
+//!   └ main: enough turns? ─ no ─┐                             │
+//!       └ body ⟲ ─ fold ────────┴─ rest: enough turns? ─ no ──┤
+//!                                    └ body ⟲ ─ fold ─────────┴─ the loop as it was
+//! ```
+//! The last turn is always left to the loop as it was, so that what it leaves with is defined there.
+
+use std::collections::HashMap;
+
+use numlift_mir::{
+    Block, BlockCall, BlockData, Builder, FloatCC, Function, Imm, InstData, IntCC, Opcode, Ty, Value,
+};
+use smallvec::SmallVec;
+
+use super::alias::{Condition, Place};
+use super::lanes::Lanes;
+use super::plan::Plan;
+use super::reduction::Fold;
+use super::shape::{Carried, Shape};
+
+/// Where a vector loop goes on, with the loop's parameters.
+struct Target {
+    block: Block,
+    args: Vec<Value>,
+}
+
+pub(super) fn emit(f: &mut Function, plan: &Plan) {
+    let header = plan.shape.header;
+    let old = f.layout.len();
+    let mut b = Builder::new(std::mem::replace(f, Function::new("")));
+    b.set_line(plan.shape.line);
+    let entry = block_like(&mut b, header);
+    enter_by(&mut b.func, header, entry);
+    b.switch_to(entry);
+    let params = b.func.blocks[entry].params.to_vec();
+    let scalar_loop = |args: &[Value]| Target {
+        block: header,
+        args: args.to_vec(),
+    };
+    if let Some(cond) = all_conditions(&mut b, plan, &params) {
+        let main = b.create_block();
+        b.br(cond, (main, &[]), (header, &params));
+        b.switch_to(main);
+    }
+    let last = match plan.rest < plan.turns {
+        false => params,
+        true => {
+            let rest = block_like(&mut b, header);
+            let otherwise = Target {
+                block: rest,
+                args: params.clone(),
+            };
+            let done = vector_loop(&mut b, plan, plan.turns, &params, &otherwise);
+            leave(
+                &mut b,
+                plan,
+                &params,
+                &Target {
+                    block: rest,
+                    args: done,
+                },
+            );
+            b.switch_to(rest);
+            b.func.blocks[rest].params.to_vec()
+        }
+    };
+    let done = vector_loop(&mut b, plan, plan.rest, &last, &scalar_loop(&last));
+    leave(&mut b, plan, &last, &scalar_loop(&done));
+    *f = b.func;
+    let made = f.layout.split_off(old);
+    let at = f.layout.iter().position(|x| *x == header).unwrap_or(old);
+    f.layout.splice(at..at, made);
+}
+
+/// A block with parameters of the same types.
+fn block_like(b: &mut Builder, header: Block) -> Block {
+    let types: Vec<Ty> = b.func.blocks[header]
+        .params
+        .iter()
+        .map(|v| b.func.ty(*v))
+        .collect();
+    let block = b.func.blocks.push(BlockData::default());
+    for ty in types {
+        b.func.append_param(block, ty);
+    }
+    block
+}
+
+/// Makes the branches that enter a loop enter another block.
+fn enter_by(f: &mut Function, header: Block, entry: Block) {
+    for n in 0..f.layout.len() {
+        let from = f.layout[n];
+        let Some(i) = f.terminator(from).filter(|_| from != header) else {
+            continue;
+        };
+        let targets: SmallVec<[&mut BlockCall; 2]> = match &mut f.insts[i].imm {
+            Imm::Jump(t) => SmallVec::from_iter([t]),
+            Imm::Branch(t, e) => SmallVec::from_iter([t, e]),
+            _ => continue,
+        };
+        for t in targets.into_iter().filter(|t| t.block == header) {
+            t.block = entry;
+        }
+    }
+}
+
+/// Goes on behind a vector loop that began with `before`; back to there if the sign of a zero is not known.
+fn leave(b: &mut Builder, plan: &Plan, before: &[Value], to: &Target) {
+    if !plan.may_repeat() {
+        b.jump(to.block, &to.args);
+        return;
+    }
+    let mut unsure: Option<Value> = None;
+    for (k, c) in plan.shape.carried.iter().enumerate() {
+        if matches!(c, Carried::Folded(Fold::PickFloat(_))) {
+            let zero = b.fconst(b.func.ty(to.args[k]), 0.0);
+            let is_zero = b.fcmp(FloatCC::Eq, to.args[k], zero);
+            unsure = Some(match unsure {
+                None => is_zero,
+                Some(other) => b.op(Opcode::Bor, &[other, is_zero]),
+            });
+        }
+    }
+    match unsure {
+        Some(c) => b.br(c, (plan.shape.header, before), (to.block, &to.args)),
+        None => b.jump(to.block, &to.args),
+    }
+}
+
+/// Scalars of one turn: the instructions of the loop's block, copied where they are needed.
+pub(super) struct Scalars<'p> {
+    shape: &'p Shape,
+    known: HashMap<Value, Value>,
+}
+
+impl<'p> Scalars<'p> {
+    /// With the loop's parameters as they are in that turn.
+    pub fn new(shape: &'p Shape, params: &[Value]) -> Scalars<'p> {
+        let known = shape.params.iter().copied().zip(params.iter().copied());
+        Scalars {
+            shape,
+            known: known.collect(),
+        }
+    }
+
+    pub fn get(&mut self, b: &mut Builder, v: Value) -> Value {
+        if let Some(known) = self.known.get(&v) {
+            return *known;
+        }
+        let Some(i) = b.func.def(v).filter(|_| self.shape.is_inside(v)) else {
+            return v;
+        };
+        let InstData {
+            op, ty, args, imm, ..
+        } = b.func.insts[i].clone();
+        let args: Vec<Value> = args.iter().map(|&a| self.get(b, a)).collect();
+        let result = b.func.ty(v);
+        let copy = b.push(op, ty, &args, imm, &[result]);
+        let made = b.func.insts[copy].results[0];
+        self.known.insert(v, made);
+        made
+    }
+}
+
+/// Whether the arrays are where vectors may be used; `None` if they always are.
+fn all_conditions(b: &mut Builder, plan: &Plan, params: &[Value]) -> Option<Value> {
+    let mut scalars = Scalars::new(&plan.shape, params);
+    let mut all: Option<Value> = None;
+    for c in &plan.conditions {
+        let holds = match *c {
+            Condition::Ordered {
+                a,
+                b: second,
+                low,
+                high,
+            } => {
+                let (a, second) = (scalars.get(b, a), scalars.get(b, second));
+                let apart = b.op(Opcode::Isub, &[second, a]);
+                let first = b.iconst(Ty::I64, low + 1);
+                let from_first = b.op(Opcode::Isub, &[apart, first]);
+                let count = b.iconst(Ty::I64, high - low - 1);
+                b.icmp(IntCC::Uge, from_first, count)
+            }
+            Condition::Apart(x, y) => {
+                let turns = most_turns(b, &plan.shape, &mut scalars);
+                let (x, y) = (
+                    range(b, &mut scalars, &x, turns),
+                    range(b, &mut scalars, &y, turns),
+                );
+                let below = b.icmp(IntCC::Ule, x.1, y.0);
+                let above = b.icmp(IntCC::Ule, y.1, x.0);
+                b.op(Opcode::Bor, &[below, above])
+            }
+        };
+        all = Some(match all {
+            None => holds,
+            Some(others) => b.op(Opcode::Band, &[others, holds]),
+        });
+    }
+    all
+}
+
+/// The number of turns, or more.
+fn most_turns(b: &mut Builder, shape: &Shape, scalars: &mut Scalars<'_>) -> Value {
+    let (test, limit) = (scalars.get(b, shape.test), scalars.get(b, shape.limit));
+    let left = match shape.step > 0 {
+        true => b.op(Opcode::Isub, &[limit, test]),
+        false => b.op(Opcode::Isub, &[test, limit]),
+    };
+    let (none, one) = (b.iconst(Ty::I64, 0), b.iconst(Ty::I64, 1));
+    let left = b.op(Opcode::Smax, &[left, none]);
+    b.op(Opcode::Iadd, &[left, one])
+}
+
+/// The addresses between which a place lies.
+fn range(b: &mut Builder, scalars: &mut Scalars<'_>, p: &Place, turns: Value) -> (Value, Value) {
+    let addr = scalars.get(b, p.addr);
+    let (low, high) = (b.iconst(Ty::I64, p.low), b.iconst(Ty::I64, p.high));
+    let step = b.iconst(Ty::I64, p.step);
+    let bytes = b.op(Opcode::Imul, &[turns, step]);
+    let end = b.op(Opcode::Iadd, &[addr, bytes]);
+    (b.op(Opcode::Iadd, &[addr, low]), b.op(Opcode::Iadd, &[end, high]))
+}
+
+/// A loop that does `w` turns at once while another turn follows them; the parameters behind it.
+fn vector_loop(b: &mut Builder, plan: &Plan, w: u32, params: &[Value], otherwise: &Target) -> Vec<Value> {
+    let shape = &plan.shape;
+    let mut scalars = Scalars::new(shape, params);
+    let (test, limit) = (scalars.get(b, shape.test), scalars.get(b, shape.limit));
+    let ahead = b.iconst(Ty::I64, i64::from(w - 1).wrapping_mul(shape.step));
+    let vector_limit = b.op(Opcode::Isub, &[limit, ahead]);
+    let exact = b.icmp(shape.cc, vector_limit, limit);
+    let enough = b.icmp(shape.cc, test, vector_limit);
+    let enough = b.op(Opcode::Band, &[exact, enough]);
+    let (before, body, after) = (b.create_block(), b.create_block(), b.create_block());
+    b.br(enough, (before, &[]), (otherwise.block, &otherwise.args));
+
+    b.switch_to(before);
+    let mut lanes = Lanes::new(plan, w);
+    lanes.prepare(b);
+    let mut first = vec![];
+    let mut carried = params.to_vec();
+    for (k, c) in shape.carried.iter().enumerate() {
+        match c {
+            Carried::Same => {}
+            Carried::Counter(_) => {
+                first.push(params[k]);
+                carried[k] = b.func.append_param(body, Ty::I64);
+            }
+            Carried::Folded(fold) => {
+                let start = start(b, *fold, params[k]);
+                let count = lanes.registers(b.func.ty(params[k]));
+                first.extend(std::iter::repeat_n(start, count));
+                let ty = b.func.ty(start);
+                let parts: Vec<Value> = (0..count).map(|_| b.func.append_param(body, ty)).collect();
+                lanes.set(shape.params[k], b.func.ty(params[k]), &parts);
+            }
+        }
+    }
+    b.jump(body, &first);
+
+    b.switch_to(body);
+    let mut scalars = Scalars::new(shape, &carried);
+    lanes.block(b, &mut scalars);
+    let (mut again, mut done) = (vec![], params.to_vec());
+    for (k, c) in shape.carried.iter().enumerate() {
+        match c {
+            Carried::Same => {}
+            Carried::Counter(step) => {
+                done[k] = step_by(b, carried[k], step.wrapping_mul(i64::from(w)));
+                again.push(done[k]);
+            }
+            Carried::Folded(_) => again.extend(lanes.of(b, &mut scalars, shape.next[k])),
+        }
+    }
+    let test = scalars.get(b, shape.test);
+    let test = step_by(b, test, shape.step.wrapping_mul(i64::from(w)));
+    let more = b.icmp(shape.cc, test, vector_limit);
+    b.br(more, (body, &again), (after, &[]));
+
+    b.switch_to(after);
+    for (k, c) in shape.carried.iter().enumerate() {
+        if let Carried::Folded(fold) = c {
+            let parts = lanes.of(b, &mut scalars, shape.next[k]);
+            done[k] = total(b, *fold, params[k], &parts);
+        }
+    }
+    done
+}
+
+fn step_by(b: &mut Builder, v: Value, n: i64) -> Value {
+    let n = b.iconst(Ty::I64, n);
+    b.op(Opcode::Iadd, &[v, n])
+}
+
+/// What a part begins with.
+fn start(b: &mut Builder, fold: Fold, carried: Value) -> Value {
+    match fold.neutral() {
+        Some(n) => {
+            let n = b.iconst(b.func.ty(carried), n);
+            b.splat(n)
+        }
+        None => b.splat(carried),
+    }
+}
+
+/// The parts put together, with what was carried in.
+fn total(b: &mut Builder, fold: Fold, carried: Value, parts: &[Value]) -> Value {
+    let mut sum = parts[0];
+    for &x in &parts[1..] {
+        sum = join(b, fold, sum, x);
+    }
+    let mut out = b.extract(sum, 0);
+    for n in 1..b.func.ty(sum).lanes() {
+        let x = b.extract(sum, n);
+        out = join(b, fold, out, x);
+    }
+    match fold.neutral() {
+        Some(_) => join(b, fold, carried, out),
+        None => out,
+    }
+}
+
+fn join(b: &mut Builder, fold: Fold, x: Value, y: Value) -> Value {
+    match fold {
+        Fold::By(op) => b.op(op, &[x, y]),
+        Fold::Pick(cc) => {
+            let c = b.icmp(cc, x, y);
+            b.select(c, x, y)
+        }
+        Fold::PickFloat(cc) => {
+            let c = b.fcmp(cc, y, x);
+            b.select(c, y, x)
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What a vector iteration computes, how many turns it does, and whether that pays.
+
+use std::collections::HashSet;
+
+use numlift_mir::{Function, Imm, Inst, IntCC, Opcode, Ty, Value};
+use smallvec::SmallVec;
+
+use super::alias::{Condition, conditions};
+use super::reduction::Fold;
+use super::shape::{Carried, Kind, Reason, Shape};
+use crate::analysis::scev::ScalarEvolution;
+
+/// A loop that is vectorised.
+pub(super) struct Plan {
+    pub shape: Shape,
+    /// Values of which the lanes of all turns are needed.
+    pub wide: HashSet<Value>,
+    pub conditions: Vec<Condition>,
+    /// Turns of a vector iteration: of the main loop, and of one for what it leaves.
+    pub turns: u32,
+    pub rest: u32,
+}
+
+/// Vector registers that hold a value at most.
+const MAX_REGISTERS: u32 = 8;
+/// Vector instructions of an iteration at most.
+const MAX_SIZE: u32 = 160;
+
+impl Plan {
+    pub fn make(f: &Function, scev: &ScalarEvolution<'_>, shape: Shape) -> Result<Plan, Reason> {
+        let wide = wide_values(f, &shape)?;
+        let (least, most) = sizes(f, &shape, &wide).ok_or("it has no elements")?;
+        let rest = 16 / least;
+        let cost = Cost::of(f, &shape, &wide, rest)?;
+        if cost.vector * 10 >= cost.scalar * 9 {
+            return Err("vectors would not be faster".into());
+        }
+        let unroll = match cost.size {
+            0..=8 => 4,
+            9..=20 => 2,
+            _ => 1,
+        };
+        let mut turns = rest * unroll;
+        while turns > rest && (turns * most / 16 > MAX_REGISTERS || cost.size * (turns / rest) > MAX_SIZE) {
+            turns /= 2;
+        }
+        if cost.size > MAX_SIZE {
+            return Err("its body is long".into());
+        }
+        let mut reason = None;
+        let conditions = loop {
+            match conditions(scev, &shape, turns) {
+                Ok(c) => break c,
+                Err(e) if turns == rest => return Err(reason.unwrap_or(e)),
+                Err(e) => {
+                    reason.get_or_insert(e);
+                    turns /= 2;
+                }
+            }
+        };
+        Ok(Plan {
+            shape,
+            wide,
+            conditions,
+            turns,
+            rest,
+        })
+    }
+
+    /// Whether a result of 0.0 may have the wrong sign: the loop is then done again in turns.
+    pub fn may_repeat(&self) -> bool {
+        let picks = |c: &Carried| matches!(c, Carried::Folded(Fold::PickFloat(_)));
+        self.shape.carried.iter().any(picks)
+    }
+}
+
+/// The values that are needed in lanes, starting from what is stored and folded.
+fn wide_values(f: &Function, shape: &Shape) -> Result<HashSet<Value>, Reason> {
+    let mut wide = HashSet::new();
+    let mut work: Vec<Value> = vec![];
+    let mut repeats = false;
+    for (k, c) in shape.carried.iter().enumerate() {
+        if let Carried::Folded(fold) = c {
+            work.extend([shape.params[k], shape.next[k]]);
+            repeats |= matches!(fold, Fold::PickFloat(_));
+        }
+    }
+    for a in shape.accesses.iter().filter(|a| a.store) {
+        if repeats {
+            return Err("it stores, and folds floats whose zeros have signs".into());
+        }
+        work.push(f.insts[a.inst].args[0]);
+    }
+    while let Some(v) = work.pop() {
+        if !wide.insert(v) || shape.kind(v) != Kind::Varying {
+            continue;
+        }
+        if let Some(i) = f.def(v) {
+            work.extend(operands(f, shape, i)?);
+        }
+    }
+    Ok(wide)
+}
+
+/// Whether a value is 0 or 1 and kept as a mask.
+pub(super) fn is_truth(f: &Function, shape: &Shape, v: Value) -> bool {
+    let Some(i) = f.def(v).filter(|_| shape.kind(v) == Kind::Varying) else {
+        return false;
+    };
+    let d = &f.insts[i];
+    let both = || d.ty == Ty::I8 && d.args.iter().all(|&v| is_truth(f, shape, v));
+    match d.op {
+        Opcode::Icmp | Opcode::Fcmp => true,
+        Opcode::Band | Opcode::Bor | Opcode::Bxor => both(),
+        _ => false,
+    }
+}
+
+/// A comparison of a truth value with 0: whether it is the opposite.
+pub(super) fn negates(f: &Function, shape: &Shape, i: Inst) -> Option<bool> {
+    let d = &f.insts[i];
+    match (&d.imm, f.int_const(*d.args.get(1)?)) {
+        (Imm::IntCC(cc @ (IntCC::Eq | IntCC::Ne)), Some(0)) if is_truth(f, shape, d.args[0]) => {
+            Some(*cc == IntCC::Eq)
+        }
+        _ => None,
+    }
+}
+
+fn is_comparison(f: &Function, i: Inst) -> bool {
+    matches!(f.insts[i].op, Opcode::Icmp | Opcode::Fcmp)
+}
+
+/// The integer of 32 bits or less that a conversion to float starts from, and how it is made wider.
+pub(super) fn small_source(f: &Function, shape: &Shape, v: Value) -> Option<(Value, Opcode)> {
+    if f.ty(v) == Ty::I32 {
+        return Some((v, Opcode::Sext));
+    }
+    let d = &f.insts[f.def(v)?];
+    let from = *d.args.first()?;
+    let fits = match d.op {
+        Opcode::Sext => f.ty(from).bits() <= 32,
+        Opcode::Zext => f.ty(from).bits() < 32,
+        _ => false,
+    };
+    (fits && shape.kind(v) == Kind::Varying && !is_truth(f, shape, from)).then_some((from, d.op))
+}
+
+/// The operands of an instruction that are needed in lanes.
+pub(super) fn operands(f: &Function, shape: &Shape, i: Inst) -> Result<SmallVec<[Value; 4]>, Reason> {
+    let d = &f.insts[i];
+    let all = || Ok(d.args.clone());
+    match d.op {
+        Opcode::Load => Ok(SmallVec::new()),
+        Opcode::Icmp => match negates(f, shape, i) {
+            Some(_) => Ok(SmallVec::from_slice(&d.args[..1])),
+            None => all(),
+        },
+        Opcode::Ishl | Opcode::Sshr | Opcode::Ushr => match shape.kind(d.args[1]) {
+            Kind::Uniform => Ok(SmallVec::from_slice(&d.args[..1])),
+            _ => Err("it shifts by different amounts".into()),
+        },
+        Opcode::StoF => match (small_source(f, shape, d.args[0]), d.ty) {
+            (Some((from, _)), _) => Ok(SmallVec::from_slice(&[from])),
+            (None, Ty::F64) => all(),
+            _ => Err("it converts 64-bit integers to float32".into()),
+        },
+        Opcode::Bitcast if f.ty(d.args[0]).bits() == d.ty.bits() => all(),
+        Opcode::Iadd
+        | Opcode::Isub
+        | Opcode::Imul
+        | Opcode::Ineg
+        | Opcode::Band
+        | Opcode::Bor
+        | Opcode::Bxor
+        | Opcode::Bnot
+        | Opcode::Smin
+        | Opcode::Smax
+        | Opcode::Fadd
+        | Opcode::Fsub
+        | Opcode::Fmul
+        | Opcode::Fdiv
+        | Opcode::Fneg
+        | Opcode::Fabs
+        | Opcode::Fsqrt
+        | Opcode::Ffloor
+        | Opcode::Fceil
+        | Opcode::Ftrunc
+        | Opcode::Fnearest
+        | Opcode::Fcopysign
+        | Opcode::Fcmp
+        | Opcode::Select
+        | Opcode::Sext
+        | Opcode::Zext
+        | Opcode::Trunc
+        | Opcode::Fpromote
+        | Opcode::Fdemote => all(),
+        Opcode::Sdiv | Opcode::Srem | Opcode::Udiv | Opcode::Urem => Err("it divides integers".into()),
+        op => Err(format!("there is no vector instruction for `{}`", op.name())),
+    }
+}
+
+/// The least and the greatest size of what has lanes, in bytes.
+fn sizes(f: &Function, shape: &Shape, wide: &HashSet<Value>) -> Option<(u32, u32)> {
+    let values = wide.iter().filter(|&&v| shape.kind(v) == Kind::Varying);
+    let lanes = values.filter(|&&v| !is_truth(f, shape, v)).map(|&v| f.ty(v));
+    // What is compared has lanes even if the result alone is not a constant.
+    let compared = wide.iter().filter(|&&v| is_truth(f, shape, v));
+    let compared = compared.filter_map(|&v| f.def(v));
+    let compared = compared.filter(|&i| is_comparison(f, i) && negates(f, shape, i).is_none());
+    let compared = compared.map(|i| f.insts[i].ty);
+    let stored = shape.accesses.iter().filter(|a| a.store).map(|a| a.ty);
+    let sizes = lanes.chain(compared).chain(stored).map(|t| t.bytes());
+    let (least, most) = sizes.fold((16, 0), |(l, m), n| (l.min(n), m.max(n)));
+    (most > 0).then_some((least, most))
+}
+
+/// What an iteration takes, in instructions of about the same time.
+struct Cost {
+    scalar: u32,
+    vector: u32,
+    /// vector instructions
+    size: u32,
+}
+
+impl Cost {
+    fn of(f: &Function, shape: &Shape, wide: &HashSet<Value>, turns: u32) -> Result<Cost, Reason> {
+        let mut cost = Cost {
+            scalar: 0,
+            vector: 0,
+            size: 0,
+        };
+        for &i in &f.blocks[shape.header].insts {
+            let d = &f.insts[i];
+            let done_wide = match d.results.first() {
+                Some(v) => wide.contains(v) && shape.kind(*v) == Kind::Varying,
+                None => d.op == Opcode::Store,
+            };
+            let (one, all) = weights(f, shape, i);
+            cost.scalar += one * turns;
+            if !done_wide {
+                // addresses and the counter, once for all turns; what only leaves the loop is not computed
+                cost.vector += 1;
+                continue;
+            }
+            let bytes = d
+                .args
+                .iter()
+                .map(|v| f.ty(*v))
+                .chain([d.ty])
+                .map(|t| t.bytes())
+                .max();
+            let bytes = if d.op == Opcode::Load {
+                d.ty.bytes()
+            } else {
+                bytes.unwrap_or(8)
+            };
+            let bytes = if d.op == Opcode::Store {
+                d.ty.bytes()
+            } else {
+                bytes
+            };
+            let registers = (turns * bytes).div_ceil(16);
+            cost.vector += registers * all;
+            cost.size += registers;
+        }
+        Ok(cost)
+    }
+}
+
+/// The time of an instruction on one turn, and on a register of lanes.
+fn weights(f: &Function, shape: &Shape, i: Inst) -> (u32, u32) {
+    let d = &f.insts[i];
+    match (d.op, d.ty) {
+        (Opcode::Imul, Ty::I64) => (1, 6),
+        (Opcode::Imul, Ty::I8) => (1, 40),
+        (Opcode::Sshr, Ty::I64) | (Opcode::Sshr | Opcode::Ushr | Opcode::Ishl, Ty::I8) => (1, 5),
+        (Opcode::Smin | Opcode::Smax, Ty::I64) => (2, 3),
+        (Opcode::StoF, Ty::F64) if small_source(f, shape, d.args[0]).is_none() => (1, 6),
+        (Opcode::Trunc, Ty::I8 | Ty::I16) => (1, 3),
+        (Opcode::Fdiv | Opcode::Fsqrt, _) => (5, 6),
+        (Opcode::Select, _) => (2, 2),
+        (Opcode::Fcopysign, _) => (2, 2),
+        _ => (1, 1),
+    }
+}

@@ -1,0 +1,239 @@
+//! Which loops are candidates, and how their values change from turn to turn.
+
+use std::collections::{HashMap, HashSet};
+
+use numlift_mir::{Block, Function, Imm, Inst, IntCC, Opcode, Region, Ty, Value};
+use smallvec::SmallVec;
+
+use super::reduction::{Fold, fold};
+use crate::analysis::affine::Affine;
+use crate::analysis::scev::ScalarEvolution;
+
+/// How a value of the loop changes from turn to turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// the same in all turns
+    Uniform,
+    /// grows by a constant
+    Steps(i64),
+    Varying,
+}
+
+/// What a parameter of the header carries from one turn to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Carried {
+    Same,
+    Counter(i64),
+    Folded(Fold),
+}
+
+/// A load or a store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    pub inst: Inst,
+    pub store: bool,
+    pub addr: Value,
+    pub disp: i32,
+    pub region: Region,
+    pub ty: Ty,
+    /// 0 or the size of the element
+    pub step: i64,
+}
+
+/// A loop of one block that only computes, loads and stores, and goes on while a counter is within a limit.
+pub(super) struct Shape {
+    pub header: Block,
+    pub line: u32,
+    pub params: Vec<Value>,
+    pub next: Vec<Value>,
+    pub carried: Vec<Carried>,
+    /// `test cc limit` holds if there is another turn.
+    pub cc: IntCC,
+    pub test: Value,
+    pub limit: Value,
+    pub step: i64,
+    /// Of what is computed in the loop.
+    pub kinds: HashMap<Value, Kind>,
+    pub accesses: Vec<Access>,
+}
+
+/// Why a loop is not vectorised.
+pub(super) type Reason = String;
+
+/// The branch of a block to itself: its other arguments come from outside or are carried.
+pub(super) fn again(f: &Function, b: Block) -> Option<(Inst, SmallVec<[Value; 4]>)> {
+    let i = f.terminator(b)?;
+    match &f.insts[i].imm {
+        Imm::Branch(then, other) if then.block == b && other.block != b => Some((i, then.args.clone())),
+        _ => None,
+    }
+}
+
+impl Shape {
+    pub fn find(f: &Function, scev: &ScalarEvolution<'_>, header: Block) -> Result<Shape, Reason> {
+        let (branch, next) = again(f, header).ok_or("its body branches")?;
+        let mut shape = Shape {
+            header,
+            line: f.insts[branch].line,
+            params: f.blocks[header].params.to_vec(),
+            next: next.to_vec(),
+            carried: vec![],
+            cc: IntCC::Slt,
+            test: f.insts[branch].args[0],
+            limit: f.insts[branch].args[0],
+            step: 0,
+            kinds: HashMap::new(),
+            accesses: vec![],
+        };
+        shape.carry(f, scev)?;
+        // Until it is known better, so that a value which is no sum but of itself is not taken for one from outside.
+        let results = f.blocks[header].insts.iter().flat_map(|i| &f.insts[*i].results);
+        shape.kinds.extend(results.map(|&v| (v, Kind::Varying)));
+        for &i in &f.blocks[header].insts {
+            shape.inst(f, scev, i)?;
+        }
+        shape.count(f, branch)?;
+        Ok(shape)
+    }
+
+    /// What the parameters carry.
+    fn carry(&mut self, f: &Function, scev: &ScalarEvolution<'_>) -> Result<(), Reason> {
+        for (k, &p) in self.params.iter().enumerate() {
+            let next = self.next[k];
+            let (carried, kind) = if next == p {
+                (Carried::Same, Kind::Uniform)
+            } else if let Some(step) = grows(f, scev, p, next) {
+                (Carried::Counter(step), Kind::Steps(step))
+            } else {
+                let fold = fold(f, self.header, k, &self.next);
+                let fold = fold.ok_or("a value of one turn is needed in the next")?;
+                (Carried::Folded(fold), Kind::Varying)
+            };
+            self.kinds.insert(p, kind);
+            self.carried.push(carried);
+        }
+        Ok(())
+    }
+
+    pub fn kind(&self, v: Value) -> Kind {
+        match self.kinds.get(&v) {
+            Some(k) => *k,
+            None => Kind::Uniform,
+        }
+    }
+
+    fn inst(&mut self, f: &Function, scev: &ScalarEvolution<'_>, i: Inst) -> Result<(), Reason> {
+        let d = &f.insts[i];
+        let kind = match d.op {
+            Opcode::Load | Opcode::Store => self.access(f, scev, i)?,
+            Opcode::Br | Opcode::Assume => return Ok(()),
+            Opcode::CallHelper => return Err("it calls a function".into()),
+            _ if f.has_effect(i) => return Err(format!("a check is left: {}", d.op.name())),
+            _ if d.ty.is_vector() => return Err("it is vectorised".into()),
+            _ if d.args.iter().all(|&v| self.kind(v) == Kind::Uniform) => Kind::Uniform,
+            _ => match self.delta(&scev.affine(d.results[0])) {
+                Some(0) => Kind::Uniform,
+                Some(n) => Kind::Steps(n),
+                None => Kind::Varying,
+            },
+        };
+        for &v in &d.results {
+            self.kinds.insert(v, kind);
+        }
+        Ok(())
+    }
+
+    /// How much a sum grows in a turn.
+    fn delta(&self, a: &Affine) -> Option<i64> {
+        a.terms
+            .iter()
+            .try_fold(0i64, |sum, &(v, factor)| match self.kind(v) {
+                Kind::Uniform => Some(sum),
+                Kind::Steps(n) => sum.checked_add(n.checked_mul(factor)?),
+                Kind::Varying => None,
+            })
+    }
+
+    fn access(&mut self, f: &Function, scev: &ScalarEvolution<'_>, i: Inst) -> Result<Kind, Reason> {
+        let d = &f.insts[i];
+        let &Imm::Mem { disp, region } = &d.imm else {
+            return Err("it is vectorised".into());
+        };
+        let (store, addr) = (d.op == Opcode::Store, d.args[d.args.len() - 1]);
+        let size = i64::from(d.ty.bytes());
+        let step = match self.kind(addr) {
+            Kind::Uniform => 0,
+            Kind::Steps(n) => n,
+            Kind::Varying => match self.delta(&scev.affine(addr)) {
+                Some(n) => n,
+                None => return Err("an index depends on data".into()),
+            },
+        };
+        if step != size && (step != 0 || store) {
+            return Err(match (step, store) {
+                (0, _) => "it writes one place in every turn".into(),
+                (n, _) if n == -size => "an array is passed backwards".into(),
+                _ => "elements are not next to each other".into(),
+            });
+        }
+        self.accesses.push(Access {
+            inst: i,
+            store,
+            addr,
+            disp,
+            region,
+            ty: d.ty,
+            step,
+        });
+        Ok(match step {
+            0 => Kind::Uniform,
+            _ => Kind::Varying,
+        })
+    }
+
+    /// The counter that ends the loop.
+    fn count(&mut self, f: &Function, branch: Inst) -> Result<(), Reason> {
+        const REASON: &str = "the number of its turns is not counted";
+        let cond = f.def(f.insts[branch].args[0]).ok_or(REASON)?;
+        let d = &f.insts[cond];
+        let (Opcode::Icmp, Ty::I64, &Imm::IntCC(cc)) = (d.op, d.ty, &d.imm) else {
+            return Err(REASON.into());
+        };
+        (self.cc, self.test, self.limit) = (cc, d.args[0], d.args[1]);
+        if self.kind(self.test) == Kind::Uniform {
+            (self.cc, self.test, self.limit) = (cc.swapped(), d.args[1], d.args[0]);
+        }
+        match (self.kind(self.test), self.kind(self.limit), self.cc) {
+            (Kind::Steps(n @ 1..), Kind::Uniform, IntCC::Slt)
+            | (Kind::Steps(n @ ..=-1), Kind::Uniform, IntCC::Sgt) => self.step = n,
+            _ => return Err(REASON.into()),
+        }
+        Ok(())
+    }
+
+    /// Whether the loop's own block defines a value.
+    pub fn is_inside(&self, v: Value) -> bool {
+        self.kinds.contains_key(&v)
+    }
+}
+
+/// By how much a counter grows in a turn.
+fn grows(f: &Function, scev: &ScalarEvolution<'_>, p: Value, next: Value) -> Option<i64> {
+    if f.ty(p) != Ty::I64 {
+        return None;
+    }
+    let step = scev.affine(next).sub(&Affine::value(p))?;
+    step.as_constant()
+}
+
+/// The values of a block that depend on one of them.
+pub(super) fn dependents(f: &Function, b: Block, on: Value) -> HashSet<Value> {
+    let mut out = HashSet::from([on]);
+    for &i in &f.blocks[b].insts {
+        let d = &f.insts[i];
+        if d.args.iter().any(|v| out.contains(v)) {
+            out.extend(&d.results);
+        }
+    }
+    out
+}
