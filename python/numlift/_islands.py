@@ -1,9 +1,9 @@
 """Islands: code of a compiled function that the interpreter runs, made into functions of their own."""
 
 import ast
-import itertools
+import copy
+import re
 import types
-import weakref
 from typing import Any, NamedTuple
 
 from numlift._source import compilable
@@ -92,7 +92,7 @@ def _result(code: int, outs: list[ast.expr]) -> ast.Return:
     return ast.Return(ast.Tuple([ast.Constant(code), *outs], ast.Load()))
 
 
-def _load(name: str) -> ast.expr:
+def load(name: str) -> ast.expr:
     return ast.Name(name, ast.Load())
 
 
@@ -102,36 +102,38 @@ def _forget(name: str) -> list[ast.stmt]:
     return [none, ast.Delete([ast.Name(name, ast.Del())])]
 
 
-def _unbind(name: str) -> ast.stmt:
+def unbind(name: str) -> ast.stmt:
     """`if name is <unbound>: del name`"""
-    test = ast.Compare(_load(name), [ast.Is()], [_load(_UNBOUND)])
+    test = ast.Compare(load(name), [ast.Is()], [load(_UNBOUND)])
     return ast.If(test, [ast.Delete([ast.Name(name, ast.Del())])], [])
 
 
 def _mark(name: str) -> ast.stmt:
     """`try: name; except NameError: name = <unbound>`"""
-    marked = ast.Assign([ast.Name(name, ast.Store())], _load(_UNBOUND))
-    handler = ast.ExceptHandler(_load("<NameError>"), None, [marked])
-    return ast.Try([ast.Expr(_load(name))], [handler], [], [])
+    marked = ast.Assign([ast.Name(name, ast.Store())], load(_UNBOUND))
+    handler = ast.ExceptHandler(load("<NameError>"), None, [marked])
+    return ast.Try([ast.Expr(load(name))], [handler], [], [])
 
 
 def _next_item(node: ast.For, outs: list[ast.expr]) -> list[ast.stmt]:
     """Binds the targets of a `for` to the next item and returns them; if there is none, what is unbound."""
-    value = ast.Call(_load("<next>"), [_load("<iterator>"), _load(_UNBOUND)], [])
+    value = ast.Call(load("<next>"), [load("<iterator>"), load(_UNBOUND)], [])
     item = ast.Assign([ast.Name("<item>", ast.Store())], ast.copy_location(value, node))
-    over = ast.Compare(_load("<item>"), [ast.Is()], [_load(_UNBOUND)])
-    bind = ast.Assign([node.target], _load("<item>"))
+    over = ast.Compare(load("<item>"), [ast.Is()], [load(_UNBOUND)])
+    bind = ast.Assign([node.target], load("<item>"))
     return [
         ast.copy_location(item, node),
-        ast.If(over, [ast.Return(_load(_UNBOUND))], []),
+        ast.If(over, [ast.Return(load(_UNBOUND))], []),
         ast.copy_location(bind, node.target),
         ast.Return(ast.Tuple(outs, ast.Load())),
     ]
 
 
-class _Builder:
+class Builder:
     def __init__(self, function: types.FunctionType, source: str, first_line: int) -> None:
         self.function = function
+        self.source = source
+        self.places: dict[tuple[type[ast.AST], int], list[Any]] = {}
         text, before = compilable(source)
         self.tree = ast.increment_lineno(ast.parse(text), first_line - 1 - before)
         self.first_line = first_line
@@ -141,7 +143,7 @@ class _Builder:
         own = next((n for n in nodes if isinstance(n, ast.FunctionDef) and n.name == name), None)
         self.line = own.lineno if own else first_line
         declarations = (ast.Global, ast.Nonlocal)
-        self.declared = [n for n in _inside(own) if isinstance(n, declarations)] if own else []
+        self.declared = [n for n in inside(own) if isinstance(n, declarations)] if own else []
 
     def statement(self, position: tuple[int, int]) -> ast.stmt:
         line, column = position
@@ -149,46 +151,71 @@ class _Builder:
 
     def body(self, spec: Spec) -> list[ast.stmt]:
         nodes = [self.statement(p) for p in spec.positions]
-        start: list[ast.stmt] = [_unbind(name) for name, sure in spec.params if not sure]
+        start: list[ast.stmt] = [unbind(name) for name, sure in spec.params if not sure]
         node: Any = nodes[0]
         if spec.form == "test":
             truth = ast.IfExp(node.test, ast.Constant(True), ast.Constant(False))
             return [*start, ast.copy_location(ast.Return(truth), node.test)]
         if spec.form == "iter":
-            iterator = ast.copy_location(ast.Call(_load("<iter>"), [node.iter], []), node)
+            iterator = ast.copy_location(ast.Call(load("<iter>"), [node.iter], []), node)
             return [*start, ast.copy_location(ast.Return(iterator), node)]
         if spec.form == "next":
-            return _next_item(node, [_load(name) for name, _ in spec.outs])
+            return _next_item(node, [load(name) for name, _ in spec.outs])
         if spec.form == "drop":
             return [ast.Pass()]
         end: list[ast.stmt] = [_mark(name) for name, sure in spec.outs if not sure]
-        outs = [_load(name) for name, _ in spec.outs]
+        outs = [load(name) for name, _ in spec.outs]
         if spec.form == "coded":
             nodes = _Leaving(outs, end).statements(nodes)
             return [*start, *nodes, *end, _result(0, outs)]
         value = outs[0] if len(outs) == 1 else ast.Tuple(outs, ast.Load()) if outs else ast.Constant(None)
         return [*start, *nodes, *end, ast.Return(value)]
 
-    def compiled(self, names: list[str], body: list[ast.stmt]) -> types.CodeType:
-        """A function of these parameters and this body, with the names of the original."""
-        function, code = self.function, self.function.__code__
+    def compiled(
+        self,
+        names: list[str],
+        body: list[ast.stmt],
+        captures: tuple[str, ...] = (),
+        nested: ast.FunctionDef | None = None,
+    ) -> types.CodeType:
+        """A function of these parameters and this body, with the names of the original.
+
+        nested: the one in it whose names it has instead; captures: variables that this one captures.
+        """
+        line = nested.lineno if nested else self.line
         inner = ast.FunctionDef(
             "<island>",  # binds no name that the code may use
             ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, []),
             [*self.declared, *body] or [ast.Pass()],
             [],
-            lineno=self.line,
+            lineno=line,
             col_offset=0,
-            end_lineno=self.line,
+            end_lineno=line,
             end_col_offset=0,
         )
-        made: ast.stmt = inner
+        return self._compiled(inner, captures, nested.name if nested else self.function.__code__.co_name)
+
+    def nested(self, node: ast.FunctionDef | ast.Lambda, captures: tuple[str, ...]) -> types.CodeType:
+        """A function that is nested in this one; its defaults are set by who calls it."""
+        node = copy.deepcopy(node)
+        none: list[Any] = [ast.Constant(None)]
+        node.args.defaults = none * len(node.args.defaults)
+        node.args.kw_defaults = [None if d is None else none[0] for d in node.args.kw_defaults]
+        if isinstance(node, ast.FunctionDef):
+            name, made = node.name, ast.FunctionDef("<island>", node.args, node.body, [])
+        else:
+            name, made = "<lambda>", ast.FunctionDef("<island>", node.args, [ast.Return(node.body)], [])
+        return self._compiled(ast.copy_location(made, node), captures, name)
+
+    def _compiled(self, made: ast.stmt, captures: tuple[str, ...], name: str) -> types.CodeType:
+        function, code = self.function, self.function.__code__
         before: list[ast.stmt] = []
+        inner = made
         if owner := _class_around(code.co_qualname):
             # private names are those of the class
             made = ast.ClassDef(owner, [], [], [made], [])
             before = [] if owner in code.co_freevars else [ast.Global([owner])]
-        outer_names = [ast.arg(n) for n in (*code.co_freevars, *_CONSTANTS)]
+        outer_names = [ast.arg(n) for n in dict.fromkeys((*code.co_freevars, *captures, *CONSTANTS))]
         outer = ast.FunctionDef(
             "around", ast.arguments([], outer_names, None, [], [], None, []), [*before, made], []
         )
@@ -196,26 +223,64 @@ class _Builder:
         module = ast.fix_missing_locations(ast.Module([outer], []))
         flags = code.co_flags & 0x1FFE000
         compiled = compile(module, code.co_filename, "exec", flags=flags, dont_inherit=True)
-        return _innermost(compiled, made, code.co_name, function.__qualname__)
+        qualname = function.__qualname__
+        if name != code.co_name:
+            qualname = f"{qualname}.<locals>.{name}"
+        return _innermost(compiled, made, name, qualname)
 
     def island(self, spec: Spec) -> types.FunctionType:
-        return _bound(self.function, self.compiled([name for name, _ in spec.params], self.body(spec)))
+        return bound(self.function, self.compiled([name for name, _ in spec.params], self.body(spec)))
 
-    def rest(self, position: tuple[int, int], behind: bool, loops: dict[ast.stmt, str]) -> list[ast.stmt]:
-        """The function from (behind) a statement on; `loops` names the iterators of `for`s around it."""
-        target = self.statement(position)
-        root = next(
-            n
-            for n in ast.walk(self.tree)
-            if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)) and target in _inside(n)
-        )
-        return _Rest(target, behind, loops).block(root.body)
+    def at(self, place: tuple[int, int], kind: type[ast.AST]) -> Any:
+        """The node of a kind at a place."""
+        found = self._places()[kind, place[0]]
+        if kind is ast.stmt:
+            return found[0]
+        return next(n for n in found if self._offset(n.end_lineno, n.end_col_offset) == place[1])
+
+    def running(self, place: tuple[int, int]) -> tuple[ast.stmt, ast.FunctionDef]:
+        """The statement at a place and the function around it; for the body of a lambda both are made."""
+        if (ast.stmt, place[0]) in self._places():
+            target = self.at(place, ast.stmt)
+            functions = (n for n in ast.walk(self.tree) if isinstance(n, ast.FunctionDef))
+            return target, next(f for f in functions if target in inside(f))
+        body = self.at(place, ast.expr)
+        result = ast.copy_location(ast.Return(body), body)
+        nodes = (n for n in ast.walk(self.tree) if isinstance(n, ast.Lambda) and n.body is body)
+        node = next(nodes)
+        function = ast.FunctionDef("<lambda>", node.args, [result], [])
+        return result, ast.copy_location(function, node)
+
+    def function_at(self, place: tuple[int, int]) -> Any:
+        """The `def` or lambda at a place."""
+        places = self._places()
+        nodes = [*places.get((ast.stmt, place[0]), ()), *places.get((ast.expr, place[0]), ())]
+        return next(n for n in nodes if isinstance(n, (ast.FunctionDef, ast.Lambda)))
+
+    def _places(self) -> dict[tuple[type[ast.AST], int], list[Any]]:
+        """Statements and expressions by where they begin; of those at one place the outermost comes first."""
+        if not self.places:
+            text = self.source.encode()
+            self.offsets = [0, *(i + 1 for i, c in enumerate(text) if c == ord("\n"))]
+            for node in ast.walk(self.tree):
+                if isinstance(node, (ast.stmt, ast.expr)):
+                    kind = ast.stmt if isinstance(node, ast.stmt) else ast.expr
+                    offset = self._offset(node.lineno, node.col_offset)
+                    self.places.setdefault((kind, offset), []).append(node)
+        return self.places
+
+    def _offset(self, line: int | None, column: int | None) -> int:
+        at = (line or 0) - self.first_line
+        return (self.offsets[at] if at >= 0 else -1) + (column or 0)
 
 
-def _bound(function: types.FunctionType, inside: types.CodeType) -> types.FunctionType:
-    """A function of this code with the globals and cells of the original."""
+def bound(
+    function: types.FunctionType, inside: types.CodeType, captured: dict[str, types.CellType] | None = None
+) -> types.FunctionType:
+    """A function of this code with the globals and cells of the original, and more cells."""
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    cells |= {name: types.CellType(value) for name, value in _CONSTANTS.items()}
+    cells |= captured or {}
+    cells |= {name: types.CellType(value) for name, value in CONSTANTS.items()}
     closure = tuple(cells[name] for name in inside.co_freevars)
     result = types.FunctionType(inside, function.__globals__, function.__name__, None, closure)
     result.__module__ = function.__module__
@@ -230,7 +295,7 @@ def _class_around(qualname: str) -> str | None:
     return names[-1] if names else None
 
 
-_CONSTANTS: dict[str, Any] = {
+CONSTANTS: dict[str, Any] = {
     _UNBOUND: UNBOUND,
     "<NameError>": NameError,
     "<iter>": iter,
@@ -239,57 +304,21 @@ _CONSTANTS: dict[str, Any] = {
 }
 
 
-def _blocks(node: ast.AST) -> list[list[ast.stmt]]:
+def blocks(node: ast.AST) -> list[list[ast.stmt]]:
     lists = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
     parts = [*getattr(node, "handlers", []), *getattr(node, "cases", [])]
     return [*lists, *(part.body for part in parts)]
 
 
-def _inside(node: ast.AST) -> list[ast.stmt]:
+def inside(node: ast.AST) -> list[ast.stmt]:
     """The statements in a node; those of functions and classes nested in it are left out."""
     found = []
-    for block in _blocks(node):
+    for block in blocks(node):
         for stmt in block:
             found.append(stmt)
             if not isinstance(stmt, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                found += _inside(stmt)
+                found += inside(stmt)
     return found
-
-
-class _Rest:
-    """Code that goes on at a statement inside compound statements."""
-
-    def __init__(self, target: ast.stmt, behind: bool, loops: dict[ast.stmt, str]) -> None:
-        self.target, self.behind, self.loops = target, behind, loops
-
-    def block(self, block: list[ast.stmt]) -> list[ast.stmt]:
-        at = next(i for i, s in enumerate(block) if s is self.target or self.target in _inside(s))
-        return [*self.begun(block[at]), *block[at + 1 :]]
-
-    def begun(self, node: ast.stmt) -> list[ast.stmt]:
-        """The rest of a statement."""
-        if node is self.target:
-            return [] if self.behind else [node]
-        within = next(
-            b for b in _blocks(node) if any(s is self.target or self.target in _inside(s) for s in b)
-        )
-        rest = self.block(within)
-        if not isinstance(node, (ast.For, ast.While)) or within is node.orelse:
-            return rest
-        resumed = _load("<resume>")
-        if isinstance(node, ast.While):
-            # the first turn is begun already
-            first = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(True))
-            either = ast.BoolOp(ast.Or(), [_load("<first>"), node.test])
-            over = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(False))
-            turn = ast.If(_load("<first>"), [over, *rest], node.body)
-            return [first, ast.copy_location(ast.While(either, [turn], node.orelse), node)]
-        item = ast.Name("<item>", ast.Store())
-        test = ast.Compare(_load("<item>"), [ast.Is()], [resumed])
-        assign = ast.copy_location(ast.Assign([node.target], _load("<item>")), node.target)
-        turn = ast.If(test, rest or [ast.Pass()], [assign, *node.body])
-        again = ast.For(item, _load(self.loops[node]), [turn], node.orelse)
-        return [ast.copy_location(again, node)]
 
 
 def _innermost(code: types.CodeType, made: ast.stmt, name: str, qualname: str) -> types.CodeType:
@@ -305,7 +334,13 @@ def _renamed(code: types.CodeType, prefix: int, qualname: str) -> types.CodeType
     consts = tuple(
         _renamed(c, prefix, qualname) if isinstance(c, types.CodeType) else c for c in code.co_consts
     )
-    return code.replace(co_qualname=qualname + code.co_qualname[prefix:], co_consts=consts)
+    own = code.co_qualname[prefix:]
+    name = _NUMBER.sub("", code.co_name)
+    return code.replace(co_name=name, co_qualname=qualname + _NUMBER.sub("", own), co_consts=consts)
+
+
+#: What `_Rest.functions` puts before the name of a function.
+_NUMBER = re.compile(r"<function \d+> ")
 
 
 def build(
@@ -315,45 +350,8 @@ def build(
 
     Raises KeyError if a statement is not where it should be, and what `compile` raises.
     """
-    builder = _Builder(function, source, first_line)
+    builder = Builder(function, source, first_line)
     return [builder.island(Spec(*s)) for s in specs]
-
-
-def resume(
-    function: types.FunctionType,
-    source: tuple[str, int],
-    position: tuple[int, int],
-    behind: bool,
-    names: list[str],
-    values: list[Any],
-    loops: list[tuple[tuple[int, int], str, list[Any]]],
-) -> tuple[types.FunctionType, tuple[Any, ...]]:
-    """A function that goes on at (behind) a statement of `function`, and its arguments: variables, iterators.
-
-    loops: position of each `for` around it, an expression for its remaining items over `v`, and `v`.
-    """
-    known = _RESUMED.setdefault(function.__code__, {})
-    key = (function.__code__.co_filename, function.__qualname__, position, behind, tuple(names))
-    iterators = [f"<items {i}>" for i in range(len(loops))]
-    made = known.get(key)
-    if made is None:
-        builder = _Builder(function, *source)
-        statements = [builder.statement(at) for at, _, _ in loops]
-        rest = builder.rest(position, behind, dict(zip(statements, iterators, strict=True)))
-        made = builder.compiled([*names, *iterators], [*(_unbind(name) for name in names), *rest])
-        known[key] = made
-    again = _CONSTANTS["<resume>"]
-    items = [itertools.chain([again], eval(text, {**_ITERATION, "v": v})) for _, text, v in loops]
-    return _bound(function, made), (*values, *items)
-
-
-_ITERATION: dict[str, Any] = {"islice": itertools.islice}
-
-
-#: What `resume` has compiled, by the function's code: functions hold their cells, which may hold the key.
-_RESUMED: weakref.WeakKeyDictionary[types.CodeType, dict[tuple[Any, ...], types.CodeType]] = (
-    weakref.WeakKeyDictionary()
-)
 
 
 def annotation(function: types.FunctionType, text: str) -> str | None:

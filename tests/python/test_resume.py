@@ -195,15 +195,3 @@ def test_functions_that_went_on_die() -> None:
     del function
     gc.collect()
     assert [r() for r in refs] == [None, None]
-
-
-def test_the_exit_of_a_callee_behind_an_effect_is_an_error() -> None:
-    """The frames of callers cannot be taken up in the middle of a statement."""
-    source = (
-        "def g(a, n):\n t = 1\n for i in range(n):\n  a[0] += 1\n  t = t * 1000003\n return t\n"
-        "def f(a, n):\n return g(a, n) + 1\n"
-    )
-    f = jit(define(source, "f"))
-    assert f(np.zeros(1), 2) == 1000003**2 + 1
-    with pytest.raises(OverflowError, match="numlift: an int left 64 bits at .*:5 after"):
-        f(np.zeros(1), 9)

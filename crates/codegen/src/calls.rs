@@ -86,7 +86,7 @@ impl Lower<'_> {
         self.branch_away(failed, block);
     }
 
-    /// `call`: the last argument is the effects flag of this function.
+    /// `call`: behind the callee's arguments come the effects flag of this function, and what the site records.
     pub fn call(
         &mut self,
         data: &mir::InstData,
@@ -99,9 +99,12 @@ impl Lower<'_> {
             .get(func)
             .ok_or_else(|| self.invalid(format!("no function {func}")))?;
         let args = self.values(&data.args)?;
-        let Some((&effects, args)) = args.split_last().filter(|(_, a)| a.len() == callee.params.len()) else {
-            return Err(self.invalid(format!("wrong number of arguments for `{}`", callee.name)));
-        };
+        let (args, recorded) = args
+            .split_at_checked(callee.params.len())
+            .filter(|(_, recorded)| !recorded.is_empty())
+            .ok_or_else(|| self.invalid(format!("wrong number of arguments for `{}`", callee.name)))?;
+        let types = data.args[args.len()..].iter().map(|&v| self.func.ty(v));
+        let recorded = types.zip(recorded.iter().copied()).collect();
         let mut all = vec![self.ctx];
         if callee.recursive {
             all.push(match self.depth {
@@ -128,7 +131,7 @@ impl Lower<'_> {
             block,
             ColdBlock::Call {
                 site,
-                effects,
+                recorded,
                 status,
             },
         ));

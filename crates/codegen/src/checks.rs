@@ -24,7 +24,8 @@ pub(crate) enum ColdBlock {
     /// A callee failed: pass its status on.
     Call {
         site: mir::Site,
-        effects: Value,
+        /// the effects flag, then the operands of the site
+        recorded: SmallVec<[(mir::Ty, Value); 4]>,
         status: Value,
     },
     /// The safepoint helper, then back.
@@ -216,7 +217,7 @@ impl Lower<'_> {
             match what {
                 ColdBlock::Site { site, operands } => {
                     self.record(site, &operands);
-                    self.retain(site, &operands)?;
+                    self.retain(site)?;
                     self.leave_with(Status::Site);
                 }
                 ColdBlock::Helper { site } => {
@@ -225,12 +226,12 @@ impl Lower<'_> {
                 }
                 ColdBlock::Call {
                     site,
-                    effects,
+                    recorded,
                     status,
                 } => {
-                    self.add_effects(effects);
                     let number = self.pos.ins().iconst(types::I64, i64::from(site.as_u32()));
                     self.named_helper("trace", &[number])?;
+                    self.record_frame(site, &recorded)?;
                     self.leave(status);
                 }
                 ColdBlock::Safepoint { site, resume } => self.slow_safepoint(site, resume)?,
@@ -239,14 +240,29 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn record(&mut self, site: mir::Site, operands: &[(mir::Ty, Value)]) {
-        let flags = self.ctx_flags();
-        for (i, &(ty, v)) in operands.iter().enumerate() {
-            let slot = to_slot(&mut self.pos, ty, v);
-            self.pos
-                .ins()
-                .store(flags, slot, self.ctx, offset::OPERANDS + 8 * i as i32);
+    /// Records the state of a caller; its references are still those of its variables.
+    fn record_frame(&mut self, site: mir::Site, recorded: &[(mir::Ty, Value)]) -> Result<(), CodegenError> {
+        if let [(_, effects), ..] = recorded {
+            self.add_effects(*effects);
         }
+        if let Some(SiteKind::Frame { .. }) = self.module.sites.get(site).map(|s| &s.kind) {
+            self.store_all(recorded, offset::FRAME);
+            let number = self.pos.ins().iconst(types::I64, i64::from(site.as_u32()));
+            self.named_helper("py_frame", &[number])?;
+        }
+        Ok(())
+    }
+
+    fn store_all(&mut self, values: &[(mir::Ty, Value)], at: i32) {
+        let flags = self.ctx_flags();
+        for (i, &(ty, v)) in values.iter().enumerate() {
+            let slot = to_slot(&mut self.pos, ty, v);
+            self.pos.ins().store(flags, slot, self.ctx, at + 8 * i as i32);
+        }
+    }
+
+    fn record(&mut self, site: mir::Site, operands: &[(mir::Ty, Value)]) {
+        self.store_all(operands, offset::OPERANDS);
         if let ([(mir::Ty::I8, done), ..], true) = (operands, self.is_exit(site)) {
             self.add_effects(*done);
         }
@@ -254,9 +270,9 @@ impl Lower<'_> {
     }
 
     /// Takes references for the operands of a resume point: the function gives its own back on the way out.
-    fn retain(&mut self, site: mir::Site, operands: &[(mir::Ty, Value)]) -> Result<(), CodegenError> {
-        let Some(SiteKind::Resume { operands: types, .. }) = self.module.sites.get(site).map(|s| &s.kind)
-        else {
+    fn retain(&mut self, site: mir::Site) -> Result<(), CodegenError> {
+        let kind = self.module.sites.get(site).map(|s| &s.kind);
+        let Some(SiteKind::Resume { operands: types, .. }) = kind else {
             return Ok(());
         };
         let mut owners = vec![];
@@ -264,8 +280,9 @@ impl Lower<'_> {
         for t in types {
             mir::flatten::owners(t, &mut at, &mut owners);
         }
-        for i in owners {
-            self.named_helper("py_incref", &[operands[i].1])?;
+        if !owners.is_empty() {
+            let number = self.pos.ins().iconst(types::I64, i64::from(site.as_u32()));
+            self.named_helper("py_frame", &[number])?;
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 pub use numlift_codegen::Cpu;
 use numlift_diagnostics::Diagnostic;
-pub use numlift_lower::{IslandForm, IslandSpec, ResumePoint};
+pub use numlift_lower::{IslandForm, IslandSpec};
+pub use numlift_runtime::ResumePoint;
 use numlift_runtime::abi::CodeBlob;
 use numlift_runtime::{CallSig, ObjectEntry};
 use numlift_runtime::{FrameInfo, SiteData};

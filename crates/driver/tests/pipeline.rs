@@ -46,6 +46,7 @@ impl Loaded {
             site: 0,
             effects: 0,
             operands: [0; numlift_runtime::abi::MAX_OPERANDS],
+            frame: [0; numlift_runtime::abi::MAX_OPERANDS],
             trace: std::ptr::null_mut(),
             trace_len: 0,
             trace_cap: 0,

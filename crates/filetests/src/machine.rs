@@ -191,6 +191,7 @@ impl Native {
             site: 0,
             effects: 0,
             operands: [0; MAX_OPERANDS],
+            frame: [0; MAX_OPERANDS],
             trace: trace.as_mut_ptr(),
             trace_len: 0,
             trace_cap: trace.len() as u32,

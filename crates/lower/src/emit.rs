@@ -6,12 +6,9 @@ use std::rc::Rc;
 use cranelift_entity::PrimaryMap;
 pub use numlift_mir::flatten::{carrier_tys, flat_tys};
 use numlift_mir::{Builder, IntCC, Opcode, Site, Slot, Ty, Value};
-use numlift_runtime::abi::MAX_OPERANDS;
-use numlift_runtime::{ExitReason, SiteData, SiteKind, helpers};
+use numlift_runtime::{ExitReason, ResumePoint, SiteData, SiteKind, helpers};
 use numlift_types::{Scalar, Type};
 use smallvec::SmallVec;
-
-use crate::ResumePoint;
 
 /// The machine values of one value, flattened as `numlift_runtime::abi` says
 /// (a complex number has two, an array data, shape, strides, owner).
@@ -29,12 +26,12 @@ pub struct Emit<'m> {
     pub wrap: bool,
     /// Where the interpreter can go on at an exit.
     pub resume: Option<Rc<Frame>>,
-    /// Resume points that exits use.
-    pub points: Vec<ResumePoint>,
+    /// Resume points of the module.
+    pub points: &'m mut Vec<ResumePoint>,
     scratch: Option<(Slot, u32)>,
 }
 
-/// The state at the start of a statement.
+/// The state at the start of a statement, or in it.
 #[derive(Debug)]
 pub struct Frame {
     pub point: ResumePoint,
@@ -51,6 +48,7 @@ impl<'m> Emit<'m> {
     pub fn new(
         b: Builder,
         sites: &'m mut PrimaryMap<Site, SiteData>,
+        points: &'m mut Vec<ResumePoint>,
         frame: u32,
         effects: Value,
         wrap: bool,
@@ -62,7 +60,7 @@ impl<'m> Emit<'m> {
             effects,
             wrap,
             resume: None,
-            points: vec![],
+            points,
             scratch: None,
         }
     }
@@ -76,8 +74,8 @@ impl<'m> Emit<'m> {
         })
     }
 
-    /// The site of an exit and its operands. Behind an effect the interpreter goes on from the start of the
-    /// statement, if the statement itself has had none yet.
+    /// The site of an exit and its operands. Behind an effect the interpreter goes on from where the frame was
+    /// taken, if there has been no effect since.
     fn exit(&mut self, reason: ExitReason) -> (Site, Vals) {
         let mut operands = Vals::from_slice(&[self.effects]);
         let clean = self.b.func.int_const(self.effects) == Some(0);
@@ -85,13 +83,10 @@ impl<'m> Emit<'m> {
             .resume
             .clone()
             .filter(|f| !clean && f.effects == self.effects);
-        let Some(frame) = frame.filter(|f| f.vals.len() < MAX_OPERANDS) else {
+        let Some(frame) = frame else {
             return (self.site(SiteKind::Exit(reason)), operands);
         };
-        let point = *frame.number.get_or_init(|| {
-            self.points.push(frame.point.clone());
-            self.points.len() as u32 - 1
-        });
+        let point = self.point(&frame);
         operands.extend_from_slice(&frame.vals);
         let kind = SiteKind::Resume {
             reason,
@@ -99,6 +94,14 @@ impl<'m> Emit<'m> {
             operands: frame.types.clone(),
         };
         (self.site(kind), operands)
+    }
+
+    /// The number of a frame's resume point.
+    pub fn point(&mut self, frame: &Frame) -> u32 {
+        *frame.number.get_or_init(|| {
+            self.points.push(frame.point.clone());
+            self.points.len() as u32 - 1
+        })
     }
 
     /// Leaves to the interpreter unless `cond` (i8) is nonzero.

@@ -8,8 +8,7 @@ use std::collections::HashMap;
 
 use numlift_diagnostics::Span;
 use numlift_mir::{FuncId, Function, Module};
-use numlift_runtime::{CallSig, ObjectEntry};
-use numlift_runtime::{FrameInfo, IslandVar, ResumeSource};
+use numlift_runtime::{CallSig, FrameInfo, IslandVar, ObjectEntry, ResumePoint};
 use numlift_typeck::islands::Plan;
 use numlift_typeck::{Env, Program};
 use numlift_types::{Reason, Type};
@@ -23,20 +22,6 @@ pub struct Lowered<'p> {
     pub islands: Vec<IslandSpec>,
     pub points: Vec<ResumePoint>,
     plan: Option<&'p Plan>,
-}
-
-/// A statement from which the interpreter can go on.
-#[derive(Clone, Debug)]
-pub struct ResumePoint {
-    /// The statement.
-    pub span: Span,
-    /// It goes on behind the statement.
-    pub behind: bool,
-    /// Variables that are or may be bound.
-    pub vars: Vec<(String, ResumeSource)>,
-    /// `for` statements around it, outermost first: what gives the remaining items, as a Python expression over
-    /// `v[0]`, `v[1]`…, and the types of these.
-    pub loops: Vec<(Span, String, Vec<Type>)>,
 }
 
 /// What an island does.

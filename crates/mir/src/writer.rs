@@ -81,6 +81,14 @@ fn write_site(f: &mut Formatter<'_>, site: Site, data: &SiteData) -> fmt::Result
             write!(f, "resume {point} {} ({})", reason.name(), List(&types))?;
         }
         SiteKind::Call => f.write_str("call")?,
+        SiteKind::Frame { point: None, .. } => f.write_str("call lost")?,
+        SiteKind::Frame {
+            point: Some(point),
+            operands,
+        } => {
+            let types: Vec<_> = operands.iter().map(Spelled).collect();
+            write!(f, "call at {point} ({})", List(&types))?;
+        }
         SiteKind::Helper => f.write_str("helper")?,
         SiteKind::Island => f.write_str("island")?,
     }

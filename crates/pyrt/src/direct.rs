@@ -87,6 +87,7 @@ pub(crate) unsafe extern "C" fn call(
             hidden: std::ptr::null_mut(),
             args,
             resumed: Cell::new(std::ptr::null_mut()),
+            callers: Cell::new(std::ptr::null_mut()),
         };
         let mut ctx = MaybeUninit::<Ctx>::uninit();
         let ctx = s.begin(&mut ctx, &mut trace, &host, std::ptr::null(), i64::MAX);

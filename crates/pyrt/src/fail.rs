@@ -1,12 +1,13 @@
-//! What a failed native call becomes: the interpreter's exception, or a repeat.
+//! What a failed native call becomes: the interpreter's exception, or a repeat, or the rest of the call.
 
 use numlift_runtime::{Ctx, ExitReason, SiteKind};
+use numlift_types::Type;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::helpers::Host;
-use crate::resume::Operands;
+use crate::resume::{Env, Operands, Owned, Prepared};
 use crate::source::Args;
 use crate::spec::Specialization;
 use crate::value;
@@ -20,6 +21,153 @@ pub enum Failure {
     Resumed(*mut PyObject),
     /// An exception is set.
     Raised,
+}
+
+/// A caller of a function that has exited, with what its call site records.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    site: u32,
+    /// Its place in the trace.
+    depth: usize,
+    slots: Vec<u64>,
+}
+
+/// Operands of a site that the interpreter may go on from, if it is one.
+fn recorded(kind: &SiteKind) -> Option<(Option<u32>, &[Type])> {
+    match kind {
+        SiteKind::Resume { point, operands, .. } => Some((Some(*point), operands)),
+        SiteKind::Frame { point, operands } => Some((*point, operands)),
+        _ => None,
+    }
+}
+
+/// Keeps what a site has recorded: references of an exit, the operands of a caller that an exit passes.
+///
+/// # Safety
+/// Generated code is on its way out with this context; the GIL is held.
+pub(crate) unsafe fn note_caller(host: &Host<'_>, ctx: *mut Ctx, site: i64) {
+    let sites = host.spec.sites();
+    let Some((_, types)) = sites.get(site as usize).and_then(|s| recorded(&s.kind)) else {
+        return;
+    };
+    // SAFETY: the operands are in the context, the first is the effects flag; the list is that of this call.
+    unsafe {
+        let own = (*ctx).site == site as u32;
+        let first = match own {
+            true => (&raw const (*ctx).operands).cast::<u64>(),
+            false => (&raw const (*ctx).frame).cast::<u64>(),
+        };
+        let exited = sites.get((*ctx).site as usize);
+        let exited = exited.is_some_and(|s| matches!(s.kind, SiteKind::Exit(_) | SiteKind::Resume { .. }));
+        if !exited {
+            return;
+        }
+        let mut at = first.add(1);
+        for t in types {
+            value::retain(t, at);
+            at = at.add(value::slots(t));
+        }
+        if own {
+            return;
+        }
+        if host.callers.get().is_null() {
+            host.callers.set(Box::into_raw(Box::default()));
+        }
+        let n = at.offset_from(first) as usize;
+        (*host.callers.get()).push(Caller {
+            site: site as u32,
+            depth: (*ctx).trace_len as usize,
+            slots: std::slice::from_raw_parts(first, n).to_vec(),
+        });
+    }
+}
+
+/// What an exit has left, taken from the context.
+struct Exited<'a> {
+    spec: &'a Specialization,
+    site: u32,
+    effects: bool,
+    /// The first operand of the exit and what follows it.
+    first: *const u64,
+    callers: Vec<Caller>,
+    frames: usize,
+}
+
+impl Exited<'_> {
+    /// # Safety
+    /// Generated code has left the context; the GIL is held.
+    unsafe fn of<'a>(spec: &'a Specialization, ctx: *mut Ctx) -> Exited<'a> {
+        // SAFETY: a failure sets the site; the boundary has set the rest before. The list is a box of ours.
+        unsafe {
+            let host = &*(*ctx).host.cast::<Host<'_>>();
+            let callers = host.callers.replace(std::ptr::null_mut());
+            Exited {
+                spec,
+                site: (*ctx).site,
+                effects: (*ctx).effects != 0 || (*ctx).operands[0] & 1 != 0,
+                first: (&raw const (*ctx).operands).cast(),
+                callers: match callers.is_null() {
+                    true => vec![],
+                    false => *Box::from_raw(callers),
+                },
+                frames: (*ctx).trace_len as usize,
+            }
+        }
+    }
+
+    fn kind(&self, site: u32) -> Option<&SiteKind> {
+        self.spec.sites().get(site as usize).map(|s| &s.kind)
+    }
+
+    /// The rest of the call; `None` if there is a function on the way that cannot be taken up.
+    unsafe fn rest<'py>(&self, py: Python<'py>, env: Env) -> Option<PyResult<Prepared<'py>>> {
+        let resume = self.spec.parts().resume.as_ref()?;
+        let mut rest: Option<Prepared<'py>> = None;
+        for depth in 0..=self.frames {
+            let (site, first) = match depth {
+                0 => (self.site, self.first),
+                _ => match self.callers.iter().find(|c| c.depth == depth) {
+                    Some(c) => (c.site, c.slots.as_ptr()),
+                    // it has had no effect
+                    None if rest.is_none() => continue,
+                    None => return None,
+                },
+            };
+            // SAFETY: the first operand of an exit and of a caller is its effects flag.
+            let begun = unsafe { *first & 1 != 0 };
+            if rest.is_none() && !begun {
+                continue;
+            }
+            let (point, _) = recorded(self.kind(site)?)?;
+            // SAFETY: the operands are those of the site.
+            let made = unsafe {
+                let operands = Operands::new(first.add(1));
+                let in_call = resume.points.get(point? as usize)?.call.is_some();
+                if rest.is_some() && !in_call {
+                    return None;
+                }
+                resume.prepare(py, point?, operands, env, &[], rest)
+            };
+            match made {
+                Ok(made) => rest = Some(made),
+                Err(e) => return Some(Err(e)),
+            }
+        }
+        rest.map(Ok)
+    }
+}
+
+impl Drop for Exited<'_> {
+    fn drop(&mut self) {
+        let exit = [(self.site, self.first)];
+        let callers = self.callers.iter().map(|c| (c.site, c.slots.as_ptr()));
+        for (site, first) in exit.into_iter().chain(callers) {
+            if let Some((_, types)) = self.kind(site).and_then(recorded) {
+                // SAFETY: `note_caller` took the references; the GIL is held as for `of`.
+                drop(unsafe { Owned::new(types, first.add(1)) });
+            }
+        }
+    }
 }
 
 /// Reads what the call left in its context.
@@ -63,15 +211,16 @@ unsafe fn resumed<'py>(
         if !done.is_null() {
             return Some(Ok(Bound::from_owned_ptr(py, done)));
         }
-        let SiteKind::Resume { point, .. } = spec.sites().get((*ctx).site as usize)?.kind else {
+        let exited = Exited::of(spec, ctx);
+        let site = spec.sites().get(exited.site as usize)?;
+        let is_exit = matches!(site.kind, SiteKind::Exit(_) | SiteKind::Resume { .. });
+        if !is_exit || !exited.effects {
             return None;
-        };
-        let effects = (*ctx).effects != 0 || (*ctx).operands[0] & 1 != 0;
-        let resume = spec.parts().resume.as_ref()?;
-        (effects && (*ctx).trace_len == 0).then(|| {
-            let at = (&raw const (*ctx).operands).cast::<u64>().add(1);
-            resume.run(py, point, Operands::owned(at), ctx, args, &[])
-        })
+        }
+        let rest = exited.rest(py, Env { ctx, args })?;
+        drop(exited);
+        drop((*ctx).take_trace());
+        Some(rest.and_then(|(function, args)| function.call1(args)))
     }
 }
 
@@ -143,7 +292,7 @@ unsafe fn build(
             let args = (exc, args.clone(), *cause_none);
             module.call_method1("make", args)?.unbind()
         }
-        (SiteKind::Call, None) => {
+        (SiteKind::Call | SiteKind::Frame { .. }, None) => {
             return wrong("numlift: a helper failed without an exception");
         }
     };

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::cpython;
+use crate::fail::Caller;
 use crate::island::{Island, py_box, py_island, py_object};
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
@@ -71,6 +72,8 @@ pub struct Host<'a> {
     pub args: Args,
     /// The result of the call if the interpreter has gone on behind an island: a new reference, or NULL.
     pub resumed: Cell<*mut PyObject>,
+    /// The callers that an exit has passed: NULL, or a list in a box.
+    pub(crate) callers: Cell<*mut Vec<Caller>>,
 }
 
 /// The hidden arguments of a call in progress.
@@ -144,6 +147,20 @@ extern "C" fn py_incref(o: *mut PyObject) {
 extern "C" fn py_decref(o: *mut PyObject) {
     // SAFETY: the reference is one that generated code took.
     unsafe { ffi::Py_XDECREF(o) }
+}
+
+/// The helper `py_frame`.
+extern "C" fn py_frame(ctx: *mut Ctx, site: i64) {
+    // SAFETY: generated code has recorded the operands of the site; the GIL is taken where it is not held.
+    guarded_status(|| unsafe {
+        let host = &*(*ctx).host.cast::<Host<'_>>();
+        let note = || crate::fail::note_caller(host, ctx, site);
+        match host.gil_released() {
+            true => Python::attach(|_| note()),
+            false => note(),
+        }
+        true
+    });
 }
 
 extern "C" fn array_new(
@@ -251,6 +268,7 @@ pub fn table() -> *const *const c_void {
             "py_call" => py_call as *const c_void,
             "py_box" => py_box as *const c_void,
             "py_object" => py_object as *const c_void,
+            "py_frame" => py_frame as *const c_void,
             "py_island" => py_island as *const c_void,
             "array_new" => array_new as *const c_void,
             _ => std::ptr::null(),

@@ -17,7 +17,7 @@ use crate::helpers::Host;
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
 use crate::reference::Ref;
-use crate::resume::Operands;
+use crate::resume::{Env, Operands};
 use crate::slots::Held;
 use crate::value;
 
@@ -155,10 +155,11 @@ impl Island {
                 .map(|(i, v)| (v.name.as_str(), out(i)));
             let unbound = self.unbinds.iter().map(|n| (n.as_str(), self.unbound.as_ptr()));
             let bound: Vec<_> = outs.chain(unbound).collect();
-            let operands = Operands::borrowed(operands);
+            let env = Env { ctx, args: host.args };
             let run = || {
                 Python::attach_unchecked(|py| {
-                    let gone = resume.run(py, point, operands, ctx, host.args, &bound);
+                    let rest = resume.prepare(py, point, Operands::new(operands), env, &bound, None);
+                    let gone = rest.and_then(|(function, args)| function.call1(args));
                     gone.map(Bound::into_ptr).map_err(|e| e.restore(py))
                 })
             };

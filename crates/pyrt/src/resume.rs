@@ -1,167 +1,321 @@
-//! Exits behind an effect: the interpreter goes on from the start of a statement.
+//! Exits behind an effect: the interpreter goes on from a statement, or in it.
 //!
-//! The exit has recorded the variables and what is left of the loops around the statement. `numlift._islands`
-//! makes a function of the rest of the source; it is called here, so that tracebacks show the user's frames only.
+//! The exit has recorded the variables, what is done of the statement and what is left of the loops around it.
+//! `numlift._resume` makes a function of the rest of the source. Where callees are left as well, the rest of the
+//! caller calls the rest of the callee in place of its call, so that tracebacks show the user's frames.
 
-use numlift_runtime::{Ctx, ResumeSource};
-use numlift_types::Type;
+use numlift_runtime::{Ctx, Done, Extent, ResumePoint, ResumeSource};
+use numlift_types::{ClosureType, CodeRef, Type};
+use pyo3::exceptions::PySystemError;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use serde::{Deserialize, Serialize};
 
+use crate::image::Text;
 use crate::reference::Ref;
 use crate::source::Args;
 use crate::value;
 
-/// Line, from 1, and column in bytes in the function's source.
-pub type Position = (u32, u32);
-
-/// A statement from which the interpreter can go on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Point {
-    pub at: Position,
-    /// It goes on behind the statement.
-    pub behind: bool,
-    pub vars: Vec<(String, ResumeSource)>,
-    /// `for` statements around it: where, what gives the remaining items, types of its operands.
-    pub loops: Vec<(Position, String, Vec<Type>)>,
+/// A Python function of a specialisation.
+#[derive(Debug)]
+pub enum Origin {
+    Function(Ref),
+    /// An argument of the call: other functions of the same code use the specialisation too.
+    Argument(usize),
 }
 
-/// The resume points of a specialisation and the function they are in.
+/// A function with its source.
+#[derive(Debug)]
+pub struct Code {
+    pub code: CodeRef,
+    pub origin: Origin,
+    pub text: Text,
+}
+
+/// The resume points of a specialisation and the functions they are in.
 #[derive(Debug)]
 pub struct Resume {
-    pub function: Ref,
-    pub source: String,
-    pub first_line: u32,
-    pub points: Vec<Point>,
+    pub codes: Vec<Code>,
+    pub points: Vec<ResumePoint>,
 }
 
-/// Values of variables in slots, read in order; references that are ours are given back on drop.
-pub(crate) struct Operands {
-    at: *const u64,
-    owned: bool,
-    read: Vec<(Type, *const u64)>,
+/// A function and its arguments.
+pub(crate) type Prepared<'py> = (Bound<'py, PyAny>, Bound<'py, PyTuple>);
+
+/// The call that code goes on in.
+#[derive(Clone, Copy)]
+pub(crate) struct Env {
+    pub(crate) ctx: *const Ctx,
+    pub(crate) args: Args,
 }
+
+/// Values in slots, read in order.
+pub(crate) struct Operands(*const u64);
 
 impl Operands {
-    /// Operands of an exit, which took references for us.
-    pub(crate) fn owned(at: *const u64) -> Operands {
-        Operands {
-            at,
-            owned: true,
-            read: vec![],
-        }
-    }
-
-    /// Slots of a function that is still there.
-    pub(crate) fn borrowed(at: *const u64) -> Operands {
-        Operands {
-            at,
-            owned: false,
-            read: vec![],
-        }
-    }
-
-    unsafe fn next<'py>(&mut self, py: Python<'py>, t: &Type) -> PyResult<Bound<'py, PyAny>> {
-        // SAFETY: the site says which operands there are.
-        unsafe {
-            let at = self.at;
-            self.at = at.add(value::slots(t));
-            self.read.push((t.clone(), at));
-            Bound::from_owned_ptr_or_err(py, value::boxed(t, at))
-        }
+    pub(crate) fn new(at: *const u64) -> Operands {
+        Operands(at)
     }
 
     unsafe fn flag(&mut self) -> bool {
         // SAFETY: as for `next`.
-        unsafe {
-            let flag = *self.at & 0xff != 0;
-            self.at = self.at.add(1);
-            flag
-        }
+        unsafe { *self.skip(&Type::BOOL) & 0xff != 0 }
     }
 
-    /// Skips a value that is not there.
-    unsafe fn skip(&mut self, t: &Type) {
+    /// The place of a value.
+    unsafe fn skip(&mut self, t: &Type) -> *const u64 {
+        let at = self.0;
         // SAFETY: as for `next`.
-        self.at = unsafe { self.at.add(value::slots(t)) };
+        self.0 = unsafe { at.add(value::slots(t)) };
+        at
     }
 }
 
-impl Drop for Operands {
+/// References that the operands of a site hold, given back on drop.
+pub(crate) struct Owned<'a> {
+    types: &'a [Type],
+    at: *const u64,
+}
+
+impl<'a> Owned<'a> {
+    /// # Safety
+    /// There are values of these types; their references are to be given up; the GIL is held until the end.
+    pub(crate) unsafe fn new(types: &'a [Type], at: *const u64) -> Owned<'a> {
+        Owned { types, at }
+    }
+}
+
+impl Drop for Owned<'_> {
     fn drop(&mut self) {
-        for (t, at) in self.read.iter().filter(|_| self.owned) {
-            // SAFETY: the references are ours; the GIL is held.
-            unsafe { value::release(t, *at) };
+        let mut at = self.at;
+        for t in self.types {
+            // SAFETY: as for `new`.
+            unsafe {
+                value::release(t, at);
+                at = at.add(value::slots(t));
+            }
         }
     }
+}
+
+/// What reads the operands of a point.
+struct Reader<'a> {
+    resume: &'a Resume,
+    point: &'a ResumePoint,
+    env: Env,
+    operands: Operands,
+}
+
+impl Reader<'_> {
+    unsafe fn next<'py>(&mut self, py: Python<'py>, t: &Type) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: the site says which operands there are.
+        unsafe {
+            match t {
+                Type::Closure(c) => self.closure(py, c),
+                t => Bound::from_owned_ptr_or_err(py, value::boxed(t, self.operands.skip(t))),
+            }
+        }
+    }
+
+    unsafe fn list<'py>(&mut self, py: Python<'py>, types: &[Type]) -> PyResult<Bound<'py, PyList>> {
+        let values = PyList::empty(py);
+        for t in types {
+            // SAFETY: as for `next`.
+            values.append(unsafe { self.next(py, t)? })?;
+        }
+        Ok(values)
+    }
+
+    /// A nested function with what it has captured.
+    unsafe fn closure<'py>(&mut self, py: Python<'py>, c: &ClosureType) -> PyResult<Bound<'py, PyAny>> {
+        let place = self.point.closures.iter().find(|(known, _)| known == c);
+        let place = place.map(|(_, at)| *at).ok_or_else(missing)?;
+        let names: Vec<&str> = c.captures.iter().map(|(c, _)| c.name.as_str()).collect();
+        let types: Vec<Type> = c.captures.iter().map(|(_, t)| t.clone()).collect();
+        // SAFETY: as for `next`: the value is that of the captures, then of the defaults.
+        let (captured, defaults) = unsafe { (self.list(py, &types)?, self.list(py, &c.function.defaults)?) };
+        let code = self.resume.code(c.code).ok_or_else(missing)?;
+        // SAFETY: as for `next`.
+        let function = unsafe { code.function(py, self.env.args) };
+        let source = (code.text.source.as_str(), code.text.first_line);
+        let module = crate::support::module(py, "_resume")?;
+        module.call_method1("closure", (function, source, place, names, captured, defaults))
+    }
+
+    /// The value of a variable, or what makes it; with `wanted` unset its operands are only passed by.
+    unsafe fn variable<'py>(
+        &mut self,
+        py: Python<'py>,
+        source: &ResumeSource,
+        wanted: bool,
+    ) -> PyResult<Variable<'py>> {
+        // SAFETY: as for `next`.
+        unsafe {
+            let maybe = match source {
+                ResumeSource::Operand { maybe, .. }
+                | ResumeSource::Object { maybe, .. }
+                | ResumeSource::Code { maybe, .. }
+                | ResumeSource::Nested { maybe, .. } => *maybe,
+                ResumeSource::Argument(_) | ResumeSource::Unbound => false,
+            };
+            let unbound = matches!(source, ResumeSource::Unbound) || maybe && !self.operands.flag();
+            if unbound || !wanted {
+                match source {
+                    ResumeSource::Operand { ty, .. } => _ = self.operands.skip(ty),
+                    ResumeSource::Nested { defaults, .. } => {
+                        defaults.iter().for_each(|t| _ = self.operands.skip(t));
+                    }
+                    _ => {}
+                }
+                let unbound = crate::support::module(py, "_islands")?.getattr("UNBOUND")?;
+                return Ok(Variable::Value(unbound));
+            }
+            Ok(Variable::Value(match source {
+                ResumeSource::Argument(i) => Bound::from_borrowed_ptr(py, *self.env.args.add(*i)),
+                ResumeSource::Object { index, .. } => {
+                    let objects = (*self.env.ctx).objects;
+                    Bound::from_borrowed_ptr(py, (*objects.add(*index as usize)).cast())
+                }
+                ResumeSource::Code { code, .. } => {
+                    let code = self.resume.code(*code).ok_or_else(missing)?;
+                    code.function(py, self.env.args)
+                }
+                ResumeSource::Operand { ty, .. } => self.next(py, ty)?,
+                ResumeSource::Nested { at, defaults, .. } => {
+                    return Ok(Variable::Nested(*at, self.list(py, defaults)?));
+                }
+                ResumeSource::Unbound => py.None().into_bound(py),
+            }))
+        }
+    }
+}
+
+fn missing() -> PyErr {
+    PySystemError::new_err("numlift: an exit without a resume point")
 }
 
 impl Resume {
-    /// Goes on from a point: the result of the call. Variables of `bound` have these values instead.
+    /// A function that goes on from a point, and its arguments. Variables of `bound` have these values instead;
+    /// `call` is what the call in progress is replaced by, else it is made again.
     ///
     /// # Errors
-    /// What the rest of the function raises.
+    /// If there is no memory, or for an inconsistency.
     ///
     /// # Safety
-    /// The operands are those of the point; `args` are the arguments of the call; the GIL is held.
-    pub(crate) unsafe fn run<'py>(
+    /// The operands are those of the point; `env` is that of the call; the GIL is held.
+    pub(crate) unsafe fn prepare<'py>(
         &self,
         py: Python<'py>,
         point: u32,
-        mut operands: Operands,
-        ctx: *const Ctx,
-        args: Args,
+        operands: Operands,
+        env: Env,
         bound: &[(&str, *mut PyObject)],
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let missing = || pyo3::exceptions::PySystemError::new_err("numlift: an exit without a resume point");
+        call: Option<Prepared<'py>>,
+    ) -> PyResult<Prepared<'py>> {
         let point = self.points.get(point as usize).ok_or_else(missing)?;
-        let module = crate::support::module(py, "_islands")?;
-        let unbound = module.getattr("UNBOUND")?;
-        // SAFETY: as promised by the caller.
-        let (names, values, loops) = unsafe {
-            let (names, values) = (PyList::empty(py), PyList::empty(py));
-            for (name, source) in &point.vars {
-                let value = match source {
-                    ResumeSource::Argument(i) => Bound::from_borrowed_ptr(py, *args.add(*i)),
-                    ResumeSource::Object(i) => {
-                        Bound::from_borrowed_ptr(py, (*(*ctx).objects.add(*i as usize)).cast())
-                    }
-                    ResumeSource::Operand { ty, maybe: true } => match operands.flag() {
-                        true => operands.next(py, ty)?,
-                        false => {
-                            operands.skip(ty);
-                            unbound.clone()
-                        }
-                    },
-                    ResumeSource::Operand { ty, maybe: false } => operands.next(py, ty)?,
-                    ResumeSource::Unbound => unbound.clone(),
-                };
-                let value = match bound.iter().find(|(n, _)| n == name) {
-                    Some((_, o)) => Bound::from_borrowed_ptr(py, *o),
-                    None => value,
-                };
-                names.append(name)?;
-                values.append(value)?;
-            }
-            let loops = PyList::empty(py);
-            for (at, items, types) in &point.loops {
-                let v = PyList::empty(py);
-                for t in types {
-                    v.append(operands.next(py, t)?)?;
-                }
-                loops.append((*at, items, v))?;
-            }
-            (names, values, loops)
+        let module = crate::support::module(py, "_resume")?;
+        let mut reader = Reader {
+            resume: self,
+            point,
+            env,
+            operands,
         };
-        let function = self.function.bind(py);
-        let source = (self.source.as_str(), self.first_line);
-        let made = module.call_method1(
-            "resume",
-            (function, source, point.at, point.behind, names, values, loops),
-        )?;
-        let (rest, args): (Bound<'py, PyAny>, Bound<'py, PyTuple>) = made.extract()?;
-        rest.call1(args)
+        let (names, values) = (PyList::empty(py), PyList::empty(py));
+        let (nested, defaults) = (PyList::empty(py), PyList::empty(py));
+        let (captures, captured) = (PyList::empty(py), PyList::empty(py));
+        let (parts, done) = (PyList::empty(py), PyList::empty(py));
+        let (loops, items) = (PyList::empty(py), PyList::empty(py));
+        // SAFETY: as promised by the caller.
+        unsafe {
+            for (name, source) in &point.vars {
+                let given = bound.iter().find(|(n, _)| n == name);
+                let own = reader.variable(py, source, given.is_none())?;
+                let value = match given {
+                    Some((_, o)) => Variable::Value(Bound::from_borrowed_ptr(py, *o)),
+                    None => own,
+                };
+                match value {
+                    Variable::Value(v) => {
+                        names.append(name)?;
+                        values.append(v)?;
+                    }
+                    Variable::Nested(at, v) => {
+                        nested.append((name, at))?;
+                        defaults.append(v)?;
+                    }
+                }
+            }
+            for (name, t) in &point.captures {
+                captures.append(name)?;
+                captured.append(reader.next(py, t)?)?;
+            }
+            for part in &point.done {
+                parts.append(spelled(py, part)?)?;
+                if let Some(t) = part.operand() {
+                    done.append(reader.next(py, t)?)?;
+                }
+            }
+            for (at, text, types) in &point.loops {
+                let v = reader.list(py, types)?;
+                loops.append(at)?;
+                items.append((text, v))?;
+            }
+        }
+        let code = self.code(point.code).ok_or_else(missing)?;
+        // SAFETY: as promised by the caller.
+        let function = unsafe { code.function(py, env.args) };
+        let source = (code.text.source.as_str(), code.text.first_line);
+        let lists = [&names, &nested, &captures, &parts, &loops].map(|l| l.to_tuple());
+        let [names, nested, captures, parts, loops] = lists;
+        let place = point.call.filter(|_| call.is_some());
+        let key = (
+            point.at,
+            point.behind,
+            names,
+            nested,
+            captures,
+            parts,
+            place,
+            loops,
+        );
+        let given = (values, defaults, captured, done, call, items);
+        module
+            .call_method1("resume", (function, source, key, given))?
+            .extract()
+    }
+
+    fn code(&self, code: CodeRef) -> Option<&Code> {
+        self.codes.iter().find(|c| c.code == code)
+    }
+}
+
+enum Variable<'py> {
+    Value(Bound<'py, PyAny>),
+    Nested(Extent, Bound<'py, PyList>),
+}
+
+impl Code {
+    pub(crate) fn visit(&self, f: &mut dyn FnMut(*mut PyObject)) {
+        if let Origin::Function(o) = &self.origin {
+            f(o.as_ptr());
+        }
+    }
+
+    unsafe fn function<'py>(&self, py: Python<'py>, args: Args) -> Bound<'py, PyAny> {
+        match &self.origin {
+            Origin::Function(f) => f.bind(py),
+            // SAFETY: the arguments of the call in progress.
+            Origin::Argument(i) => unsafe { Bound::from_borrowed_ptr(py, *args.add(*i)) },
+        }
+    }
+}
+
+/// What is done, for `numlift._resume`.
+fn spelled<'py>(py: Python<'py>, part: &Done) -> PyResult<Bound<'py, PyTuple>> {
+    match part {
+        Done::Value(at, _) => ("value", *at).into_pyobject(py),
+        Done::Truth(at, truth) => ("truth", *at, *truth).into_pyobject(py),
+        Done::Old(_) => ("old",).into_pyobject(py),
+        Done::Assign(path, _) => ("assign", PyTuple::new(py, path)?).into_pyobject(py),
     }
 }

@@ -163,7 +163,8 @@ impl Specialization {
         crate::source::visit(&self.parts.guards, &self.parts.hidden, f);
         self.parts.keep.iter().for_each(|o| f(o.as_ptr()));
         self.parts.islands.iter().for_each(|i| f(i.function.as_ptr()));
-        self.parts.resume.iter().for_each(|r| f(r.function.as_ptr()));
+        let codes = self.parts.resume.iter().flat_map(|r| &r.codes);
+        codes.for_each(|c| c.visit(f));
     }
 
     /// Whether what it assumed still holds.
@@ -237,6 +238,7 @@ impl Specialization {
             hidden: state,
             args,
             resumed: Cell::new(std::ptr::null_mut()),
+            callers: Cell::new(std::ptr::null_mut()),
         };
         let hidden = match state.is_null() {
             true => std::ptr::null(),

@@ -19,6 +19,7 @@ pub fn slots(t: &Type) -> usize {
         Type::Optional(t) => slots(t) + 1,
         Type::Tuple(items) | Type::List(items) => items.iter().map(slots).sum(),
         Type::Range => 3,
+        Type::Closure(_) => t.parts().into_iter().map(slots).sum(),
         Type::Object(_) => 1,
         _ => 0,
     }
@@ -300,9 +301,9 @@ unsafe fn each_owner(t: &Type, v: *const u64, f: &mut dyn FnMut(*mut PyObject)) 
             Type::Optional(t) if is_some(t, v) => each_owner(t, v, f),
             Type::Array(a) => f(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
             Type::Object(_) => f(*v as *mut PyObject),
-            Type::Tuple(items) | Type::List(items) => {
+            Type::Tuple(_) | Type::List(_) | Type::Closure(_) => {
                 let mut at = 0;
-                for t in items.iter() {
+                for t in t.parts() {
                     each_owner(t, v.add(at), f);
                     at += slots(t);
                 }
@@ -318,7 +319,7 @@ unsafe fn each_owner(t: &Type, v: *const u64, f: &mut dyn FnMut(*mut PyObject)) 
 /// The slots hold a value of the type whose owners are references to give up; the GIL is held.
 pub(crate) unsafe fn release(t: &Type, v: *const u64) {
     // SAFETY: as promised by the caller.
-    unsafe { each_owner(t, v, &mut |o| ffi::Py_DECREF(o)) }
+    unsafe { each_owner(t, v, &mut |o| ffi::Py_XDECREF(o)) }
 }
 
 /// Tag and carrier slots of a number in a union; `None` if it is no member, or an int that the carrier does not
@@ -483,7 +484,7 @@ pub unsafe fn write_if(o: *mut PyObject, t: &Type, out: *mut u64) -> bool {
 /// The slots hold a value of the type; the GIL is held.
 pub(crate) unsafe fn retain(t: &Type, v: *const u64) {
     // SAFETY: as promised by the caller.
-    unsafe { each_owner(t, v, &mut |o| ffi::Py_INCREF(o)) }
+    unsafe { each_owner(t, v, &mut |o| ffi::Py_XINCREF(o)) }
 }
 
 /// Slots of an object that should have a declared type. Arrays: the reference goes into the owner slot.

@@ -191,8 +191,7 @@ impl JitCompiler {
             cached: cache::Use::Off,
             args: args.specs,
         };
-        let hir = env.root();
-        let mut image = image::of(artifact, hir.as_deref(), self.nogil);
+        let mut image = image::of(artifact, &env.hirs(), self.nogil);
         let mut world = env.world.into_inner();
         if self.cache {
             let start = Instant::now();
@@ -283,8 +282,7 @@ pub fn ahead(
         refused
     };
     let artifact = result.map_err(located)?;
-    let hir = env.root();
-    let mut image = image::of(artifact.clone(), hir.as_deref(), nogil);
+    let mut image = image::of(artifact.clone(), &env.hirs(), nogil);
     let facts = env.world.into_inner().facts(function.py());
     image.facts = facts.ok_or_else(|| {
         let text = "the source of a function is not available".to_owned();

@@ -68,9 +68,9 @@ impl<'py> PyEnv<'py> {
             .then_some(o)
     }
 
-    /// The text and the place of the function that is compiled.
-    pub fn root(&self) -> Option<Arc<Function>> {
-        self.hirs.borrow().first().cloned().flatten()
+    /// The functions that have been read, by handle.
+    pub fn hirs(&self) -> Vec<Option<Arc<Function>>> {
+        self.hirs.borrow().clone()
     }
 
     fn parse(&self, code: CodeRef) -> Result<Function, Diagnostic> {

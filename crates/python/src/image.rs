@@ -1,21 +1,33 @@
 //! From the compiler's artifact to an image: what the boundary runs.
 
-use numlift_driver::{Artifact, IslandForm, IslandSpec, ResumePoint};
-use numlift_pyrt::image::{Image, IslandImage};
-use numlift_pyrt::island::Form;
-use numlift_pyrt::resume::{Point, Position};
-use numlift_syntax::hir::Function;
+use std::sync::Arc;
 
-/// The image of an artifact, without facts of the world. `hir` is that of its entry.
-pub fn of(artifact: Artifact, hir: Option<&Function>, nogil: bool) -> Image {
-    let source = hir.map_or(String::new(), |h| h.source.to_string());
+use numlift_driver::{Artifact, IslandForm, IslandSpec};
+use numlift_pyrt::image::{Image, IslandImage, Text};
+use numlift_pyrt::island::Form;
+use numlift_syntax::hir::Function;
+use numlift_types::CodeRef;
+
+use crate::env::ROOT;
+
+/// The image of an artifact, without facts of the world. `hirs` are those of its functions, by handle.
+pub fn of(artifact: Artifact, hirs: &[Option<Arc<Function>>], nogil: bool) -> Image {
+    let texts = hirs.iter().zip((0..).map(CodeRef)).map(|(hir, code)| {
+        let wanted = code == ROOT || artifact.points.iter().any(|p| p.uses(code));
+        let hir = hir.as_ref().filter(|_| wanted);
+        hir.map_or_else(Text::default, |h| Text {
+            source: h.source.to_string(),
+            first_line: h.first_line,
+        })
+    });
+    let texts: Vec<Text> = texts.collect();
+    let source = texts.first().map_or("", |t| t.source.as_str());
     Image {
         nests: artifact.recursive || !artifact.calls.is_empty() || !artifact.islands.is_empty(),
         nogil: nogil && !artifact.uses_python,
-        islands: artifact.islands.iter().map(|i| island(i, &source)).collect(),
-        points: artifact.points.into_iter().map(|p| point(p, &source)).collect(),
-        first_line: hir.map_or(0, |h| h.first_line),
-        source,
+        islands: artifact.islands.iter().map(|i| island(i, source)).collect(),
+        points: artifact.points,
+        texts,
         blob: artifact.blob,
         args: artifact.args,
         ret: artifact.ret,
@@ -29,23 +41,11 @@ pub fn of(artifact: Artifact, hir: Option<&Function>, nogil: bool) -> Image {
 }
 
 /// Line and column of an offset in a function's source.
-fn position(source: &str, start: u32) -> Position {
+fn position(source: &str, start: u32) -> (u32, u32) {
     let before = source.get(..start as usize).unwrap_or("");
     let line = before.matches('\n').count() as u32 + 1;
     let column = before.len() - before.rfind('\n').map_or(0, |i| i + 1);
     (line, column as u32)
-}
-
-fn point(p: ResumePoint, source: &str) -> Point {
-    let loops = p.loops.into_iter();
-    Point {
-        at: position(source, p.span.start),
-        behind: p.behind,
-        vars: p.vars,
-        loops: loops
-            .map(|(span, items, types)| (position(source, span.start), items, types))
-            .collect(),
-    }
 }
 
 /// The form of an island for the boundary and for `numlift._islands`.

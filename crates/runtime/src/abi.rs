@@ -61,6 +61,8 @@ pub struct Ctx {
     pub effects: u32,
     /// Operand bits of the failed site, in the slot form above.
     pub operands: [u64; MAX_OPERANDS],
+    /// The same of a call site on the way out, until `py_frame` has taken them.
+    pub frame: [u64; MAX_OPERANDS],
     /// Call sites passed while unwinding, innermost first. The host begins with a buffer of its own, of
     /// at most [`INLINE_TRACE`] entries; one of that many is grown on the heap ([`Ctx::take_trace`]).
     pub trace: *mut u32,
@@ -142,6 +144,7 @@ pub mod offset {
     pub const SITE: i32 = offset_of!(Ctx, site) as i32;
     pub const EFFECTS: i32 = offset_of!(Ctx, effects) as i32;
     pub const OPERANDS: i32 = offset_of!(Ctx, operands) as i32;
+    pub const FRAME: i32 = offset_of!(Ctx, frame) as i32;
 }
 
 /// The entry thunk of a blob.

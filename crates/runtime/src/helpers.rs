@@ -87,6 +87,15 @@ pub const PYRT: &[HelperSig] = &[
     // py_box(ctx, call signature index, value: *const u64, ret: *mut u64): the object of a value of the
     // signature's first argument type; a new reference, or 0 for a variable that is not bound.
     py("py_box", &[I, I, I]),
+    // py_frame(ctx, site): a callee has failed; keeps the operands in ctx.frame if it was an exit.
+    HelperSig {
+        name: "py_frame",
+        ctx: true,
+        params: &[I],
+        ret: None,
+        fallible: false,
+        pure_fn: false,
+    },
     // py_object(ctx, object index): a borrowed reference to ctx.objects[index].
     HelperSig {
         name: "py_object",

@@ -1,6 +1,6 @@
 //! Variables at the border between machine code and the interpreter: of islands, and of resume points.
 
-use numlift_types::Type;
+use numlift_types::{ClosureType, CodeRef, Type};
 use serde::{Deserialize, Serialize};
 
 /// A variable that goes into an island or comes out of it.
@@ -23,8 +23,91 @@ pub enum ResumeSource {
     Operand { ty: Type, maybe: bool },
     /// The argument of the call as it was passed.
     Argument(usize),
-    /// An entry of `ctx.objects`.
-    Object(u32),
+    /// An entry of `ctx.objects`; with `maybe` a flag is among the operands.
+    Object { index: u32, maybe: bool },
+    /// A Python function that is compiled along; with `maybe` a flag is among the operands.
+    Code { code: CodeRef, maybe: bool },
+    /// A nested function, made again from its `def` or lambda: operands are the values of its defaults.
+    Nested {
+        at: Extent,
+        defaults: Vec<Type>,
+        maybe: bool,
+    },
     /// It is not bound.
     Unbound,
+}
+
+/// Where a node is in the source: bytes from its start to behind its end.
+pub type Extent = (u32, u32);
+
+/// A part of a statement that is done; its value is among the operands if it has a type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Done {
+    /// The value of an expression.
+    Value(Extent, Type),
+    /// The truth of a condition, which has decided.
+    Truth(Extent, bool),
+    /// The left side of an augmented assignment.
+    Old(Type),
+    /// The value that a target gets, which is not stored yet. The path is the number of the target, then those
+    /// of items in it.
+    Assign(Vec<u32>, Type),
+}
+
+/// A statement from which the interpreter can go on. The operands are those of `vars`, `captures`, `done`, `loops`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResumePoint {
+    /// The function, or the one that it is nested in.
+    pub code: CodeRef,
+    /// The statement.
+    pub at: Extent,
+    /// It goes on behind the statement.
+    pub behind: bool,
+    pub vars: Vec<(String, ResumeSource)>,
+    /// Nested functions among the operands: where they are.
+    pub closures: Vec<(ClosureType, Extent)>,
+    /// Variables of functions around it.
+    pub captures: Vec<(String, Type)>,
+    pub done: Vec<Done>,
+    /// The call in progress, whose value the callee's own rest gives.
+    pub call: Option<Extent>,
+    /// `for` loops around it, outermost first: what gives the remaining items, as a Python expression over
+    /// `v[0]`, `v[1]`…, and the types of these.
+    pub loops: Vec<(Extent, String, Vec<Type>)>,
+}
+
+impl ResumePoint {
+    /// Whether the text of a function is needed to go on.
+    pub fn uses(&self, code: CodeRef) -> bool {
+        self.code == code || self.closures.iter().any(|(c, _)| c.code == code)
+    }
+
+    /// The types of its operands.
+    pub fn operands(&self) -> Vec<Type> {
+        let mut out = vec![];
+        for (_, source) in &self.vars {
+            let (maybe, types) = match source {
+                ResumeSource::Operand { ty, maybe } => (*maybe, std::slice::from_ref(ty)),
+                ResumeSource::Nested { defaults, maybe, .. } => (*maybe, defaults.as_slice()),
+                ResumeSource::Object { maybe, .. } | ResumeSource::Code { maybe, .. } => (*maybe, &[][..]),
+                ResumeSource::Argument(_) | ResumeSource::Unbound => (false, &[][..]),
+            };
+            out.extend(maybe.then_some(Type::BOOL));
+            out.extend_from_slice(types);
+        }
+        out.extend(self.captures.iter().map(|(_, t)| t.clone()));
+        out.extend(self.done.iter().filter_map(Done::operand).cloned());
+        out.extend(self.loops.iter().flat_map(|(_, _, types)| types.iter().cloned()));
+        out
+    }
+}
+
+impl Done {
+    /// The type of its value, if it has one.
+    pub fn operand(&self) -> Option<&Type> {
+        match self {
+            Done::Value(_, t) | Done::Old(t) | Done::Assign(_, t) => Some(t),
+            Done::Truth(..) => None,
+        }
+    }
 }

@@ -72,8 +72,11 @@ pub enum SiteKind {
         point: u32,
         operands: Vec<Type>,
     },
-    /// A call of another native function: only a traceback entry.
+    /// A call of another native function: only a traceback entry. The caller has had no effect before it.
     Call,
+    /// The same with the caller's state, which is recorded if the callee exits. The first operand is the caller's
+    /// effects flag, then come values of `operands`; without a `point` the interpreter cannot go on there.
+    Frame { point: Option<u32>, operands: Vec<Type> },
     /// A helper call that may set a Python exception.
     Helper,
     /// An island: code that the interpreter runs, with a frame of its own. Without an exception it is an exit.

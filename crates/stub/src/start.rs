@@ -11,9 +11,10 @@ use pyo3::types::{PyDict, PyModule};
 use crate::{dispatch, locate};
 
 /// Modules of the package that calls need, and the one that runs the source.
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 5] = [
     ("_errors", include_str!("../../../python/numlift/_errors.py")),
     ("_islands", include_str!("../../../python/numlift/_islands.py")),
+    ("_resume", include_str!("../../../python/numlift/_resume.py")),
     ("_source", include_str!("../../../python/numlift/_source.py")),
     ("types", include_str!("../../../python/numlift/types.py")),
 ];

@@ -108,6 +108,7 @@ fn run_output(out: &Output, args: &[u64], interrupt: u32) -> Outcome {
         site: u32::MAX,
         effects: 0,
         operands: [0; MAX_OPERANDS],
+        frame: [0; MAX_OPERANDS],
         trace: traces.as_mut_ptr(),
         trace_len: 0,
         trace_cap: 4,

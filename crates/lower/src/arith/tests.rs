@@ -29,8 +29,9 @@ fn emitted(params: &[Scalar], f: impl FnOnce(&mut Emit, &[Vals])) -> (Vec<Opcode
         .collect();
     b.switch_to(block);
     let effects = b.iconst(Ty::I8, 0);
+    let mut points = vec![];
     let mut sites: PrimaryMap<Site, SiteData> = PrimaryMap::new();
-    let mut e = Emit::new(b, &mut sites, 0, effects, false);
+    let mut e = Emit::new(b, &mut sites, &mut points, 0, effects, false);
     f(&mut e, &vals);
     let ops = e.b.func.insts.values().map(|i| i.op).collect();
     let names = sites.values().map(|s| match &s.kind {

@@ -125,7 +125,9 @@ impl FnLower<'_, '_> {
         for (i, &x) in machine.1.iter().enumerate() {
             self.e.b.store(x, p.addr, i as i32 * size, Region::Any);
         }
-        if !self.is_fresh(base) {
+        if self.is_fresh(base) {
+            self.touch_statement();
+        } else {
             self.effect();
         }
         Ok(())

@@ -1,15 +1,15 @@
 //! Calls.
 
+use cranelift_entity::EntityRef;
 use numlift_builtins::Kind;
 use numlift_mir::{FuncId, Opcode, Region, Ty, Value};
-use numlift_runtime::SiteKind;
 use numlift_runtime::{CallSig, ObjectEntry};
-use numlift_syntax::hir::{Arg, ExprId, ExprKind};
+use numlift_syntax::hir::{Arg, ExprId, ExprKind, Name};
 use numlift_typeck::{ArgSource, Call, Known, Static, operators};
 use numlift_types::{ObjectRef, Scalar, Type};
 
 use super::tuple::part_of;
-use super::{FnLower, R, Typed};
+use super::{FnLower, IsBound, R, Typed};
 use crate::arith;
 use crate::emit::{Vals, flat_tys};
 
@@ -35,6 +35,10 @@ impl FnLower<'_, '_> {
         };
         let line = self.hir.exprs[id].line;
         let ty = self.ty(id)?;
+        self.check_bound(func)?;
+        if !self.reachable() {
+            return never();
+        }
         match target {
             Call::Instance {
                 id: callee,
@@ -44,7 +48,7 @@ impl FnLower<'_, '_> {
                 if !self.reachable() {
                     return never();
                 }
-                self.call_instance(callee.0, &value, &sources, line)
+                self.call_instance(id, callee.0, &value, &sources, line)
             }
             Call::Boxed {
                 object,
@@ -127,6 +131,22 @@ impl FnLower<'_, '_> {
         }
     }
 
+    /// Raises if a variable that a constant is reached by is not bound.
+    pub(crate) fn check_bound(&mut self, id: ExprId) -> R<()> {
+        let hir = self.hir.clone();
+        let mut id = id;
+        while let ExprKind::Attribute(base, _) = hir.exprs[id].kind {
+            id = base;
+        }
+        if let ExprKind::Name(Name::Local(l)) = hir.exprs[id].kind
+            && self.vars[l.index()].bound != IsBound::Yes
+        {
+            self.e.b.set_line(hir.exprs[id].line);
+            self.read_local(l)?;
+        }
+        Ok(())
+    }
+
     fn draws(&self, object: Option<ObjectRef>) -> bool {
         match object.map(|o| self.sh.env.known(o)) {
             Some(Known::Builtin(p)) => numlift_builtins::find(&p).is_some_and(|b| b.effect),
@@ -146,7 +166,14 @@ impl FnLower<'_, '_> {
     }
 
     /// `value` is that of the function called.
-    fn call_instance(&mut self, callee: usize, value: &Typed, sources: &[ArgSource], line: u32) -> R<Typed> {
+    fn call_instance(
+        &mut self,
+        id: ExprId,
+        callee: usize,
+        value: &Typed,
+        sources: &[ArgSource],
+        line: u32,
+    ) -> R<Typed> {
         let program = self.sh.program;
         let inst = &program.instances[callee];
         let params: Vec<Type> = inst
@@ -190,9 +217,10 @@ impl FnLower<'_, '_> {
         self.e.b.set_line(line);
         args.extend(values.into_iter().flatten());
         args.push(self.e.effects);
+        let (site, recorded) = self.call_site(id, inst.effects);
+        args.extend(recorded);
         let ret = self.sh.results.get(&callee).cloned().unwrap_or(Type::Never);
         let tys = flat_tys(&ret);
-        let site = self.e.site(SiteKind::Call);
         let vals: Vals = self
             .e
             .b

@@ -15,6 +15,14 @@ use crate::emit::{Vals, carrier_tys, flat_tys};
 
 impl FnLower<'_, '_> {
     pub(crate) fn expr(&mut self, id: ExprId) -> R<Typed> {
+        let mark = self.running.parts.len();
+        let v = self.undone(id)?;
+        self.done(mark, id, &v);
+        Ok(v)
+    }
+
+    /// Lowers an expression, whose value is not noted as done.
+    pub(super) fn undone(&mut self, id: ExprId) -> R<Typed> {
         let hir = self.hir.clone();
         let e = &hir.exprs[id];
         if !self.reachable() {
@@ -329,7 +337,7 @@ impl FnLower<'_, '_> {
     }
 
     /// Lowers a condition to the ends where it is true and where it is false.
-    pub(crate) fn condition(&mut self, id: ExprId) -> R<(Vec<Pending>, Vec<Pending>)> {
+    pub(super) fn undecided(&mut self, id: ExprId) -> R<(Vec<Pending>, Vec<Pending>)> {
         let hir = self.hir.clone();
         if let Some(&test) = self.plan.and_then(|p| p.tests.get(&id)) {
             let truth = self.island_test(test)?;
@@ -558,6 +566,7 @@ impl FnLower<'_, '_> {
                 let n = self.e.b.iconst(Ty::I64, i64::from(d.size()));
                 return Ok((Type::INT, Vals::from_slice(&[n])));
             }
+            self.check_bound(base)?;
             return self.hidden_or_const(id);
         }
         let v = self.expr(base)?;

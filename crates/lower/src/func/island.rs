@@ -176,14 +176,12 @@ impl FnLower<'_, '_> {
         let watched = self.watched();
         vals.extend(&watched);
         let resume = match &island.code {
-            Code::Run(stmts) if self.entry.is_some() => stmts.last().and_then(|s| self.frame(*s)),
+            Code::Run(stmts) => stmts.last().and_then(|s| self.frame(*s, true)),
             _ => None,
         };
-        let resume = resume.map(|mut frame| {
-            frame.point.behind = true;
+        let resume = resume.map(|frame| {
             vals.extend_from_slice(&frame.vals);
-            self.e.points.push(frame.point);
-            self.e.points.len() as u32 - 1
+            self.e.point(&frame)
         });
         let size = |t: &Type| flat_tys(t).len();
         let mut outs: Vec<IslandVar> = outs.iter().map(|(_, v)| v.clone()).collect();

@@ -39,7 +39,7 @@ impl FnLower<'_, '_> {
         self.jump_head(&head, &[])?;
         self.start_head(&head, &[]);
         self.e.b.set_line(stmt.line);
-        self.e.resume = None;
+        self.leave_statement();
         let outs = self.target_outs(id, &next.binds)?;
         let out = self.enter_island(next, &outs, IslandForm::Next, Some(it))?;
         let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
@@ -102,7 +102,7 @@ impl FnLower<'_, '_> {
             return Ok(());
         }
         self.e.b.set_line(line);
-        self.e.resume = None;
+        self.leave_statement();
         let addr = self.e.b.slot_addr(slot);
         let it = self.e.b.load(Ty::I64, addr, 0, Region::Stack);
         let null = self.e.b.iconst(Ty::I64, 0);

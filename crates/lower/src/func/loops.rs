@@ -145,8 +145,9 @@ impl FnLower<'_, '_> {
         let (yes, mut exits) = self.condition(test)?;
         self.merge(yes)?;
         if self.reachable() {
-            self.jump_head(&head, &[])?;
-            self.start_head(&head, &[]);
+            let tested = self.tested(&head, test);
+            self.jump_head(&tested, &[])?;
+            self.start_head(&tested, &[]);
             self.narrow(test, true);
             self.loops.push(LoopState::default());
             self.block(body)?;
@@ -163,7 +164,7 @@ impl FnLower<'_, '_> {
                 exits.extend(done);
                 self.merge(again)?;
                 if self.reachable() {
-                    self.jump_head(&head, &[])?;
+                    self.jump_head(&tested, &[])?;
                 }
             }
             self.merge(exits)?;
@@ -175,6 +176,19 @@ impl FnLower<'_, '_> {
             self.block(orelse)?;
         }
         Ok(())
+    }
+
+    /// The head behind the test, which may bind variables itself.
+    fn tested(&self, head: &Head, test: ExprId) -> Head {
+        let bound = scan::walrus_in(&self.hir, test);
+        let mut params = head.params.clone();
+        for (i, t) in params.iter_mut().filter(|(i, _)| bound.contains(i)) {
+            *t = super::var_ty(&self.vars[*i]);
+        }
+        Head {
+            block: head.block,
+            params,
+        }
     }
 
     /// Brings the loop's variables into the types of its head, in place.
@@ -311,7 +325,7 @@ impl FnLower<'_, '_> {
         target: &Target,
         body: &hir::Block,
     ) -> R<Vec<Pending>> {
-        self.e.resume = None;
+        self.leave_statement();
         let item = match it {
             Iter::Range { start, stop, .. } => {
                 if !count.unit {

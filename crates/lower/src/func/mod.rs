@@ -35,7 +35,7 @@ use smallvec::SmallVec;
 use crate::emit::{Emit, Frame, Vals, flat_tys};
 use crate::{Lowered, Shared, arith};
 
-use resume::ActiveLoop;
+use resume::{ActiveLoop, Running};
 
 /// A typed value.
 pub(crate) type Typed = (Type, Vals);
@@ -61,6 +61,7 @@ pub(crate) struct State {
     pub vars: Vec<Var>,
     pub effects: Value,
     pub resume: Option<Rc<Frame>>,
+    pub running: Running,
 }
 
 /// A block end that waits for its merge.
@@ -97,8 +98,11 @@ pub(crate) struct FnLower<'a, 'm> {
     pub iterated: Vec<Value>,
     /// `for` loops around the statement.
     pub active: Vec<ActiveLoop>,
-    /// The parameters as they came in, of a function whose exits may go on in the interpreter.
+    /// The parameters as they came in, of a function that is only entered from Python.
     pub entry: Option<Vec<Var>>,
+    /// It may have effects, behind which exits go on in the interpreter.
+    pub tracked: bool,
+    pub running: Running,
     /// Owner slots of the iterators of the loops over objects around.
     pub iterators: Vec<Slot>,
 }
@@ -120,7 +124,14 @@ pub(crate) fn lower_instance(
     let params: Vec<Value> = tys.iter().map(|&t| b.func.append_param(entry, t)).collect();
     b.set_line(inst.hir.first_line);
     let effects = b.iconst(Ty::I8, 0);
-    let e = Emit::new(b, &mut out.module.sites, index as u32, effects, wrap);
+    let e = Emit::new(
+        b,
+        &mut out.module.sites,
+        &mut out.points,
+        index as u32,
+        effects,
+        wrap,
+    );
     let results = program
         .instances
         .iter()
@@ -161,9 +172,11 @@ pub(crate) fn lower_instance(
         iterators: vec![],
         active: vec![],
         entry: None,
+        tracked: inst.effects || (out.plan.is_some() && program.root.is_some_and(|r| r.0 == index)),
+        running: Running::default(),
     };
     f.bind_params(&params);
-    if program.root.is_some_and(|r| r.0 == index) {
+    if program.root.is_some_and(|r| r.0 == index) && !inst.recursive {
         f.entry = Some(f.vars.clone());
     }
     if inst.recursive {
@@ -186,7 +199,6 @@ pub(crate) fn lower_instance(
     if f.reachable() {
         f.return_value((Type::None, Vals::new()))?;
     }
-    out.points.append(&mut f.e.points);
     out.module.funcs[id] = f.e.b.func;
     Ok(())
 }
@@ -201,6 +213,7 @@ pub(crate) fn empty(func: &mut numlift_mir::Function) {
     }
     b.unreachable();
     *func = b.func;
+    func.recursive = false;
 }
 
 impl FnLower<'_, '_> {
@@ -271,6 +284,7 @@ impl FnLower<'_, '_> {
             vars: self.vars.clone(),
             effects: self.e.effects,
             resume: self.e.resume.clone(),
+            running: self.running.clone(),
         }
     }
 
@@ -278,6 +292,7 @@ impl FnLower<'_, '_> {
         self.vars = s.vars;
         self.e.effects = s.effects;
         self.e.resume = s.resume;
+        self.running = s.running;
     }
 
     /// Leaves the current block open for a merge; `None` if it is not reachable.

@@ -1,22 +1,25 @@
-//! Where the interpreter goes on when native code gives up behind an effect: the state at the start of a statement.
+//! Where the interpreter goes on when native code gives up behind an effect: the state of a function at the start of a
+//! statement, or in it.
 //!
 //! Before: a statement, with values of variables and of the loops around it. After: a [`Frame`] that exits in the
-//! statement record, as long as it has had no effect itself.
+//! statement record, as long as there has been no effect since. Behind an effect of the statement itself, and where
+//! a callee may exit, the frame also has what is done of the statement: values of operands ([`Part`]).
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
 use cranelift_entity::EntityRef;
 use numlift_diagnostics::Span;
-use numlift_mir::Value;
-use numlift_runtime::ObjectEntry;
-use numlift_runtime::ResumeSource;
-use numlift_syntax::hir::StmtId;
-use numlift_types::Type;
+use numlift_mir::{Site, Value};
+use numlift_runtime::abi::MAX_OPERANDS;
+use numlift_runtime::{Done, Extent, ObjectEntry, ResumePoint, ResumeSource, SiteKind};
+use numlift_syntax::hir::{ExprId, Function, StmtId};
+use numlift_typeck::Env;
+use numlift_types::{ClosureType, NestedType, Type};
+use smallvec::SmallVec;
 
 use super::loops::Iter;
-use super::{FnLower, IsBound, Typed};
-use crate::ResumePoint;
+use super::{FnLower, IsBound, Pending, R, Typed, Var};
 use crate::emit::{Frame, Vals};
 
 /// A `for` loop in one of its turns.
@@ -88,91 +91,245 @@ fn iterable(it: &Iter, operands: &mut Vec<Typed>) -> String {
     }
 }
 
+/// A part of the running statement that is done.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    Value(ExprId, Typed),
+    Truth(ExprId, bool),
+    /// The left side of an augmented assignment.
+    Old(Typed),
+    /// What a target gets that has not got it yet.
+    Assign(SmallVec<[u32; 2]>, Typed),
+}
+
+/// The statement that runs and what is done of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running {
+    pub stmt: Option<StmtId>,
+    pub parts: Vec<Part>,
+}
+
 /// Whether boxing a value gives what the interpreter would have there.
 fn is_portable(t: &Type) -> bool {
     match t {
-        Type::Tuple(items) => items.iter().all(is_portable),
+        Type::Tuple(items) | Type::List(items) => items.iter().all(is_portable),
         Type::Optional(t) => is_portable(t),
         Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::None | Type::Object(_) => true,
-        Type::Range | Type::Ellipsis | Type::Str(_) | Type::Never => true,
+        Type::Range | Type::Ellipsis | Type::Str(_) | Type::DType(_) | Type::Never => true,
         _ => false,
     }
 }
 
+/// Whether evaluating an expression again gives the same, although its value cannot be recorded.
+fn is_constant(t: &Type) -> bool {
+    matches!(t, Type::Known(_) | Type::Function(_) | Type::Nested(_))
+}
+
+/// The function at a path of nested ones.
+fn nested_at<'f>(mut f: &'f Function, path: &[u32]) -> Option<&'f Function> {
+    for &n in path {
+        f = f.nested.get(n as usize)?;
+    }
+    Some(f)
+}
+
+fn extent(span: Span) -> Extent {
+    (span.start, span.end)
+}
+
+/// Operands in the order in which the boundary reads them.
+#[derive(Default)]
+struct Operands {
+    types: Vec<Type>,
+    vals: Vals,
+    closures: Vec<(ClosureType, Extent)>,
+}
+
+impl Operands {
+    fn push(&mut self, ty: &Type, vals: &[Value]) {
+        self.types.push(ty.clone());
+        self.vals.extend_from_slice(vals);
+    }
+
+    /// A value if it can be boxed.
+    fn value(&mut self, env: &dyn Env, (ty, vals): &Typed) -> Option<Type> {
+        self.portable(env, ty)?;
+        self.push(ty, vals);
+        Some(ty.clone())
+    }
+
+    fn portable(&mut self, env: &dyn Env, t: &Type) -> Option<()> {
+        let Type::Closure(c) = t else {
+            return is_portable(t).then_some(());
+        };
+        for t in c.captures.iter().map(|(_, t)| t).chain(&c.function.defaults) {
+            self.portable(env, t)?;
+        }
+        if !self.closures.iter().any(|(known, _)| *known == **c) {
+            let f = nested_at(&*env.hir(c.code).ok()?, &c.function.path)?.span;
+            self.closures.push((ClosureType::clone(c), extent(f)));
+        }
+        Some(())
+    }
+
+    fn nested(&mut self, n: &NestedType, at: Extent, vals: &[Value], maybe: bool) -> Option<ResumeSource> {
+        let defaults = &Type::tuple(n.defaults.iter().cloned());
+        is_portable(defaults).then(|| {
+            self.push(defaults, vals);
+            ResumeSource::Nested {
+                at,
+                defaults: n.defaults.clone(),
+                maybe,
+            }
+        })
+    }
+}
+
 impl FnLower<'_, '_> {
+    /// Whether there may have been an effect here, so that an exit cannot repeat the call.
+    fn is_dirty(&self) -> bool {
+        self.tracked && self.e.b.func.int_const(self.e.effects) != Some(0)
+    }
+
     /// A statement begins: exits in it go on from here.
     pub(super) fn mark_statement(&mut self, id: StmtId) {
+        self.running = Running {
+            stmt: Some(id),
+            parts: vec![],
+        };
         self.e.resume = None;
-        if self.entry.is_some() && self.e.b.func.int_const(self.e.effects) != Some(0) {
-            self.e.resume = self.frame(id).map(Rc::new);
+        if self.is_dirty() {
+            self.e.resume = self.frame(id, false).map(Rc::new);
         }
     }
 
     /// Exits from here on go on behind a statement: conversions where paths meet.
     pub(super) fn mark_behind(&mut self, id: Option<&StmtId>) {
-        self.e.resume = None;
-        if let (Some(&id), true) = (id, self.reachable())
-            && self.entry.is_some()
-            && self.e.b.func.int_const(self.e.effects) != Some(0)
-        {
-            self.e.resume = self.frame(id).map(|mut frame| {
-                frame.point.behind = true;
-                Rc::new(frame)
-            });
+        self.leave_statement();
+        if let (Some(&id), true) = (id, self.reachable() && self.is_dirty()) {
+            self.e.resume = self.frame(id, true).map(Rc::new);
         }
     }
 
-    pub(super) fn frame(&mut self, id: StmtId) -> Option<Frame> {
-        let (mut types, mut vals, mut vars) = (vec![], Vals::new(), vec![]);
+    /// Exits from here on are in no statement.
+    pub(super) fn leave_statement(&mut self) {
+        self.running = Running::default();
+        self.e.resume = None;
+    }
+
+    /// An expression has a value: what is done of it is no more of interest. `mark` parts were done before it.
+    pub(super) fn done(&mut self, mark: usize, id: ExprId, v: &Typed) {
+        if !self.tracked {
+            return;
+        }
+        self.running.parts.truncate(mark);
+        if !is_constant(&v.0) {
+            self.running.parts.push(Part::Value(id, v.clone()));
+        }
+        self.mark_within();
+    }
+
+    /// The ends of a condition know its truth.
+    pub(super) fn decided(&self, mark: usize, id: ExprId, ends: &mut [Pending], truth: bool) {
+        for end in ends.iter_mut().filter(|_| self.tracked) {
+            end.state.running.parts.truncate(mark);
+            end.state.running.parts.push(Part::Truth(id, truth));
+        }
+    }
+
+    /// The same here.
+    pub(super) fn decide(&mut self, mark: usize, id: ExprId, truth: bool) {
+        if self.tracked {
+            self.running.parts.truncate(mark);
+            self.running.parts.push(Part::Truth(id, truth));
+            self.mark_within();
+        }
+    }
+
+    /// Exits from here on go on here, in the statement, if there has been an effect since the last such place.
+    pub(super) fn mark_within(&mut self) {
+        let known = self.e.resume.as_ref();
+        if self.is_dirty() && self.reachable() && known.is_none_or(|f| f.effects != self.e.effects) {
+            self.e.resume = self.frame_within(None).map(Rc::new);
+        }
+    }
+
+    /// A store that is no effect of the call is one of the statement all the same.
+    pub(super) fn touch_statement(&mut self) {
+        self.e.resume = None;
+    }
+
+    /// The state in the running statement.
+    fn frame_within(&mut self, call: Option<ExprId>) -> Option<Frame> {
+        let id = self.running.stmt?;
+        let mut frame = self.frame_with(id, &self.running.parts.clone())?;
+        frame.point.call = call.map(|c| extent(self.hir.exprs[c].span));
+        Some(frame)
+    }
+
+    /// The state at the start of a statement, or behind it.
+    pub(super) fn frame(&mut self, id: StmtId, behind: bool) -> Option<Frame> {
+        let mut frame = self.frame_with(id, &[])?;
+        frame.point.behind = behind;
+        Some(frame)
+    }
+
+    fn frame_with(&mut self, id: StmtId, parts: &[Part]) -> Option<Frame> {
+        let env = self.sh.env;
+        let mut operands = Operands::default();
         let hir = self.hir.clone();
-        for (l, local) in hir.locals.iter() {
-            let var = &self.vars[l.index()];
-            let maybe = match var.bound {
-                IsBound::No => {
-                    vars.push((local.name.clone(), ResumeSource::Unbound));
-                    continue;
+        let mut vars = self.frame_vars(&hir, &mut operands)?;
+        let mut captures = vec![];
+        let captured = || self.inst.tables.captures.iter().zip(&self.captures);
+        for ((capture, _), (ty, vals)) in captured() {
+            if let Type::Nested(n) = ty {
+                let around = env.hir(self.inst.code).ok()?;
+                let f = nested_at(&around, &n.path)?;
+                // what it captures has these names here too
+                let hidden = |name: &String| hir.locals.values().any(|l| l.name == *name);
+                if f.free.iter().any(hidden) {
+                    return None;
                 }
-                IsBound::Yes => false,
-                IsBound::Flag(f) => {
-                    types.push(Type::BOOL);
-                    vals.push(f);
-                    true
-                }
-            };
-            let source = match &var.ty {
-                Type::Known(o) if !maybe => ResumeSource::Object(self.sh.object(ObjectEntry::Object(*o))),
-                ty if !is_portable(ty) => return None,
-                ty => match self.argument(l.index()) {
-                    Some(i) => ResumeSource::Argument(i),
-                    None => {
-                        types.push(ty.clone());
-                        vals.extend_from_slice(&var.vals);
-                        ResumeSource::Operand {
-                            ty: ty.clone(),
-                            maybe,
-                        }
-                    }
-                },
-            };
-            vars.push((local.name.clone(), source));
+                vars.push((
+                    capture.name.clone(),
+                    operands.nested(n, extent(f.span), vals, false)?,
+                ));
+            }
+        }
+        for ((capture, _), v) in captured().filter(|(_, (t, _))| !matches!(t, Type::Nested(_))) {
+            captures.push((capture.name.clone(), operands.value(env, v)?));
+        }
+        let at = |e: &ExprId| extent(hir.exprs[*e].span);
+        let mut done = vec![];
+        for part in parts {
+            done.push(match part {
+                Part::Value(e, v) => Done::Value(at(e), operands.value(env, v)?),
+                Part::Truth(e, truth) => Done::Truth(at(e), *truth),
+                Part::Old(v) => Done::Old(operands.value(env, v)?),
+                Part::Assign(path, v) => Done::Assign(path.to_vec(), operands.value(env, v)?),
+            });
         }
         let mut loops = vec![];
         for l in &self.active {
-            for (t, v) in &l.operands {
-                if !is_portable(t) {
-                    return None;
-                }
-                types.push(t.clone());
-                vals.extend_from_slice(v);
-            }
-            let operands = l.operands.iter().map(|(t, _)| t.clone()).collect();
-            loops.push((l.span, l.items.clone(), operands));
+            let types = l.operands.iter().map(|v| operands.value(env, v));
+            let types = types.collect::<Option<Vec<_>>>()?;
+            loops.push((extent(l.span), l.items.clone(), types));
         }
-        Some(Frame {
+        let Operands {
+            types,
+            vals,
+            closures,
+        } = operands;
+        (vals.len() < MAX_OPERANDS).then(|| Frame {
             point: ResumePoint {
-                span: hir.stmts[id].span,
+                code: self.inst.code,
+                at: extent(hir.stmts[id].span),
                 behind: false,
                 vars,
+                closures,
+                captures,
+                done,
+                call: None,
                 loops,
             },
             types,
@@ -182,11 +339,83 @@ impl FnLower<'_, '_> {
         })
     }
 
+    fn frame_vars(&mut self, hir: &Function, operands: &mut Operands) -> Option<Vec<(String, ResumeSource)>> {
+        let mut vars = vec![];
+        for (l, local) in hir.locals.iter() {
+            let var = self.vars[l.index()].clone();
+            let maybe = match var.bound {
+                IsBound::No => {
+                    vars.push((local.name.clone(), ResumeSource::Unbound));
+                    continue;
+                }
+                IsBound::Yes => false,
+                IsBound::Flag(f) => {
+                    operands.push(&Type::BOOL, &[f]);
+                    true
+                }
+            };
+            let source = match (&var.ty, self.argument(l.index(), &var)) {
+                (_, Some(i)) => ResumeSource::Argument(i),
+                (Type::Known(o), _) => ResumeSource::Object {
+                    index: self.sh.object(ObjectEntry::Object(*o)),
+                    maybe,
+                },
+                (Type::Function(code), _) => ResumeSource::Code { code: *code, maybe },
+                (Type::Nested(n), _) => {
+                    let (last, path) = n.path.split_last()?;
+                    let f = hir
+                        .nested
+                        .get(*last as usize)
+                        .filter(|_| path == self.inst.path)?;
+                    operands.nested(n, extent(f.span), &var.vals, maybe)?
+                }
+                _ => ResumeSource::Operand {
+                    ty: operands.value(self.sh.env, &(var.ty, var.vals))?,
+                    maybe,
+                },
+            };
+            vars.push((local.name.clone(), source));
+        }
+        Some(vars)
+    }
+
     /// The parameter that a variable still is.
-    fn argument(&self, local: usize) -> Option<usize> {
+    fn argument(&self, local: usize, var: &Var) -> Option<usize> {
         let entry = &self.entry.as_ref()?[local];
-        let same = entry.bound == IsBound::Yes && *entry == self.vars[local];
+        let same = entry.bound == IsBound::Yes && entry == var;
         let at = self.hir.params.iter().position(|p| p.local.index() == local);
         at.filter(|_| same)
+    }
+
+    /// The site of a call, and what it records behind the effects flag. `effects`: the callee may have some, so that its
+    /// value may have to be taken from its own rest.
+    pub(super) fn call_site(&mut self, id: ExprId, effects: bool) -> (Site, Vals) {
+        if !(self.is_dirty() || effects && self.tracked) {
+            return (self.e.site(SiteKind::Call), Vals::new());
+        }
+        let here = self.e.resume.clone();
+        let here = here.filter(|f| !effects && f.effects == self.e.effects);
+        let frame = here.or_else(|| self.frame_within(effects.then_some(id)).map(Rc::new));
+        let Some(frame) = frame else {
+            let lost = SiteKind::Frame {
+                point: None,
+                operands: vec![],
+            };
+            return (self.e.site(lost), Vals::new());
+        };
+        let kind = SiteKind::Frame {
+            point: Some(self.e.point(&frame)),
+            operands: frame.types.clone(),
+        };
+        (self.e.site(kind), frame.vals.clone())
+    }
+
+    /// A condition, with its truth noted at its ends.
+    pub(crate) fn condition(&mut self, id: ExprId) -> R<(Vec<Pending>, Vec<Pending>)> {
+        let mark = self.running.parts.len();
+        let (mut yes, mut no) = self.undecided(id)?;
+        self.decided(mark, id, &mut yes, true);
+        self.decided(mark, id, &mut no, false);
+        Ok((yes, no))
     }
 }

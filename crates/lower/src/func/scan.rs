@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use cranelift_entity::EntityRef;
 use numlift_builtins::Kind;
 use numlift_syntax::facts;
 use numlift_syntax::hir::{Block, ExprId, ExprKind, Function, LocalId, Name, StmtId, StmtKind, Target};
@@ -26,6 +27,22 @@ pub(crate) fn walrus_locals(hir: &Function) -> Vec<LocalId> {
     out.sort();
     out.dedup();
     out
+}
+
+/// Indices of the variables bound by `:=` in an expression.
+pub(crate) fn walrus_in(hir: &Function, expr: ExprId) -> HashSet<usize> {
+    struct Bound(HashSet<usize>);
+    impl Visitor for Bound {
+        fn visit_expr(&mut self, f: &Function, expr: ExprId) {
+            if let ExprKind::Walrus(l, _) = &f.exprs[expr].kind {
+                self.0.insert(l.index());
+            }
+            walk_expr(self, f, expr);
+        }
+    }
+    let mut bound = Bound(HashSet::new());
+    bound.visit_expr(hir, expr);
+    bound.0
 }
 
 /// The instance with the tables of the first turn of each loop that has them.

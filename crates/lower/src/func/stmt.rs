@@ -1,11 +1,16 @@
 //! Statements.
 
+use std::collections::VecDeque;
+
 use cranelift_entity::EntityRef;
 use numlift_runtime::SiteKind;
 use numlift_syntax::hir::{BinOp, Block, Case, CmpOp, ExprId, ExprKind, Pattern, StmtId, StmtKind, Target};
 use numlift_typeck::{ArgSource, Operand, Resolved};
 use numlift_types::Type;
 
+use smallvec::SmallVec;
+
+use super::resume::Part;
 use super::tuple::{composed, parts_of};
 use super::{FnLower, IsBound, R, Typed, Var};
 use crate::emit::Vals;
@@ -46,14 +51,12 @@ impl FnLower<'_, '_> {
                     // Unpacking may overwrite the variables that hold the arrays: keep them.
                     self.keep(&v);
                 }
-                for t in targets {
-                    self.assign(t, v.clone())?;
-                }
+                self.assign_each(targets, v)?;
             }
             StmtKind::AnnAssign { target, value, .. } => {
                 if let Some(v) = value {
                     let v = self.expr(*v)?;
-                    self.assign(target, v)?;
+                    self.assign_each(std::slice::from_ref(target), v)?;
                 }
             }
             StmtKind::AugAssign { target, op, value } => self.aug_assign(target, *op, *value)?,
@@ -224,6 +227,39 @@ impl FnLower<'_, '_> {
         }
     }
 
+    /// Assigns to targets, one after the other; what is still to be assigned is what is not done of the statement.
+    fn assign_each(&mut self, targets: &[Target], v: Typed) -> R<()> {
+        let mut left: VecDeque<(SmallVec<[u32; 2]>, &Target, Typed)> = targets
+            .iter()
+            .enumerate()
+            .map(|(i, t)| (SmallVec::from_slice(&[i as u32]), t, v.clone()))
+            .collect();
+        while let Some((path, target, v)) = left.front().cloned() {
+            if !self.reachable() {
+                break;
+            }
+            if self.tracked {
+                let parts = left
+                    .iter()
+                    .map(|(path, _, v)| Part::Assign(path.clone(), v.clone()));
+                self.running.parts = parts.collect();
+                self.mark_within();
+            }
+            left.pop_front();
+            let Target::Tuple { items, star } = target else {
+                self.assign(target, v)?;
+                continue;
+            };
+            let parts = self.unpack_starred(&v, items.len(), *star)?;
+            for (k, (item, part)) in items.iter().zip(parts).enumerate().rev() {
+                let mut path = path.clone();
+                path.push(k as u32);
+                left.push_front((path, item, part));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn assign(&mut self, target: &Target, v: Typed) -> R<()> {
         if !self.reachable() {
             return Ok(());
@@ -232,12 +268,7 @@ impl FnLower<'_, '_> {
             Target::Local(l) => self.set_var(*l, v),
             Target::Subscript(base, index) => self.store_subscript(*base, *index, v)?,
             Target::Tuple { items, star } => {
-                let mut parts = self.unpack(&v, items.len())?;
-                if let Some(k) = *star {
-                    let after = parts.len() + 1 - (items.len() - k);
-                    let list = composed(&Type::List([].into()), parts[k..after].to_vec());
-                    parts.splice(k..after, [list]);
-                }
+                let parts = self.unpack_starred(&v, items.len(), *star)?;
                 for (t, part) in items.iter().zip(parts) {
                     self.assign(t, part)?;
                 }
@@ -245,6 +276,17 @@ impl FnLower<'_, '_> {
             _ => return Err("an assignment target that is dynamic".into()),
         }
         Ok(())
+    }
+
+    /// What the items of a target get, of which one may be starred.
+    fn unpack_starred(&mut self, v: &Typed, n: usize, star: Option<usize>) -> R<Vec<Typed>> {
+        let mut parts = self.unpack(v, n)?;
+        if let Some(k) = star {
+            let after = parts.len() + 1 - (n - k);
+            let list = composed(&Type::List([].into()), parts[k..after].to_vec());
+            parts.splice(k..after, [list]);
+        }
+        Ok(parts)
     }
 
     /// Items of a tuple, or of an array of which the length is checked.
@@ -263,6 +305,7 @@ impl FnLower<'_, '_> {
                 if !self.reachable() {
                     return Ok(());
                 }
+                self.running.parts.push(Part::Old(old.clone()));
                 let right = self.expr(value)?;
                 let v = self.binary(op, &old, &right)?;
                 self.assign(target, v)
@@ -271,6 +314,7 @@ impl FnLower<'_, '_> {
                 let array = self.expr(*base)?;
                 let place = self.place(&array, *index)?;
                 let old = self.load_place(&place)?;
+                self.running.parts.push(Part::Old(old.clone()));
                 let right = self.expr(value)?;
                 let v = self.binary(op, &old, &right)?;
                 if !self.reachable() {
@@ -289,6 +333,7 @@ impl FnLower<'_, '_> {
             if !self.reachable() {
                 break;
             }
+            let mark = self.running.parts.len();
             let mut no = self.pattern(&case.pattern, &v)?;
             if let Some(g) = case.guard {
                 let (yes, not) = self.condition(g)?;
@@ -298,6 +343,9 @@ impl FnLower<'_, '_> {
             self.block(&case.body)?;
             after.extend(self.suspend(None));
             self.merge(no)?;
+            if let Some(g) = case.guard {
+                self.decide(mark, g, false);
+            }
         }
         after.extend(self.suspend(None));
         self.merge(after)?;
@@ -308,7 +356,7 @@ impl FnLower<'_, '_> {
     fn pattern(&mut self, p: &Pattern, v: &Typed) -> R<Vec<super::Pending>> {
         match p {
             Pattern::Value(e) => {
-                let other = self.expr(*e)?;
+                let other = self.undone(*e)?;
                 let c = self.compare_values(CmpOp::Eq, v, &other)?;
                 let state = self.state();
                 let (yes, no) = self.branch(c);

@@ -310,10 +310,11 @@ impl<'a> Interpreter<'a> {
         match &d.imm {
             Imm::Site(site) => self.check(frame, d, *site, &args),
             Imm::Helper { helper, site } => self.helper(frame, d, *helper, *site, &raw),
-            Imm::Call { func, .. } => match raw.split_last() {
-                Some((_, args)) => Ok(Next::Call(*func, args.to_vec())),
-                None => Err(malformed(d)),
-            },
+            Imm::Call { func, .. } => {
+                let params = self.module.funcs.get(*func).map(|f| f.params.len());
+                let args = params.and_then(|n| raw.get(..n)).ok_or_else(|| malformed(d))?;
+                Ok(Next::Call(*func, args.to_vec()))
+            }
             Imm::Mem { disp, .. } => {
                 let base = raw.last().copied().unwrap_or_default();
                 let address = base.wrapping_add(i64::from(*disp) as u64);

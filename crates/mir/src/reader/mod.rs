@@ -222,6 +222,14 @@ fn site_kind(c: &mut Cursor<'_>) -> Result<SiteKind, ParseError> {
                 operands,
             }
         }
+        "call" if c.eat_word("lost") => SiteKind::Frame {
+            point: None,
+            operands: vec![],
+        },
+        "call" if c.eat_word("at") => SiteKind::Frame {
+            point: Some(c.number("the number of a resume point")?),
+            operands: operand_types(c)?,
+        },
         "call" => SiteKind::Call,
         "helper" => SiteKind::Helper,
         "island" => SiteKind::Island,

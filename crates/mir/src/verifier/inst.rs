@@ -129,7 +129,7 @@ impl Checker<'_> {
                 self.types(&what, operands, &want)
             }
             SiteKind::Exit(_) => self.types(&what, operands, &[Ty::I8]),
-            SiteKind::Call => Err(format!("{site} is of a call, not of a check")),
+            SiteKind::Call | SiteKind::Frame { .. } => Err(format!("{site} is of a call, not of a check")),
             SiteKind::Helper => Err(format!("{site} is of a helper, not of a check")),
             SiteKind::Island => Err(format!("{site} is of an island, not of a check")),
         }
@@ -165,10 +165,27 @@ impl Checker<'_> {
     fn call(&self, d: &InstData, func: FuncId, site: Site) -> Result<(), String> {
         let callee = self.module.funcs.get(func);
         let callee = callee.ok_or_else(|| format!("{func} does not exist"))?;
-        let want: Vec<Ty> = callee.params.iter().copied().chain([Ty::I8]).collect();
+        let kind = self.site_kind(site)?;
+        let recorded = match kind {
+            SiteKind::Frame { operands, .. } => operands.as_slice(),
+            kind => {
+                is_of(site, kind, &SiteKind::Call)?;
+                &[]
+            }
+        };
+        let recorded = recorded.iter().flat_map(flat_tys);
+        let want: Vec<Ty> = callee
+            .params
+            .iter()
+            .copied()
+            .chain([Ty::I8])
+            .chain(recorded)
+            .collect();
+        if want.len() > callee.params.len() + MAX_OPERANDS {
+            return Err(format!("more than {MAX_OPERANDS} operands are recorded"));
+        }
         self.types(&format!("arguments of {func}"), &d.args, &want)?;
-        self.types(&format!("results of {func}"), &d.results, &callee.results)?;
-        is_of(site, self.site_kind(site)?, &SiteKind::Call)
+        self.types(&format!("results of {func}"), &d.results, &callee.results)
     }
 }
 

@@ -53,14 +53,17 @@ pub(super) fn check(image: &Image) -> Checked {
     for point in &image.points {
         for (_, source) in &point.vars {
             match source {
-                ResumeSource::Operand { ty, .. } => rank(ty)?,
                 ResumeSource::Argument(i) => must(*i < image.args.len(), "no such argument")?,
-                ResumeSource::Object(i) => must((*i as usize) < image.objects.len(), "no such object")?,
-                ResumeSource::Unbound => {}
+                ResumeSource::Object { index, .. } => {
+                    must((*index as usize) < image.objects.len(), "no such object")?;
+                }
+                ResumeSource::Operand { .. }
+                | ResumeSource::Code { .. }
+                | ResumeSource::Nested { .. }
+                | ResumeSource::Unbound => {}
             }
         }
-        let operands = point.loops.iter().flat_map(|(_, _, types)| types);
-        operands.into_iter().try_for_each(rank)?;
+        point.operands().iter().try_for_each(rank)?;
     }
     Ok(())
 }
@@ -68,8 +71,21 @@ pub(super) fn check(image: &Image) -> Checked {
 fn check_site(image: &Image, kind: &SiteKind) -> Checked {
     let (operands, flag) = match kind {
         SiteKind::Replay { operands, .. } => (operands, 0),
-        SiteKind::Resume { point, operands, .. } => {
-            must((*point as usize) < image.points.len(), "no resume point")?;
+        SiteKind::Frame {
+            point: None,
+            operands,
+        } => (operands, 1),
+        SiteKind::Resume { point, operands, .. }
+        | SiteKind::Frame {
+            point: Some(point),
+            operands,
+        } => {
+            let point = image.points.get(*point as usize).ok_or("no resume point")?;
+            let size = |types: &[Type]| types.iter().map(slots).sum::<usize>();
+            must(
+                size(&point.operands()) == size(operands),
+                "operands of a resume point",
+            )?;
             (operands, 1)
         }
         SiteKind::Raise { .. } | SiteKind::Exit(_) | SiteKind::Call | SiteKind::Helper | SiteKind::Island => {

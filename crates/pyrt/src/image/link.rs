@@ -4,16 +4,17 @@
 use std::ffi::c_void;
 
 use numlift_runtime::{ObjectEntry, SiteData};
+use numlift_types::CodeRef;
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
-use super::{Image, IslandImage};
+use super::{Image, IslandImage, Text};
 use crate::count::Counter;
 use crate::helpers::BoxedCall;
 use crate::island::Island;
 use crate::random;
 use crate::reference::Ref;
-use crate::resume::Resume;
+use crate::resume::{Code, Origin, Resume};
 use crate::source::Hidden;
 use crate::spec::Parts;
 use crate::world::{Fingerprint, World};
@@ -42,6 +43,23 @@ pub fn parts(function: &Bound<'_, PyAny>, image: Image, world: World) -> PyResul
         .into_iter()
         .map(|c| BoxedCall::new(py, c.args, &c.keywords, &c.method, c.ret))
         .collect::<PyResult<Vec<_>>>()?;
+    let texts = image
+        .texts
+        .into_iter()
+        .chain(std::iter::repeat_with(Text::default));
+    let codes = (0..).map(CodeRef).zip(&world.codes).zip(texts);
+    let codes = codes.map(|((code, f), text)| Code {
+        code,
+        origin: match world.argument_of(code) {
+            Some(argument) => Origin::Argument(argument),
+            None => Origin::Function(Ref::from(&f.bind(py))),
+        },
+        text,
+    });
+    let resume = (!image.points.is_empty()).then(|| Resume {
+        codes: codes.collect(),
+        points: image.points,
+    });
     let mut guards = world.guards;
     let lock = if image.global_rng {
         guards.push(random::guard(py)?);
@@ -56,12 +74,6 @@ pub fn parts(function: &Bound<'_, PyAny>, image: Image, world: World) -> PyResul
         .into_iter()
         .map(|(source, ty)| Hidden::new(source, &ty).ok_or_else(|| missing("a key for a hidden argument")))
         .collect::<PyResult<Vec<_>>>()?;
-    let resume = (!image.points.is_empty()).then(|| Resume {
-        function: Ref::from(function),
-        source: image.source,
-        first_line: image.first_line,
-        points: image.points,
-    });
     Ok(Parts {
         nests: image.nests,
         nogil: image.nogil,
@@ -88,9 +100,13 @@ fn islands(function: &Bound<'_, PyAny>, image: &Image) -> PyResult<Vec<Island>> 
         return Ok(vec![]);
     }
     let module = crate::support::module(function.py(), "_islands")?;
+    let text = image
+        .texts
+        .first()
+        .ok_or_else(|| missing("the source of a function"))?;
     let rows: Vec<Row<'_>> = image.islands.iter().map(row).collect();
     let functions: Vec<Bound<'_, PyAny>> = module
-        .call_method1("build", (function, &image.source, image.first_line, rows))?
+        .call_method1("build", (function, &text.source, text.first_line, rows))?
         .extract()?;
     let unbound = module.getattr("UNBOUND")?;
     let made = functions.iter().zip(&image.islands).map(|(f, i)| Island {
@@ -199,8 +215,10 @@ pub fn moved(py: Python<'_>, image: &mut Image, world: &World) -> PyResult<Vec<M
             island.line = line;
         }
     }
-    if let Some((_, line)) = place(&root, image.first_line) {
-        image.first_line = line;
+    for (text, f) in image.texts.iter_mut().zip(&image.facts.functions) {
+        if let Some((_, line)) = place(&f.file, text.first_line) {
+            text.first_line = line;
+        }
     }
     Ok(all)
 }

@@ -15,12 +15,11 @@ mod link;
 use std::sync::OnceLock;
 
 use numlift_runtime::abi::{CodeBlob, MAX_OPERANDS};
-use numlift_runtime::{CallSig, Ctx, FrameInfo, IslandVar, ObjectEntry, SiteData, helpers};
+use numlift_runtime::{CallSig, Ctx, FrameInfo, IslandVar, ObjectEntry, ResumePoint, SiteData, helpers};
 use numlift_types::Type;
 use serde::{Deserialize, Serialize};
 
 use crate::island::Form;
-use crate::resume::Point;
 use crate::world::Facts;
 
 pub use link::{Moved, moved, parts};
@@ -42,11 +41,10 @@ pub struct Image {
     pub calls: Vec<CallSig>,
     pub islands: Vec<IslandImage>,
     /// Where the interpreter can go on at exits.
-    pub points: Vec<Point>,
-    /// The function's text, which islands and what goes on behind exits are made from.
-    pub source: String,
-    /// Line of the file where `source` begins.
-    pub first_line: u32,
+    pub points: Vec<ResumePoint>,
+    /// Texts of the functions, by handle, which islands and what goes on behind exits are made from: empty where they
+    /// are not needed.
+    pub texts: Vec<Text>,
     /// `ctx.objects`, by index.
     pub objects: Vec<ObjectEntry>,
     /// NumPy's global generator is locked during the call.
@@ -59,6 +57,14 @@ pub struct Image {
     pub facts: Facts,
     /// For the compiler's own use.
     pub notes: Vec<u8>,
+}
+
+/// The text of a function.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Text {
+    pub source: String,
+    /// Line of the file where it begins.
+    pub first_line: u32,
 }
 
 /// An island before its function is made.

@@ -135,6 +135,11 @@ impl World {
         CodeRef(self.codes.len() as u32 - 1)
     }
 
+    /// Number of the argument that a function is, if its closure is the argument's.
+    pub fn argument_of(&self, code: CodeRef) -> Option<usize> {
+        self.argument_codes.get(&code).copied()
+    }
+
     /// The function behind a handle.
     pub fn function<'py>(&self, py: Python<'py>, code: CodeRef) -> Option<Bound<'py, PyAny>> {
         self.codes.get(code.0 as usize).map(|c| c.bind(py))

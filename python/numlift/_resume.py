@@ -1,0 +1,239 @@
+"""Exits: functions that go on in the middle of a compiled function."""
+
+import ast
+import copy
+import itertools
+import types
+import weakref
+from typing import Any, NamedTuple
+
+from numlift._islands import CONSTANTS, Builder, blocks, bound, inside, load, unbind
+
+
+class Point(NamedTuple):
+    """Where a function is gone on with: at a statement or behind it, or in it.
+
+    at: (start, end) of the statement, bytes of the function's source, as all places are. names: variables.
+    nested: those that hold nested functions, with the places of these. captures: variables of functions
+    around. done: parts of the statement: ("value", place), ("truth", place, truth), ("old",) for the left
+    side of an augmented assignment, ("assign", path of a target) for a value that is still to be stored.
+    call: the place of a call in progress, which the rest of the callee stands for. loops: of the `for`
+    statements around.
+    """
+
+    at: tuple[int, int]
+    behind: bool
+    names: tuple[str, ...]
+    nested: tuple[tuple[str, tuple[int, int]], ...]
+    captures: tuple[str, ...]
+    done: tuple[tuple[Any, ...], ...]
+    call: tuple[int, int] | None
+    loops: tuple[tuple[int, int], ...]
+
+
+class _Rest:
+    """Code that goes on at a statement inside compound statements, or in it."""
+
+    def __init__(self, builder: Builder, point: Point) -> None:
+        self.builder, self.point = builder, point
+        self.target, self.function = builder.running(point.at)
+        self.loops = {builder.at(place, ast.stmt): f"<items {i}>" for i, place in enumerate(point.loops)}
+        self.old: str | None = None
+        self.assigned: list[tuple[tuple[int, ...], str]] = []
+        self.replaced: dict[Any, ast.expr] = {}
+        values = (f"<value {i}>" for i in range(len(point.done)))
+        for kind, *rest in point.done:
+            if kind == "value":
+                self.replaced[self._expression(rest[0])] = load(next(values))
+            elif kind == "truth":
+                self.replaced[self._expression(rest[0])] = ast.Constant(rest[1])
+            elif kind == "old":
+                self.old = next(values)
+            else:
+                self.assigned.append((rest[0], next(values)))
+        if point.call is not None:
+            arguments = ast.Starred(load("<arguments>"), ast.Load())
+            self.replaced[self._expression(point.call)] = ast.Call(load("<callee>"), [arguments], [])
+
+    def _expression(self, place: tuple[int, int]) -> Any:
+        return self.builder.at(place, ast.expr)
+
+    def visit(self, node: Any) -> Any:
+        """A copy in which what is done is replaced: the node itself runs again in other turns."""
+        if isinstance(node, list):
+            return [self.visit(part) for part in node]
+        # statements inside are not in progress
+        if not isinstance(node, ast.AST) or (isinstance(node, ast.stmt) and node is not self.target):
+            return node
+        done = self.replaced.get(node)
+        if done is not None:
+            return ast.copy_location(done, node)
+        made = copy.copy(node)
+        for name, part in ast.iter_fields(node):
+            setattr(made, name, self.visit(part))
+        return made
+
+    def block(self, block: list[ast.stmt]) -> list[ast.stmt]:
+        at = next(i for i, s in enumerate(block) if s is self.target or self.target in inside(s))
+        return [*self.begun(block[at]), *block[at + 1 :]]
+
+    def begun(self, node: ast.stmt) -> list[ast.stmt]:
+        """The rest of a statement."""
+        if node is self.target:
+            return [] if self.point.behind else self.statement(node)
+        within = next(b for b in blocks(node) if any(s is self.target or self.target in inside(s) for s in b))
+        rest = self.block(within)
+        if not isinstance(node, (ast.For, ast.While)) or within is node.orelse:
+            return rest
+        resumed = load("<resume>")
+        if isinstance(node, ast.While):
+            # the first turn is begun already
+            first = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(True))
+            either = ast.BoolOp(ast.Or(), [load("<first>"), node.test])
+            over = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(False))
+            turn = ast.If(load("<first>"), [over, *rest], node.body)
+            return [first, ast.copy_location(ast.While(either, [turn], node.orelse), node)]
+        item = ast.Name("<item>", ast.Store())
+        test = ast.Compare(load("<item>"), [ast.Is()], [resumed])
+        assign = ast.copy_location(ast.Assign([node.target], load("<item>")), node.target)
+        turn = ast.If(test, rest or [ast.Pass()], [assign, *node.body])
+        again = ast.For(item, load(self.loops[node]), [turn], node.orelse)
+        return [ast.copy_location(again, node)]
+
+    def statement(self, node: ast.stmt) -> list[ast.stmt]:
+        """The statement, without what is done of it."""
+        if not self.point.done and self.point.call is None:
+            return [node]
+        if self.assigned:
+            return self.assignments(node)
+        if isinstance(node, ast.While):
+            # what is done is done in this turn
+            first = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(True))
+            over = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(False))
+            test = ast.IfExp(load("<first>"), self.visit(node.test), node.test)
+            loop = ast.While(test, [over, *node.body], node.orelse)
+            return [first, ast.copy_location(loop, node)]
+        if isinstance(node, ast.AugAssign) and self.old is not None:
+            value = ast.BinOp(load(self.old), node.op, self.visit(node.value))
+            target = self.visit(node.target)
+            assign = ast.Assign([target], ast.copy_location(value, node))
+            return [ast.copy_location(assign, node)]
+        made: ast.stmt = self.visit(node)
+        return [made]
+
+    def assignments(self, node: ast.stmt) -> list[ast.stmt]:
+        """What a statement has still to assign."""
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]  # type: ignore[attr-defined]
+        made: list[ast.stmt] = []
+        for path, value in self.assigned:
+            target: Any = targets[path[0]]
+            for k in path[1:]:
+                target = target.elts[k]
+            if isinstance(target, ast.Starred):
+                target = target.value
+            made.append(ast.copy_location(ast.Assign([self.visit(target)], load(value)), node))
+        return made
+
+    def functions(self) -> list[ast.stmt]:
+        """Nested functions, made again."""
+        made: list[ast.stmt] = []
+        for i, (name, place) in enumerate(self.point.nested):
+            node = copy.deepcopy(self.builder.function_at(place))
+            values: list[ast.expr] = [
+                ast.Subscript(load(f"<defaults {i}>"), ast.Constant(k), ast.Load())
+                for k in range(len(node.args.defaults) + sum(d is not None for d in node.args.kw_defaults))
+            ]
+            count = len(node.args.defaults)
+            node.args.defaults, keyword = values[:count], iter(values[count:])
+            node.args.kw_defaults = [None if d is None else next(keyword) for d in node.args.kw_defaults]
+            function: ast.expr
+            if isinstance(node, ast.Lambda):
+                function = node
+            else:
+                node.name = f"<function {i}> {node.name}"
+                made.append(node)
+                function = load(node.name)
+            made.append(ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], function), node))
+        return made
+
+
+def _code(builder: Builder, point: Point) -> types.CodeType:
+    """The code of a function from a point on.
+
+    Its parameters: variables, defaults of nested functions, what is done, the call, remaining items of loops.
+    """
+    rest = _Rest(builder, point)
+    function = rest.function
+    done = sum(part[0] != "truth" for part in point.done)
+    names = [
+        *point.names,
+        *(f"<defaults {i}>" for i in range(len(point.nested))),
+        *(f"<value {i}>" for i in range(done)),
+        *(("<callee>", "<arguments>") if point.call is not None else ()),
+        *(f"<items {i}>" for i in range(len(point.loops))),
+    ]
+    start = [unbind(name) for name in point.names]
+    body = [*start, *rest.functions(), *rest.block(function.body)]
+    return builder.compiled(names, body, point.captures, function)
+
+
+def closure(
+    function: types.FunctionType,
+    source: tuple[str, int],
+    place: tuple[int, int],
+    names: list[str],
+    values: list[Any],
+    defaults: list[Any],
+) -> types.FunctionType:
+    """The function nested in `function` at a place, with captured variables of these names and values."""
+    function = getattr(function, "py_func", function)
+    builder = Builder(function, *source)
+    node = builder.function_at(place)
+    count = len(node.args.defaults)
+    given = iter(defaults[count:])
+    keyword = {
+        arg.arg: next(given)
+        for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        if default is not None
+    }
+    made = bound(
+        function,
+        builder.nested(node, tuple(names)),
+        dict(zip(names, map(types.CellType, values), strict=True)),
+    )
+    made.__defaults__ = tuple(defaults[:count]) or None
+    made.__kwdefaults__ = keyword or None
+    return made
+
+
+def resume(
+    function: types.FunctionType, source: tuple[str, int], key: tuple[Any, ...], values: tuple[Any, ...]
+) -> tuple[types.FunctionType, tuple[Any, ...]]:
+    """A function that goes on at a point of `function`, and its arguments.
+
+    source: the text and its first line. key: a `Point`. values: of its variables; of the defaults of its
+    nested functions; of captured variables; of what is done; for the call a function and its arguments, or
+    None; for each loop an expression for its remaining items over `v`, and `v`.
+    """
+    function = getattr(function, "py_func", function)
+    variables, defaults, captured, done, call, loops = values
+    code = function.__code__
+    known = _RESUMED.setdefault(code, {})
+    point = Point(*key)
+    name = (code.co_filename, function.__qualname__, point)
+    made = known.get(name)
+    if made is None:
+        made = known[name] = _code(Builder(function, *source), point)
+    again = CONSTANTS["<resume>"]
+    items = [itertools.chain([again], eval(text, {**_ITERATION, "v": v})) for text, v in loops]
+    cells = dict(zip(point.captures, map(types.CellType, captured), strict=True))
+    return bound(function, made, cells), (*variables, *defaults, *done, *(call or ()), *items)
+
+
+_ITERATION: dict[str, Any] = {"islice": itertools.islice}
+
+
+#: What `resume` has compiled, by the function's code: functions hold their cells, which may hold the key.
+_RESUMED: weakref.WeakKeyDictionary[types.CodeType, dict[tuple[Any, ...], types.CodeType]] = (
+    weakref.WeakKeyDictionary()
+)
