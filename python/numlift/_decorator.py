@@ -2,7 +2,6 @@
 
 import functools
 import os
-import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import (
@@ -20,7 +19,7 @@ from typing import (
     overload,
 )
 
-from numlift import _core
+from numlift import _core, _pickle
 from numlift._options import Options, resolve
 from numlift.types import Signature, Type
 
@@ -86,16 +85,11 @@ class CacheStats(NamedTuple):
     cache_misses: dict[tuple[str, ...], int]
 
 
-def _rebuild(function: Callable[..., Any], options: dict[str, Any]) -> "Dispatcher[..., Any]":
+def _rebuild(
+    function: types.FunctionType, options: dict[str, Any], texts: list[_pickle.Text]
+) -> "Dispatcher[..., Any]":
+    _pickle.install(function, texts)
     return Dispatcher(function, **options)
-
-
-def _by_name(module: str, qualname: str) -> Any:
-    __import__(module)
-    found: Any = sys.modules[module]
-    for part in qualname.split("."):
-        found = getattr(found, part)
-    return found
 
 
 if TYPE_CHECKING:
@@ -261,14 +255,10 @@ class Dispatcher(Generic[P, T]):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        function = self.py_func
-        module, name = function.__module__, function.__qualname__
-        try:
-            if _by_name(module, name) is self and module != "__main__":
-                return (_by_name, (module, name))
-        except (ImportError, AttributeError, KeyError, ValueError):
-            pass
-        return (_rebuild, (function, self.__dict__["_options"]))
+        function = cast("types.FunctionType", self.py_func)
+        if _pickle.is_importable(self, function):
+            return (_pickle.by_name, (function.__module__, function.__qualname__))
+        return (_rebuild, (function, self.__dict__["_options"], _pickle.texts(function)))
 
 
 class Watcher:
