@@ -159,6 +159,12 @@ def _plain_functions(path: Path, jitted: set[types.CodeType]) -> list[Dispatcher
     return list(found.values())
 
 
+#: Parameters that take any number of values, in words.
+_VARIABLE = {
+    inspect.Parameter.VAR_POSITIONAL: "a tuple of any number of values",
+    inspect.Parameter.VAR_KEYWORD: "a dict of keywords",
+}
+
 #: Classes whose instances are constants when compiling, or of many types.
 _VAGUE: tuple[type, ...] = (str, np.ndarray, types.FunctionType, type)
 
@@ -232,7 +238,10 @@ def signature_of(function: Callable[..., Any], assumptions: Assumptions) -> Want
     """The signature that the annotations spell, completed by what is assumed; None: a type is not known."""
     texts, words = [], []
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        if parameter.kind in _VARIABLE:
+            # each call says how many there are, and of which types
+            texts.append("object")
+            words.append(_VARIABLE[parameter.kind])
             continue
         annotation = annotation_of(function, parameter)
         text = type_text(annotation) or assumptions.of(parameter)

@@ -174,7 +174,7 @@ def v(*args: float):
     return args
 """
     name = write(tmp_path, "m.py", text)
-    assert {("NL2007", name, 5), ("NL1003", name, 10), ("NL1004", name, 13)} <= set(found(tmp_path, name))
+    assert {("NL2007", name, 5), ("NL1003", name, 10), ("NL2002", name, 13)} <= set(found(tmp_path, name))
 
 
 def test_explain() -> None:

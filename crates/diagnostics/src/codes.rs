@@ -40,7 +40,7 @@ codes! {
     NL1003 "generator or async function",
         "Functions with `yield` or `await` run in the interpreter.",
         "fill an array and return it instead of yielding";
-    NL1004 "`*args` or `**kwargs` parameters",
+    NL1004 "call of a function with `*args` or `**kwargs`",
         "A function with a variable number of parameters is not compiled.",
         "name each parameter, or pass a tuple";
     NL1005 "source changed since import",

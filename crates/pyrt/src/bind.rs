@@ -9,39 +9,50 @@ use crate::cpython::{self, Field};
 use crate::reference::Ref;
 use crate::slots::Held;
 
-/// The parameters of a function without `*args` and `**kwargs`.
+/// The parameters of a function, as its source has them: `*args` before the keyword-only ones, `**kwargs` last.
 #[derive(Debug)]
 pub struct Params {
-    /// Interned; positional ones first, then the keyword-only.
+    /// Interned.
     names: Vec<Ref>,
     positional: usize,
     positional_only: usize,
+    /// Whether there is a `*args`, at `positional`.
+    takes_rest: bool,
+    /// Whether the last is a `**kwargs`.
+    takes_keywords: bool,
 }
 
 impl Params {
-    /// Reads them from the function's code; `None` if it takes `*args` or `**kwargs`.
+    /// Reads them from the function's code.
     ///
     /// # Errors
     /// If the object is no Python function.
-    pub fn of(function: &Bound<'_, PyAny>) -> PyResult<Option<Params>> {
+    pub fn of(function: &Bound<'_, PyAny>) -> PyResult<Params> {
         if !function.is_instance_of::<PyFunction>() {
             return Err(PyTypeError::new_err("a Python function is required"));
         }
-        const VARARGS_VARKEYWORDS: usize = 0x0c;
+        const VARARGS: usize = 0x04;
+        const VARKEYWORDS: usize = 0x08;
         let code = function.getattr("__code__")?;
         let number = |n: &str| code.getattr(n)?.extract::<usize>();
-        if number("co_flags")? & VARARGS_VARKEYWORDS != 0 {
-            return Ok(None);
-        }
-        let names: Vec<String> = code.getattr("co_varnames")?.extract()?;
+        let flags = number("co_flags")?;
+        let (takes_rest, takes_keywords) = (flags & VARARGS != 0, flags & VARKEYWORDS != 0);
+        let mut names: Vec<String> = code.getattr("co_varnames")?.extract()?;
         let positional = number("co_argcount")?;
-        let count = positional + number("co_kwonlyargcount")?;
+        let plain = positional + number("co_kwonlyargcount")?;
+        names.truncate(plain + usize::from(takes_rest) + usize::from(takes_keywords));
+        if takes_rest {
+            // the code object has the names of `*args` and `**kwargs` last
+            names[positional..=plain].rotate_right(1);
+        }
         let intern = |n: &String| Ref::from(&PyString::intern(function.py(), n));
-        Ok(Some(Params {
-            names: names.iter().take(count).map(intern).collect(),
+        Ok(Params {
+            names: names.iter().map(intern).collect(),
             positional,
             positional_only: number("co_posonlyargcount")?,
-        }))
+            takes_rest,
+            takes_keywords,
+        })
     }
 
     /// Number of parameters.
@@ -76,23 +87,38 @@ impl Params {
         nargs: usize,
         kwnames: *mut PyObject,
     ) -> Option<Bindings> {
-        if nargs > self.positional {
+        if nargs > self.positional && !self.takes_rest {
             return None;
         }
         let mut out = Bindings::new(self.len());
         // SAFETY: as promised by the caller; the buffer has a place for each parameter.
         unsafe {
             let at = out.ptr();
-            std::ptr::copy_nonoverlapping(args, at, nargs);
-            let mut bound = nargs;
+            let mut bound = nargs.min(self.positional);
+            std::ptr::copy_nonoverlapping(args, at, bound);
+            if self.takes_rest {
+                *at.add(self.positional) = out.hold(cpython::tuple_of(args.add(bound), nargs - bound))?;
+                bound += 1;
+            }
+            let keywords = match self.takes_keywords {
+                true => out.hold(ffi::PyDict_New())?,
+                false => std::ptr::null_mut(),
+            };
+            if self.takes_keywords {
+                *at.add(self.len() - 1) = keywords;
+                bound += 1;
+            }
             if !kwnames.is_null() {
                 for k in 0..ffi::PyTuple_Size(kwnames) {
-                    let i = self.position(ffi::PyTuple_GetItem(kwnames, k))?;
-                    if !(*at.add(i)).is_null() {
-                        return None;
+                    let (name, value) = (ffi::PyTuple_GetItem(kwnames, k), *args.add(nargs + k as usize));
+                    match self.position(name) {
+                        Some(i) if (*at.add(i)).is_null() => {
+                            *at.add(i) = value;
+                            bound += 1;
+                        }
+                        None if self.takes_keywords && cpython::set_new_item(keywords, name, value) => {}
+                        _ => return None,
                     }
-                    *at.add(i) = *args.add(nargs + k as usize);
-                    bound += 1;
                 }
             }
             if bound < self.len() && !self.add_defaults(function, &mut out) {
@@ -102,15 +128,24 @@ impl Params {
         Some(out)
     }
 
+    /// Whether a parameter is `*args` or `**kwargs`.
+    fn is_variable(&self, i: usize) -> bool {
+        let is_rest = self.takes_rest && i == self.positional;
+        is_rest || (self.takes_keywords && i + 1 == self.len())
+    }
+
     /// Index of the parameter that a keyword names.
     unsafe fn position(&self, name: *mut PyObject) -> Option<usize> {
-        let keywords = &self.names[self.positional_only..];
-        let same = keywords.iter().position(|n| n.as_ptr() == name).or_else(|| {
+        let named = || {
+            let all = self.names.iter().enumerate().skip(self.positional_only);
+            all.filter(|(i, _)| !self.is_variable(*i))
+        };
+        let same = named().find(|(_, n)| n.as_ptr() == name).or_else(|| {
             // SAFETY: the interpreter passes strings as keywords; the GIL is held.
             let equal = |n: &Ref| unsafe { cpython::same_text(n.as_ptr(), name) };
-            keywords.iter().position(equal)
+            named().find(|(_, n)| equal(n))
         });
-        same.map(|i| i + self.positional_only)
+        same.map(|(i, _)| i)
     }
 
     /// Fills what is still missing; `false` if something has no default.
@@ -170,6 +205,20 @@ impl Bindings {
             heap,
             held: Held::default(),
         }
+    }
+
+    /// Keeps a new reference for the call; `None` if there is none, for lack of memory.
+    ///
+    /// # Safety
+    /// `new` is null or a reference that the caller owns; the GIL is held.
+    unsafe fn hold(&mut self, new: *mut PyObject) -> Option<*mut PyObject> {
+        if new.is_null() {
+            // SAFETY: the GIL is held. The interpreter, which makes the call instead, raises its own error.
+            unsafe { ffi::PyErr_Clear() };
+            return None;
+        }
+        self.held.push(new);
+        Some(new)
     }
 
     pub(crate) fn ptr(&mut self) -> *mut *mut PyObject {

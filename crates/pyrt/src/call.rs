@@ -145,7 +145,7 @@ unsafe fn slow(object: &Object, call: Call) -> *mut PyObject {
 unsafe fn known(body: &Body, call: Call) -> Option<*mut PyObject> {
     // SAFETY: as for `slow`.
     unsafe {
-        let params = body.params.as_ref()?;
+        let params = &body.params;
         let function = body.function.as_ptr();
         let mut bound = params.bind(function, call.args, call.positional(), call.kwnames)?;
         let args = bound.ptr();
@@ -183,7 +183,7 @@ unsafe fn miss(py: Python<'_>, body: &Body, call: Call) -> PyResult<Option<*mut 
             if let Tier::Native(s) = &entry.tier
                 && !s.fits(args)
             {
-                let objects = objects(py, args, body.params.as_ref().map_or(0, |p| p.len()));
+                let objects = objects(py, args, body.params.len());
                 let wide = objects.iter().position(|o| !is_narrow(o)).unwrap_or(0);
                 refuse(py, body, &objects, Refusal::Argument(wide))?;
                 return Ok(None);
@@ -211,7 +211,7 @@ unsafe fn objects<'py>(py: Python<'py>, args: *const *mut PyObject, n: usize) ->
 
 fn refuse(py: Python<'_>, body: &Body, args: &[Bound<'_, PyAny>], why: Refusal) -> PyResult<()> {
     let compiler = &body.selector.compiler;
-    compiler.refuse(&body.function.bind(py), body.params.as_ref(), args, why)
+    compiler.refuse(&body.function.bind(py), &body.params, args, why)
 }
 
 /// The entry for a call and the bound arguments; `None`: the interpreter makes the call.
@@ -220,10 +220,7 @@ unsafe fn choose<'a>(
     body: &'a Body,
     call: Call,
 ) -> PyResult<Option<(&'a Entry, crate::bind::Bindings)>> {
-    let Some(params) = &body.params else {
-        refuse(py, body, &[], Refusal::Variadic)?;
-        return Ok(None);
-    };
+    let params = &body.params;
     // SAFETY: as for `slow`.
     unsafe {
         let function = body.function.as_ptr();
@@ -240,7 +237,7 @@ unsafe fn choose<'a>(
         }
         let function = body.function.bind(py);
         let request = Request::Objects(&args);
-        let entry = body.selector.select(&function, Some(params), &key, &request)?;
+        let entry = body.selector.select(&function, params, &key, &request)?;
         Ok(entry.map(|e| (e, bound)))
     }
 }

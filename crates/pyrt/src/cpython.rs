@@ -81,13 +81,9 @@ pub unsafe fn call(
             return f(callable, args, nargsf, kwnames);
         }
         let n = nargsf & !VECTORCALL_ARGUMENTS_OFFSET;
-        let tuple = ffi::PyTuple_New(n as isize);
+        let tuple = tuple_of(args, n);
         if tuple.is_null() {
             return tuple;
-        }
-        for i in 0..n {
-            ffi::Py_INCREF(*args.add(i));
-            ffi::PyTuple_SetItem(tuple, i as isize, *args.add(i));
         }
         let mut kwargs = std::ptr::null_mut();
         if !kwnames.is_null() {
@@ -101,6 +97,37 @@ pub unsafe fn call(
         ffi::Py_DECREF(tuple);
         ffi::Py_XDECREF(kwargs);
         result
+    }
+}
+
+/// A new tuple of `n` objects; NULL with an exception if there is no memory.
+///
+/// # Safety
+/// There are `n` objects; the GIL is held.
+pub unsafe fn tuple_of(items: *const *mut PyObject, n: usize) -> *mut PyObject {
+    // SAFETY: as promised by the caller; the tuple is new, and takes over one reference of each item.
+    unsafe {
+        let tuple = ffi::PyTuple_New(n as isize);
+        for i in (0..n).take_while(|_| !tuple.is_null()) {
+            ffi::Py_INCREF(*items.add(i));
+            ffi::PyTuple_SetItem(tuple, i as isize, *items.add(i));
+        }
+        tuple
+    }
+}
+
+/// Puts an item into a dict that has none of that name; `false` if it has, or for lack of memory. No exception is set.
+///
+/// # Safety
+/// `dict` is a dict, `name` a string, `value` an object; the GIL is held.
+pub unsafe fn set_new_item(dict: *mut PyObject, name: *mut PyObject, value: *mut PyObject) -> bool {
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let is_new = dict_item(dict, name).is_null() && ffi::PyDict_SetItem(dict, name, value) == 0;
+        if !is_new {
+            ffi::PyErr_Clear();
+        }
+        is_new
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Object {
 /// What a jitted function consists of.
 pub struct Body {
     pub function: Ref,
-    pub params: Option<Params>,
+    pub params: Params,
     pub selector: Selector,
 }
 
@@ -86,7 +86,7 @@ pub fn make<'py>(
     compiler: Box<dyn Compiler>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let params = Params::of(function)?;
-    let exact = params.as_ref().and_then(Params::exact).unwrap_or(usize::MAX);
+    let exact = params.exact().unwrap_or(usize::MAX);
     let body = Box::new(Body {
         function: Ref::from(function),
         params,

@@ -30,8 +30,6 @@ pub enum Request<'a, 'py> {
 /// Why a call is not compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The function takes `*args` or `**kwargs`.
-    Variadic,
     /// It has [`MAX_SPECIALIZATIONS`] already.
     TooMany,
     /// The argument of this number has no native type.
@@ -57,7 +55,7 @@ pub trait Compiler: Send + Sync {
     fn refuse(
         &self,
         function: &Bound<'_, PyAny>,
-        params: Option<&Params>,
+        params: &Params,
         args: &[Bound<'_, PyAny>],
         why: Refusal,
     ) -> PyResult<()>;
@@ -155,7 +153,7 @@ impl Selector {
     pub fn select<'py>(
         &self,
         function: &Bound<'py, PyAny>,
-        params: Option<&Params>,
+        params: &Params,
         key: &Key,
         request: &Request<'_, 'py>,
     ) -> PyResult<Option<&Entry>> {

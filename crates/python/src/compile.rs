@@ -431,15 +431,11 @@ impl Compiler for JitCompiler {
     fn refuse(
         &self,
         function: &Bound<'_, PyAny>,
-        params: Option<&Params>,
+        params: &Params,
         args: &[Bound<'_, PyAny>],
         why: Refusal,
     ) -> PyResult<()> {
         let (code, text) = match why {
-            Refusal::Variadic => (
-                "NL1004",
-                "functions with *args or **kwargs are not compiled".to_owned(),
-            ),
             Refusal::TooMany => (
                 "NL2014",
                 format!(
@@ -447,7 +443,7 @@ impl Compiler for JitCompiler {
                 ),
             ),
             Refusal::Argument(i) => {
-                let name = params.map_or(String::new(), |p| p.name(function.py(), i));
+                let name = params.name(function.py(), i);
                 let what = args.get(i).map_or(Ok(String::new()), what_it_is)?;
                 (
                     "NL2002",

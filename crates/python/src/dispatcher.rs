@@ -96,7 +96,7 @@ fn parse_type(text: &str) -> PyResult<String> {
 pub fn signature_types(body: &object::Body, signature: &str) -> PyResult<Vec<Type>> {
     let types =
         numlift_types::signature::parse(signature).map_err(|e| PyValueError::new_err(e.to_string()))?;
-    let wanted = body.params.as_ref().map_or(0, |p| p.len());
+    let wanted = body.params.len();
     if types.len() != wanted {
         return Err(PyValueError::new_err(format!(
             "`{signature}` has {} arguments, the function {wanted} parameters",
@@ -115,11 +115,7 @@ fn check_signature(
     words: Vec<String>,
 ) -> PyResult<Vec<PlaceRow>> {
     let body = object::body(jitted)?;
-    // With `*args` there are no parameters to count: the diagnostic says so.
-    let types = match body.params {
-        Some(_) => signature_types(body, signature)?,
-        None => vec![],
-    };
+    let types = signature_types(body, signature)?;
     let places = compile::check(&body.function.bind(jitted.py()), &types, words);
     Ok(places.iter().map(place_row).collect())
 }
@@ -135,7 +131,7 @@ fn compile_signature(jitted: &Bound<'_, PyAny>, signature: &str) -> PyResult<()>
     }
     let function = body.function.bind(jitted.py());
     body.selector
-        .select(&function, body.params.as_ref(), &key, &Request::Types(&types))?;
+        .select(&function, &body.params, &key, &Request::Types(&types))?;
     Ok(())
 }
 

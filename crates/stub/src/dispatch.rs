@@ -222,7 +222,7 @@ impl Compiler for Precompiled {
     fn refuse(
         &self,
         _: &Bound<'_, PyAny>,
-        _: Option<&Params>,
+        _: &Params,
         args: &[Bound<'_, PyAny>],
         _: Refusal,
     ) -> PyResult<()> {

@@ -155,12 +155,13 @@ impl Context<'_> {
             let what = "generators and coroutines run in the interpreter";
             return Some(whole(hir, "NL1003", what, None));
         }
-        if hir.params.iter().any(|p| variable(p.kind)) {
-            let what = "functions with *args or **kwargs are not compiled";
+        let entry = self.program.instances.is_empty();
+        // a call from outside has made a tuple and a dict of them
+        if hir.params.iter().any(|p| variable(p.kind)) && !entry {
+            let what = "calls of functions with *args or **kwargs are not compiled";
             return Some(whole(hir, "NL1004", what, None));
         }
         // in the entry they are islands
-        let entry = self.program.instances.is_empty();
         if let Some(n) = hir.writes_outer.first().filter(|_| !entry) {
             let what = format!("`{n}` of an outer scope is assigned");
             return Some(whole(hir, "NL2010", &what, Some("return the value instead")));
