@@ -182,6 +182,18 @@ impl Lower<'_> {
             return Ok(self.pos.ins().bitselect(mask, a, b));
         };
         let (x, y) = (self.value(x)?, self.value(y)?);
+        // The smaller or the larger of two is one instruction.
+        let ordered = match cc {
+            condcodes::FloatCC::LessThan => Some((x, y)),
+            condcodes::FloatCC::GreaterThan => Some((y, x)),
+            _ => None,
+        };
+        if let Some((x, y)) = ordered
+            && ((a, b) == (x, y) || (a, b) == (y, x))
+        {
+            let less = self.pos.ins().fcmp(condcodes::FloatCC::LessThan, x, y);
+            return Ok(self.pos.ins().select(less, a, b));
+        }
         let [x, y, a, b] = [x, y, a, b].map(|v| self.pos.ins().scalar_to_vector(vector, v));
         let mask = self.pos.ins().fcmp(cc, x, y);
         let lanes = MemFlagsData::new().with_endianness(cranelift_codegen::ir::Endianness::Little);

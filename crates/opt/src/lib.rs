@@ -10,7 +10,10 @@ pub mod transform;
 use std::time::{Duration, Instant};
 
 use numlift_mir::{FuncId, Function, Module};
-use transform::{assumptions, checks, dead_code, gvn, preheaders, simplify, strip_mine, vectorise, version};
+use transform::{
+    assumptions, checks, dead_code, gvn, hoist, if_convert, preheaders, simplify, strip_mine, vectorise,
+    version,
+};
 
 /// What a pass did, or why it could not, at a source line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub const PASSES: &[Pass] = &[
     checks::PASS,
     dead_code::PASS,
     gvn::PASS,
+    hoist::PASS,
+    if_convert::PASS,
     preheaders::PASS,
     simplify::PASS,
     strip_mine::PASS,
@@ -73,6 +78,10 @@ pub const PIPELINE: &[Pass] = &[
     checks::PASS,
     version::PASS,
     assumptions::PASS,
+    gvn::PASS,
+    simplify::PASS,
+    hoist::PASS,
+    if_convert::PASS,
     gvn::PASS,
     simplify::PASS,
     strip_mine::PASS,

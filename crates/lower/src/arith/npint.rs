@@ -58,8 +58,19 @@ pub fn quotient_overflows(e: &mut Emit, x: Value, y: Value) -> Value {
     e.b.op(Opcode::Band, &[is_min, is_minus])
 }
 
+/// Which power of two a constant is.
+pub fn power_of_two(e: &Emit, y: Value) -> Option<u32> {
+    int_const(e, y)
+        .filter(|&n| n > 0 && n & (n - 1) == 0)
+        .map(i64::trailing_zeros)
+}
+
 /// Signed quotient rounded down; the divisor is known to be good.
 pub fn floor_quotient(e: &mut Emit, x: Value, y: Value) -> Value {
+    if let Some(n) = power_of_two(e, y) {
+        let shift = iconst_like(e, x, i64::from(n));
+        return e.b.op(Opcode::Sshr, &[x, shift]);
+    }
     let q = e.b.op(Opcode::Sdiv, &[x, y]);
     let back = e.b.op(Opcode::Imul, &[q, y]);
     let r = e.b.op(Opcode::Isub, &[x, back]);
@@ -71,6 +82,10 @@ pub fn floor_quotient(e: &mut Emit, x: Value, y: Value) -> Value {
 
 /// Signed remainder with the divisor's sign; the divisor is known to be good.
 pub fn floor_remainder(e: &mut Emit, x: Value, y: Value) -> Value {
+    if let Some(n) = power_of_two(e, y) {
+        let mask = iconst_like(e, x, (1 << n) - 1);
+        return e.b.op(Opcode::Band, &[x, mask]);
+    }
     let r = e.b.op(Opcode::Srem, &[x, y]);
     let adjust = differs(e, r, y);
     let sum = e.b.op(Opcode::Iadd, &[r, y]);

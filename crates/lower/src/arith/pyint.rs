@@ -67,17 +67,7 @@ fn count_check(e: &mut Emit, op: BinOp, a: Operand, b: Operand, count: Value) {
     e.replay_unless(ok, &format!("a {} b", symbol(op)), &[a, b]);
 }
 
-fn power_of_two(e: &Emit, y: Value) -> Option<u32> {
-    int_const(e, y)
-        .filter(|&n| n > 0 && n & (n - 1) == 0)
-        .map(i64::trailing_zeros)
-}
-
 fn floor_div(e: &mut Emit, x: Value, y: Value) -> Value {
-    if let Some(shift) = power_of_two(e, y) {
-        let n = e.b.iconst(Ty::I64, i64::from(shift));
-        return e.b.op(Opcode::Sshr, &[x, n]);
-    }
     if int_const(e, y) == Some(-1) {
         return neg(e, x);
     }
@@ -86,7 +76,7 @@ fn floor_div(e: &mut Emit, x: Value, y: Value) -> Value {
 }
 
 fn modulo(e: &mut Emit, x: Value, y: Value) -> Value {
-    if let Some(n) = int_const(e, y).filter(|_| power_of_two(e, y).is_some()) {
+    if let Some(n) = int_const(e, y).filter(|_| npint::power_of_two(e, y).is_some()) {
         let mask = e.b.iconst(Ty::I64, n - 1);
         return e.b.op(Opcode::Band, &[x, mask]);
     }

@@ -33,7 +33,7 @@ pub const PASS: Pass = Pass {
 
 /// What makes two instructions the same.
 #[derive(PartialEq, Eq, Hash)]
-struct Key {
+pub(super) struct Key {
     op: Opcode,
     ty: Ty,
     args: SmallVec<[Value; 4]>,
@@ -92,7 +92,8 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     aliases.apply(f);
 }
 
-fn key(f: &Function, i: Inst) -> Option<Key> {
+/// The key of an instruction that may be merged with others.
+pub(super) fn key(f: &Function, i: Inst) -> Option<Key> {
     let d = &f.insts[i];
     let mut args: SmallVec<[Value; 4]> = d.args.clone();
     let imm = match d.imm {

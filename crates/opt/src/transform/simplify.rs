@@ -39,7 +39,14 @@ const MAX_ROUNDS: usize = 8;
 
 pub fn run(f: &mut Function, context: &mut PassContext) {
     for _ in 0..MAX_ROUNDS {
-        let steps = [fold_insts, fold_branches, redundant_params, pass_by, join_blocks];
+        let steps = [
+            fold_insts,
+            fold_branches,
+            redundant_params,
+            pass_by,
+            thread,
+            join_blocks,
+        ];
         let mut changed = false;
         for step in steps {
             changed |= context.rewrite() && step(f);
@@ -203,6 +210,57 @@ fn redirect(f: &Function, kept: &EntitySet<Value>, t: &mut BlockCall) -> bool {
         return false;
     }
     let pass = |v: &Value| params.iter().position(|p| p == v).map_or(*v, |k| t.args[k]);
+    let to = BlockCall {
+        block: next.block,
+        args: next.args.iter().map(pass).collect(),
+    };
+    *t = to;
+    true
+}
+
+/// A branch that decides what a block would branch on goes where that leads.
+fn thread(f: &mut Function) -> bool {
+    let kept = read_elsewhere(f);
+    let mut changed = false;
+    for n in 0..f.layout.len() {
+        let Some(i) = f.terminator(f.layout[n]) else {
+            continue;
+        };
+        let mut imm = std::mem::replace(&mut f.insts[i].imm, Imm::None);
+        let both = matches!(&imm, Imm::Branch(t, e) if t.block == e.block);
+        let cond = f.insts[i].args.first().copied().filter(|_| !both);
+        for (t, holds) in branches_mut(&mut imm).into_iter().zip([true, false]) {
+            changed |= decided(f, &kept, t, cond.map(|c| (c, holds)));
+        }
+        f.insts[i].imm = imm;
+    }
+    if changed {
+        let cfg = ControlFlowGraph::compute(f);
+        f.layout.retain(|b| cfg.is_reachable(*b));
+    }
+    changed
+}
+
+/// Redirects a branch to a block that only branches on one of its parameters, if that is known.
+fn decided(f: &Function, kept: &EntitySet<Value>, t: &mut BlockCall, known: Option<(Value, bool)>) -> bool {
+    let [only] = f.blocks[t.block].insts[..] else {
+        return false;
+    };
+    let Imm::Branch(then, other) = &f.insts[only].imm else {
+        return false;
+    };
+    let params = &f.blocks[t.block].params;
+    let pass = |v: &Value| params.iter().position(|p| p == v).map_or(*v, |k| t.args[k]);
+    let cond = pass(&f.insts[only].args[0]);
+    let holds = match (f.int_const(cond), known) {
+        (Some(n), _) => n != 0,
+        (None, Some((v, holds))) if v == cond => holds,
+        _ => return false,
+    };
+    let next = if holds { then } else { other };
+    if next.block == t.block || params.iter().any(|p| kept.contains(*p)) {
+        return false;
+    }
     let to = BlockCall {
         block: next.block,
         args: next.args.iter().map(pass).collect(),

@@ -28,7 +28,7 @@ pub(super) fn inst(f: &mut Function, i: Inst) -> Folded {
         Opcode::BoundsCheck => bounds(f, &d),
         Opcode::IaddChk | Opcode::IsubChk | Opcode::ImulChk => checked(f, i, &d),
         Opcode::Icmp => compare(f, i, &d),
-        Opcode::Select => select(f, &d),
+        Opcode::Select => select(f, i, &d),
         Opcode::Br => branch(f, i, &d),
         _ if d.results.len() == 1 && !d.ty.is_float() => arithmetic(f, i, &d),
         _ => Folded::Keep,
@@ -129,12 +129,41 @@ fn negate(f: &mut Function, i: Inst, cond: Value) -> Folded {
     Folded::Changed
 }
 
-fn select(f: &Function, d: &InstData) -> Folded {
-    match f.int_const(d.args[0]) {
-        Some(0) => Folded::Value(d.args[2]),
-        Some(_) => Folded::Value(d.args[1]),
-        None if d.args[1] == d.args[2] => Folded::Value(d.args[1]),
-        None => Folded::Keep,
+fn select(f: &mut Function, i: Inst, d: &InstData) -> Folded {
+    let [c, x, y] = d.args[..] else {
+        return Folded::Keep;
+    };
+    match f.int_const(c) {
+        Some(0) => return Folded::Value(y),
+        Some(_) => return Folded::Value(x),
+        None if x == y => return Folded::Value(x),
+        None => {}
+    }
+    // Between truth values it is a connective.
+    let connective = match (f.int_const(x), f.int_const(y)) {
+        (Some(1), Some(0)) if d.ty == Ty::I8 && is_truth(f, c) => return Folded::Value(c),
+        (Some(1), _) if is_truth(f, y) => (Opcode::Bor, y),
+        (_, Some(0)) if is_truth(f, x) => (Opcode::Band, x),
+        _ if x == c && is_truth(f, y) => (Opcode::Bor, y),
+        _ if y == c && is_truth(f, x) => (Opcode::Band, x),
+        _ => return Folded::Keep,
+    };
+    if d.ty != Ty::I8 || !is_truth(f, c) {
+        return Folded::Keep;
+    }
+    let d = &mut f.insts[i];
+    d.op = connective.0;
+    d.args = smallvec![c, connective.1];
+    Folded::Changed
+}
+
+/// Whether a value is 0 or 1.
+fn is_truth(f: &Function, v: Value) -> bool {
+    let Some(i) = f.def(v) else { return false };
+    match f.insts[i].op {
+        Opcode::Icmp | Opcode::Fcmp => true,
+        Opcode::Iconst => matches!(f.int_const(v), Some(0 | 1)),
+        _ => false,
     }
 }
 
