@@ -26,7 +26,7 @@ pub use link::{Moved, moved, parts};
 
 const MAGIC: &[u8; 8] = b"NLIMAGE\0";
 /// Changes when the meaning of an image changes and the helper table does not.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEADER: usize = 8 + 32 + 8 + 8;
 
 /// A compiled specialisation.
@@ -81,6 +81,10 @@ pub struct IslandImage {
     pub watched: usize,
     pub resume: Option<u32>,
     pub unbinds: Vec<String>,
+    /// It assumes types.
+    pub assumes: bool,
+    /// Control does not come behind it.
+    pub ends: bool,
     pub line: u32,
 }
 
