@@ -6,9 +6,11 @@ of the file, as Python.
 """
 
 import contextlib
+import inspect
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +18,7 @@ from typing import Any, NamedTuple
 from numlift import _check, _core
 from numlift._check import Assumptions, Place, Unusable, Wanted
 from numlift._decorator import Dispatcher
-from numlift._stubs import Typed, split, type_stub
+from numlift._stubs import Exported, Typed, c_header, c_name, c_suffix, split, type_stub
 from numlift._terminal import use_colour
 
 STUB = Path(__file__).with_name("_stub.bin")
@@ -217,27 +219,52 @@ def _rows(
     return rows
 
 
-def _module_file(source: Source, rows: list[Row], name: str, options: Options) -> bytes:
+def _exported(source: Source, rows: list[Row]) -> list[tuple[Exported, Row]]:
+    """What C can call, with the specialisation that it is."""
+    names = {d.__qualname__: list(inspect.signature(d.py_func).parameters) for d, _ in source.functions}
+    callable_ = [row for row in rows if row.made and row.made["c"] is not None and c_name(row.function)]
+    of_name = Counter(row.function for row in callable_)
+    found = []
+    for row in callable_:
+        parameters, results = row.made["c"]
+        name = row.function.replace(".", "_")
+        if of_name[row.function] > 1:
+            assert row.signature is not None
+            name += c_suffix(split(row.signature[1:-1]))
+        text = f"{row.function}{row.signature}"
+        found.append((Exported(name, text, parameters, results, names[row.function]), row))
+    return found
+
+
+def _module_file(
+    source: Source, rows: list[Row], exported: list[tuple[Exported, Row]], name: str, options: Options
+) -> bytes:
     """The extension module.
 
     Raises Unusable if the package has no stub.
     """
     if not STUB.exists():
         raise Unusable(f"{STUB.name} is missing: this installation of numlift cannot make modules")
-    functions: dict[tuple[str, int], list[tuple[str, bytes]]] = {}
+    functions: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
         if row.made:
-            functions.setdefault((row.function, row.line), []).append(
-                (row.made["signature"], row.made["image"])
-            )
+            functions.setdefault((row.function, row.line), []).append(row)
+    exports = []
+    for export, row in exported:
+        key = (row.function, row.line)
+        exports.append((export.name, list(functions).index(key), functions[key].index(row)))
     content = {
         "name": name,
         "file": source.file,
         "source": source.text,
         "features": _core.features_of(options.cpu),
+        "cpu": options.cpu,
         "strict": options.strict,
         "strip": options.strip,
-        "functions": [(*key, images) for key, images in functions.items()],
+        "functions": [
+            (*key, [(r.made["signature"], r.made["image"]) for r in all_]) for key, all_ in functions.items()
+        ],
+        "exports": exports,
     }
     return _core.module_file(STUB.read_bytes(), content)
 
@@ -302,9 +329,13 @@ def build(path: Path, options: Options) -> tuple[list[Row], list[Path]]:
         kinds = dict.fromkeys(options.emit)
         files = [directory / f"{name}{_SUFFIXES.get(kind, '.o')}" for kind in kinds]
         return rows, [_write(f, _emitted(rows, kind)) for f, kind in zip(files, kinds, strict=True)]
-    module = _module_file(source, rows, name, options)
+    exported = _exported(source, rows)
+    module = _module_file(source, rows, exported, name, options)
     written = [_write(directory / f"{name}.abi3.so", module)]
     written.append(_write(directory / f"{name}.pyi", _stub_text(source, rows).encode()))
+    if exported:
+        header = c_header(name, [export for export, _ in exported])
+        written.append(_write(directory / f"{name}.h", header.encode()))
     return rows, written
 
 

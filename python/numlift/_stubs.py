@@ -98,3 +98,108 @@ def type_stub(module: types.ModuleType, compiled: dict[str, tuple[Callable[..., 
         imports.append("import numpy.typing as npt")
     head = "\n".join([*imports, ""])
     return f"{head}\n{body}\n\ndef __getattr__(name: str) -> Any: ...\n"
+
+
+class Exported(NamedTuple):
+    """A function that C calls.
+
+    parameters: dtype and rank (-1: a number); results: dtypes. names: of the parameters.
+    """
+
+    name: str
+    signature: str
+    parameters: Sequence[tuple[str, int]]
+    results: Sequence[str]
+    names: Sequence[str]
+
+
+_C_TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
+_WORDS = (
+    "auto bool break case char const continue default do double else enum extern false float for goto if "
+    "inline int long main register restrict return short signed sizeof static struct switch true typedef "
+    "union unsigned void volatile while"
+)
+_C_WORDS = frozenset(_WORDS.split())
+
+
+def _c_type(dtype: str) -> str:
+    return _C_TYPES.get(dtype, f"{dtype}_t")
+
+
+def c_name(qualname: str) -> str | None:
+    """The name in C; None if there is none."""
+    name = qualname.replace(".", "_")
+    return name if name.isidentifier() and name.isascii() and name not in _C_WORDS else None
+
+
+def c_suffix(arguments: Sequence[str]) -> str:
+    """What tells specialisations of a function apart: `float64[:, ::1]` is `_float64_2dc`."""
+    suffix = ""
+    for text in arguments:
+        dtype, bracket, dims = text.rstrip("]").partition("[")
+        order = "c" if dims.endswith("::1") else "f" if dims.startswith("::1") else ""
+        suffix += f"_{dtype.removeprefix('np.')}" + (f"_{dims.count(',') + 1}d{order}" if bracket else "")
+    return suffix
+
+
+def _prototype(f: Exported) -> str:
+    parts = []
+    for name, (dtype, rank) in zip(f.names, f.parameters, strict=True):
+        name = c_name(name) or f"{name}_"
+        parts.append(
+            f"{_c_type(dtype)} {name}" if rank < 0 else f"const struct numlift_array_{rank}d *{name}"
+        )
+    for i, dtype in enumerate(f.results):
+        name = f"result{i}" if len(f.results) > 1 else "result"
+        parts.append(f"{_c_type(dtype)} *{name}{'_' * (name in f.names)}")
+    return f"/* {f.signature} */\nint32_t {f.name}({', '.join(parts) or 'void'});\n"
+
+
+def c_header(module: str, functions: Sequence[Exported]) -> str:
+    """The header of the functions that C calls."""
+    ranks = sorted({rank for f in functions for _, rank in f.parameters if rank > 0})
+    lines = [
+        f"/* C functions of the compiled module {module}. Written by `numlift compile`. */",
+        f"#ifndef NUMLIFT_MODULE_{module}",
+        f"#define NUMLIFT_MODULE_{module}",
+        "",
+        "#include <stdbool.h>",
+        "#include <stdint.h>",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        "",
+        "#ifndef NUMLIFT_STATUS",
+        "#define NUMLIFT_STATUS",
+        "/* What the functions return. Results are set with NUMLIFT_OK only; arrays may be written. */",
+        "enum {",
+        "    NUMLIFT_OK = 0,",
+        "    NUMLIFT_RAISED = 1,   /* Python would raise an exception */",
+        "    NUMLIFT_LEFT = 2,     /* Python would go on without machine code: an int beyond 64 bits */",
+        "    NUMLIFT_ARGUMENT = 3, /* an array is not aligned or contiguous as the signature says */",
+        "    NUMLIFT_UNUSABLE = 4  /* the code cannot run on this processor */",
+        "};",
+        "#endif",
+        "",
+    ]
+    for rank in ranks:
+        lines += [
+            f"#ifndef NUMLIFT_ARRAY_{rank}D",
+            f"#define NUMLIFT_ARRAY_{rank}D",
+            f"struct numlift_array_{rank}d {{",
+            "    void *data;",
+            f"    intptr_t shape[{rank}];",
+            f"    intptr_t strides[{rank}]; /* in bytes */",
+            "};",
+            "#endif",
+            "",
+        ]
+    lines += [
+        "/* Why the last call of this thread that failed did; valid until the next one does. */",
+        f"const char *{module}_error(void);",
+        "",
+    ]
+    lines += [_prototype(f) for f in functions]
+    lines += ["#ifdef __cplusplus", "}", "#endif", "#endif", ""]
+    return "\n".join(lines)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import check, define
 
+from harness import check, define
 from numlift import jit
 
 LOOP = "\n    t = 0\n    for i in range(100):\n        t += i"
@@ -112,5 +112,3 @@ def test_references() -> None:
     for _ in range(200):
         compiled(marker, 1, marker, w=marker)
     assert sys.getrefcount(marker) == before
-
-

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+
 from harness import FAKE, jit, same
 
 INTEGERS = [np.dtype(t) for t in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")]
@@ -157,7 +158,9 @@ def apart(dtype, n, m=None, other=None):
     return make
 
 
-@pytest.mark.parametrize("f", [scale_and_add, shift_back, clamp, count_up, exchange, twice], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "f", [scale_and_add, shift_back, clamp, count_up, exchange, twice], ids=lambda f: f.__name__
+)
 @pytest.mark.parametrize("dtype", INTEGERS + FLOATS, ids=str)
 def test_every_length(f, dtype):
     for n in LENGTHS:

@@ -24,11 +24,12 @@ const SECTION: &[u8] = b".numlift\0";
 /// What is before the distance and the size of the payload in the stub's own data.
 pub const LOCATOR: [u8; 16] = *b"numlift-payload:";
 
-/// A symbol that the module exports: its name, and where it is in the machine code.
+/// A symbol that the module exports: its name, and how far it is from the beginning of the machine code. It may be
+/// a function of the stub.
 #[derive(Clone, Copy, Debug)]
 pub struct Export<'a> {
     pub name: &'a str,
-    pub offset: u64,
+    pub distance: i64,
 }
 
 /// What is written into a copy of the stub.
@@ -200,7 +201,11 @@ impl<'a> Stub<'a> {
         let number = own.st_shndx;
         let init = format!("PyInit_{init}");
         let mut defined = vec![(init.as_str(), own.st_value.get(Le), own.st_size.get(Le))];
-        defined.extend(exports.iter().map(|e| (e.name, self.base + e.offset, 0)));
+        defined.extend(
+            exports
+                .iter()
+                .map(|e| (e.name, self.base.wrapping_add_signed(e.distance), 0)),
+        );
         let mut names = self.names()?.to_vec();
         let mut symbols = self.symbols[..self.undefined].to_vec();
         for (name, value, size) in &defined {

@@ -13,6 +13,7 @@
 //! | `vectors` | the instructions on vectors |
 //! | `checks` | the instructions that can fail |
 //! | `calls` | helpers, functions of the module, safepoints |
+//! | `c_abi` | functions that C calls |
 //! | `thunk` | the entry thunk, the safepoint trampoline, the 64-bit slot form |
 //! | `link` | loop header placement, concatenation, call patching |
 //!
@@ -28,6 +29,7 @@
 //! goes to the one exit of the function, which releases the owner slots and returns the status.
 //! Nothing traps: the code relies on MIR's guards for divisions.
 
+pub mod c_abi;
 mod calls;
 mod checks;
 mod disassembly;

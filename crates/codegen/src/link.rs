@@ -126,6 +126,15 @@ fn loop_header(edges: &[(u32, u32)]) -> Option<u32> {
 /// Places the functions one after another and resolves the calls between them. Gives the code
 /// and the offset of each function.
 pub(crate) fn link(funcs: &[FuncCode], isa: &Isa) -> Result<(Vec<u8>, Vec<u32>), CodegenError> {
+    link_with(funcs, isa, &[])
+}
+
+/// The same with functions outside, which have the next numbers and are at these distances from the code's beginning.
+pub(crate) fn link_with(
+    funcs: &[FuncCode],
+    isa: &Isa,
+    outside: &[i64],
+) -> Result<(Vec<u8>, Vec<u32>), CodegenError> {
     let fill = if isa.target.name() == "x64" { 0xCC } else { 0 };
     let mut code: Vec<u8> = Vec::new();
     let mut starts = Vec::with_capacity(funcs.len());
@@ -135,22 +144,26 @@ pub(crate) fn link(funcs: &[FuncCode], isa: &Isa) -> Result<(Vec<u8>, Vec<u32>),
         starts.push(start as u32);
         code.extend_from_slice(&f.bytes);
     }
+    let targets: Vec<i64> = starts.iter().map(|&s| i64::from(s)).collect();
+    let targets = [&targets[..], outside].concat();
     for (f, &start) in funcs.iter().zip(&starts) {
         for call in &f.calls {
-            patch(&mut code, start + call.at, call, &starts).map_err(|message| CodegenError::Relocation {
-                func: f.name.clone(),
-                message,
+            patch(&mut code, start + call.at, call, &targets).map_err(|message| {
+                CodegenError::Relocation {
+                    func: f.name.clone(),
+                    message,
+                }
             })?;
         }
     }
     Ok((code, starts))
 }
 
-fn patch(code: &mut [u8], at: u32, call: &CallReloc, starts: &[u32]) -> Result<(), String> {
+fn patch(code: &mut [u8], at: u32, call: &CallReloc, starts: &[i64]) -> Result<(), String> {
     let target = *starts
         .get(call.func as usize)
         .ok_or_else(|| format!("no function {}", call.func))?;
-    let distance = i64::from(target) + call.addend - i64::from(at);
+    let distance = target + call.addend - i64::from(at);
     let field = &mut code[at as usize..at as usize + 4];
     let word = u32::from_le_bytes([field[0], field[1], field[2], field[3]]);
     let new = match call.kind {

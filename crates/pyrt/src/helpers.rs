@@ -153,7 +153,9 @@ extern "C" fn py_decref(o: *mut PyObject) {
 extern "C" fn py_frame(ctx: *mut Ctx, site: i64) {
     // SAFETY: generated code has recorded the operands of the site; the GIL is taken where it is not held.
     guarded_status(|| unsafe {
-        let host = &*(*ctx).host.cast::<Host<'_>>();
+        let Some(host) = (*ctx).host.cast::<Host<'_>>().as_ref() else {
+            return true;
+        };
         let note = || crate::fail::note_caller(host, ctx, site);
         match host.gil_released() {
             true => Python::attach(|_| note()),

@@ -3,8 +3,10 @@
 use std::time::Instant;
 
 use numlift_aot::relocatable;
-use numlift_aot::stub::{Contents, Stub};
+use numlift_aot::stub::{Contents, Export, Stub};
+use numlift_driver::c_abi::{self, CFunction, CType};
 use numlift_driver::{Cpu, Options};
+use numlift_pyrt::image::Image;
 use numlift_pyrt::object;
 use numlift_pyrt::payload::{self, Compiled, Function, Payload};
 use pyo3::exceptions::{PyMemoryError, PyValueError};
@@ -95,6 +97,7 @@ fn compile_ahead<'py>(jitted: &Bound<'py, PyAny>, signature: &str, how: How) -> 
     out.set_item("mir", &a.mir_text)?;
     out.set_item("clif", &a.clif_text)?;
     out.set_item("asm", &a.asm_text)?;
+    out.set_item("c", c_form(&made.image).as_ref().map(c_row))?;
     let image = made.image.encode();
     let image = image.ok_or_else(|| PyMemoryError::new_err("no memory for machine code"))?;
     out.set_item("image", PyBytes::new(jitted.py(), &image))?;
@@ -117,6 +120,45 @@ fn object_file(py: Python<'_>, functions: Vec<(String, Vec<u8>, u32)>) -> PyResu
     Ok(PyBytes::new(py, &made))
 }
 
+/// Functions of the stub that exported functions call, and that is exported as it is.
+const STUB_CALL: &str = "numlift_stub_call";
+const STUB_ERROR: &str = "numlift_stub_error";
+
+/// The functions that C calls.
+fn wrappers(stub: &Stub<'_>, payload: &Payload, cpu: Cpu) -> PyResult<(Vec<u8>, Vec<u32>)> {
+    let wrong = |what: &str| PyValueError::new_err(format!("an exported function: {what}"));
+    let form = |e: &payload::Export| {
+        let function = payload.functions.get(e.function as usize);
+        let found = function.and_then(|f| f.specializations.get(e.specialization as usize));
+        let image = Image::decode(&found.ok_or_else(|| wrong("there is none"))?.image);
+        c_form(&image.map_err(|e| wrong(&e.to_string()))?).ok_or_else(|| wrong("no form in C"))
+    };
+    let all = payload.exports.iter().map(form).collect::<PyResult<Vec<_>>>()?;
+    if all.is_empty() {
+        return Ok((vec![], vec![]));
+    }
+    let call = stub.distance(STUB_CALL).map_err(|e| wrong(&e.to_string()))?;
+    c_abi::wrappers(&all, cpu, call).map_err(|e| wrong(&e))
+}
+
+/// The form of a specialisation in C; `None` if it needs Python, or a type has none.
+fn c_form(image: &Image) -> Option<CFunction> {
+    let ret = image.ret.as_ref()?;
+    image.is_pure().then(|| CFunction::of(&image.args, ret))?
+}
+
+/// Dtypes and ranks of the parameters (-1: a number), dtypes of the results.
+type CRow = (Vec<(&'static str, i32)>, Vec<&'static str>);
+
+fn c_row(f: &CFunction) -> CRow {
+    let param = |p: &CType| match p {
+        CType::Number(d) => (d.name(), -1),
+        CType::Array(a) => (a.dtype.name(), i32::from(a.ndim)),
+    };
+    let results = f.results.iter().map(|d| d.name());
+    (f.params.iter().map(param).collect(), results.collect())
+}
+
 /// What a compiled module consists of: the items of a dict.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -130,6 +172,9 @@ struct Content {
     /// Without the stub's symbol table.
     strip: bool,
     functions: Vec<FunctionRow>,
+    /// What C programs call: name, function and specialisation by index.
+    exports: Vec<(String, u32, u32)>,
+    cpu: String,
 }
 
 /// Qualified name, first line, specialisations: signature and image.
@@ -146,6 +191,11 @@ fn module_file<'py>(py: Python<'py>, stub: &[u8], content: Content) -> PyResult<
             .map(|(signature, image)| Compiled { signature, image })
             .collect(),
     };
+    let export = |(name, function, specialization)| payload::Export {
+        name,
+        function,
+        specialization,
+    };
     let payload = Payload {
         version: env!("CARGO_PKG_VERSION").into(),
         file: content.file,
@@ -153,16 +203,30 @@ fn module_file<'py>(py: Python<'py>, stub: &[u8], content: Content) -> PyResult<
         features: content.features,
         strict: content.strict,
         functions: content.functions.into_iter().map(function).collect(),
-        exports: vec![],
+        exports: content.exports.into_iter().map(export).collect(),
     };
-    let payload = payload::write(&payload).map_err(|e| PyValueError::new_err(e.to_string()))?;
     let wrong = |e: numlift_aot::Error| PyValueError::new_err(e.to_string());
     let stub = Stub::parse(stub).map_err(wrong)?;
+    let (code, starts) = wrappers(&stub, &payload, processors(&content.cpu)?)?;
+    let error = format!("{}_error", content.name);
+    let mut exports = vec![];
+    if !starts.is_empty() {
+        let distance = stub.distance(STUB_ERROR).map_err(wrong)?;
+        exports.push(Export {
+            name: &error,
+            distance,
+        });
+    }
+    exports.extend(payload.exports.iter().zip(starts).map(|(e, start)| Export {
+        name: &e.name,
+        distance: i64::from(start),
+    }));
+    let bytes = payload::write(&payload).map_err(|e| PyValueError::new_err(e.to_string()))?;
     let contents = Contents {
         init: &content.name,
-        code: &[],
-        payload: &payload,
-        exports: &[],
+        code: &code,
+        payload: &bytes,
+        exports: &exports,
         strip: content.strip,
     };
     let made = stub.write(&contents).map_err(wrong)?;

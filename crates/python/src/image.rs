@@ -25,6 +25,7 @@ pub fn of(artifact: Artifact, hirs: &[Option<Arc<Function>>], nogil: bool) -> Im
     Image {
         nests: artifact.recursive || !artifact.calls.is_empty() || !artifact.islands.is_empty(),
         nogil: nogil && !artifact.uses_python,
+        touches_python: artifact.uses_python,
         islands: artifact.islands.iter().map(|i| island(i, source)).collect(),
         points: artifact.points,
         texts,
@@ -41,7 +42,7 @@ pub fn of(artifact: Artifact, hirs: &[Option<Arc<Function>>], nogil: bool) -> Im
 }
 
 /// Line and column of an offset in a function's source.
-pub fn position(source: &str, start: u32) -> (u32, u32) {
+fn position(source: &str, start: u32) -> (u32, u32) {
     let before = source.get(..start as usize).unwrap_or("");
     let line = before.matches('\n').count() as u32 + 1;
     let column = before.len() - before.rfind('\n').map_or(0, |i| i + 1);
@@ -72,8 +73,6 @@ fn island(spec: &IslandSpec, source: &str) -> IslandImage {
         watched: spec.watched,
         resume: spec.resume,
         unbinds: spec.unbinds.clone(),
-        assumes: spec.assumes,
-        ends: spec.ends,
         line: spec.line,
     }
 }

@@ -68,7 +68,7 @@ pub struct Ctx {
     pub trace: *mut u32,
     pub trace_len: u32,
     pub trace_cap: u32,
-    /// For helpers: `pyrt`'s own per-call data.
+    /// For helpers: `pyrt`'s own per-call data. NULL in calls from C, of code that touches no Python.
     pub host: *mut c_void,
 }
 

@@ -4,6 +4,7 @@
 //! (`numlift_aot::stub`). At import it runs the module's source; the functions that `@jit` decorates there take their
 //! machine code from the payload. No compiler is inside, and numlift need not be installed.
 
+mod c;
 mod dispatch;
 mod locate;
 mod start;

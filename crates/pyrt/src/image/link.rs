@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 
 use super::{Image, IslandImage, Text};
 use crate::count::Counter;
-use crate::feedback::{Misses, Watch};
 use crate::helpers::BoxedCall;
 use crate::island::Island;
 use crate::random;
@@ -29,19 +28,14 @@ type Row<'a> = (
 );
 
 /// What a specialisation is made of. The world is that of the image: the one it was compiled in, or one in which
-/// its facts hold. A watch is what the code of its islands reports to.
+/// its facts hold.
 ///
 /// # Errors
 /// What compiling islands raises; if NumPy's random generator is not where it should be; a `SystemError` for an
 /// inconsistency.
-pub fn parts<'py>(
-    function: &Bound<'py, PyAny>,
-    image: Image,
-    world: World,
-    watch: Option<&Watch<'py>>,
-) -> PyResult<Parts> {
+pub fn parts(function: &Bound<'_, PyAny>, image: Image, world: World) -> PyResult<Parts> {
     let py = function.py();
-    let islands = islands(function, &image, watch)?;
+    let islands = islands(function, &image)?;
     let objects = image.objects.iter().map(|entry| address(py, entry, &world));
     let objects = objects.collect::<PyResult<Vec<_>>>()?;
     let calls = image
@@ -101,11 +95,7 @@ pub fn parts<'py>(
 }
 
 /// Makes the functions of all islands.
-fn islands<'py>(
-    function: &Bound<'py, PyAny>,
-    image: &Image,
-    watch: Option<&Watch<'py>>,
-) -> PyResult<Vec<Island>> {
+fn islands(function: &Bound<'_, PyAny>, image: &Image) -> PyResult<Vec<Island>> {
     if image.islands.is_empty() {
         return Ok(vec![]);
     }
@@ -115,9 +105,9 @@ fn islands<'py>(
         .first()
         .ok_or_else(|| missing("the source of a function"))?;
     let rows: Vec<Row<'_>> = image.islands.iter().map(row).collect();
-    let watch = watch.map(Watch::row);
-    let args = (function, &text.source, text.first_line, rows, watch);
-    let functions: Vec<Bound<'_, PyAny>> = module.call_method1("build", args)?.extract()?;
+    let functions: Vec<Bound<'_, PyAny>> = module
+        .call_method1("build", (function, &text.source, text.first_line, rows))?
+        .extract()?;
     let unbound = module.getattr("UNBOUND")?;
     let made = functions.iter().zip(&image.islands).map(|(f, i)| Island {
         function: Ref::from(f),
@@ -129,9 +119,6 @@ fn islands<'py>(
         watched: i.watched,
         resume: i.resume,
         unbinds: i.unbinds.clone(),
-        assumes: i.assumes,
-        ends: i.ends,
-        misses: i.outs.iter().map(|_| Misses::default()).collect(),
         line: i.line,
         counter: Counter::default(),
     });

@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 
 use numlift_runtime::abi::{CodeBlob, MAX_OPERANDS};
 use numlift_runtime::{CallSig, Ctx, FrameInfo, IslandVar, ObjectEntry, ResumePoint, SiteData, helpers};
-use numlift_types::Type;
+use numlift_types::{Resolved, Type};
 use serde::{Deserialize, Serialize};
 
 use crate::island::Form;
@@ -53,6 +53,8 @@ pub struct Image {
     pub nests: bool,
     /// The GIL is released during the call.
     pub nogil: bool,
+    /// The code counts references or calls helpers that need the GIL.
+    pub touches_python: bool,
     /// What it assumes of the world.
     pub facts: Facts,
     /// For the compiler's own use.
@@ -81,10 +83,6 @@ pub struct IslandImage {
     pub watched: usize,
     pub resume: Option<u32>,
     pub unbinds: Vec<String>,
-    /// It assumes types.
-    pub assumes: bool,
-    /// Control does not come behind it.
-    pub ends: bool,
     pub line: u32,
 }
 
@@ -137,6 +135,14 @@ pub fn abi() -> u64 {
 }
 
 impl Image {
+    /// Whether the code runs without Python: no objects, islands, hidden arguments or locks.
+    pub fn is_pure(&self) -> bool {
+        let asks = |r: &Resolved| matches!(r, Resolved::Hidden { .. });
+        let python = !self.calls.is_empty() || !self.islands.is_empty() || !self.objects.is_empty();
+        let hidden = self.facts.answers.iter().any(|(_, r)| asks(r));
+        !(python || hidden || self.global_rng || self.touches_python)
+    }
+
     /// Makes the names of files that are in a directory relative to it.
     pub fn strip(&mut self, directory: &str) {
         let frames = self.frames.iter_mut().map(|f| &mut f.file);

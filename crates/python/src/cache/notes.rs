@@ -4,15 +4,11 @@ use numlift_diagnostics::{Diagnostic, codes};
 use numlift_pyrt::image::Moved;
 use serde::Deserialize;
 
-use crate::feedback::Prospects;
-
-/// Diagnostics of a specialisation: its places without a static type, and why each island is one. What its calls may
-/// observe.
+/// Diagnostics of a specialisation: its places without a static type, and why each island is one.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
     pub places: Vec<Diagnostic>,
     pub island_reasons: Vec<Option<Diagnostic>>,
-    pub prospects: Prospects,
 }
 
 /// A [`Diagnostic`] as it is read: field by field the same.
@@ -50,18 +46,13 @@ impl Note {
 
 impl Notes {
     /// The bytes; empty if there is no memory for them.
-    pub fn write(
-        places: &[Diagnostic],
-        island_reasons: &[Option<Diagnostic>],
-        prospects: &Prospects,
-    ) -> Vec<u8> {
-        postcard::to_stdvec(&(places, island_reasons, prospects)).unwrap_or_default()
+    pub fn write(places: &[Diagnostic], island_reasons: &[Option<Diagnostic>]) -> Vec<u8> {
+        postcard::to_stdvec(&(places, island_reasons)).unwrap_or_default()
     }
 
     /// `None` if the bytes are something else.
     pub fn read(bytes: &[u8], moves: &[Moved]) -> Option<Notes> {
-        type Body = (Vec<Note>, Vec<Option<Note>>, Prospects);
-        let (places, reasons, prospects): Body = postcard::from_bytes(bytes).ok()?;
+        let (places, reasons): (Vec<Note>, Vec<Option<Note>>) = postcard::from_bytes(bytes).ok()?;
         let reason = |n: Option<Note>| match n {
             Some(note) => note.diagnostic(moves).map(Some),
             None => Some(None),
@@ -72,7 +63,6 @@ impl Notes {
                 .map(|n| n.diagnostic(moves))
                 .collect::<Option<_>>()?,
             island_reasons: reasons.into_iter().map(reason).collect::<Option<_>>()?,
-            prospects,
         })
     }
 }
@@ -93,11 +83,7 @@ mod tests {
             length: 5,
             source_line: "x".into(),
         };
-        let bytes = Notes::write(
-            std::slice::from_ref(&d),
-            &[None, Some(d.clone())],
-            &Prospects::default(),
-        );
+        let bytes = Notes::write(std::slice::from_ref(&d), &[None, Some(d.clone())]);
         let read = Notes::read(&bytes, &[]).expect("notes");
         assert_eq!(read.places, std::slice::from_ref(&d));
         assert_eq!(read.island_reasons, [None, Some(d)]);

@@ -5,7 +5,6 @@ mod call;
 mod closure;
 mod dynamic;
 mod expr;
-mod feedback;
 mod fold;
 mod index;
 mod island;
@@ -29,10 +28,9 @@ use numlift_syntax::hir::{Function, LocalId, ParamKind, StmtId};
 use numlift_types::{Capture, CodeRef, Reason, Type};
 
 use crate::env::Env;
-use crate::tables::{Binding, Bound, Instance, InstanceId, Program, Tables, VarTy};
+use crate::tables::{Bound, Instance, InstanceId, Program, Tables, VarTy};
 
 use dynamic::{Node, Stop, solid};
-use feedback::Identified;
 
 pub(crate) use dynamic::{has_list, whole};
 
@@ -64,9 +62,7 @@ pub(crate) struct Boxing {
     pub lists: bool,
     /// Names outside that the entry assigns and of which the type changes: read in the interpreter.
     pub outer: BTreeSet<String>,
-    /// Variables of which no observed type is assumed: their island may leave to a loop around it.
-    pub unassumed: BTreeSet<Binding>,
-    /// The names outside that are not in `outer` are hidden arguments; before this is set nothing is asked of the environment that would be guarded.
+    /// The others are hidden arguments; before this is set nothing is asked of the environment that would be guarded.
     pub settled: bool,
 }
 
@@ -283,8 +279,6 @@ struct FnInfer<'c, 'e> {
     boxing: Option<&'e Boxing>,
     /// Blocks that run in the interpreter and are being inferred.
     islands: Vec<Interpreted>,
-    /// Variables of which the code may see what object they are.
-    identified: Identified,
 }
 
 /// A block that runs in the interpreter.
@@ -315,7 +309,6 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             };
         }
         let boxing = cx.boxing.filter(|_| id.0 == 0);
-        let identified = boxing.map(|_| Identified::of(&hir)).unwrap_or_default();
         let stamps = vec![0; hir.exprs.len()];
         FnInfer {
             cx,
@@ -340,7 +333,6 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             cells: HashMap::new(),
             boxing,
             islands: vec![],
-            identified,
         }
     }
 
