@@ -125,6 +125,70 @@ def narrow(x, y):
         y[i] = np.int8(x[i])
 
 
+@jit
+def product(a, b, c):
+    for i in range(a.shape[0]):
+        for j in range(b.shape[1]):
+            s = c[i, j]
+            for k in range(a.shape[1]):
+                s += a[i, k] * b[k, j]
+            c[i, j] = s
+
+
+@jit
+def product_by_rows(a, b, c):
+    for i in range(a.shape[0]):
+        for k in range(a.shape[1]):
+            v = a[i, k]
+            for j in range(b.shape[1]):
+                c[i, j] += v * b[k, j]
+
+
+@jit
+def window(a, kernel, out):
+    for i in range(1, a.shape[0] - 1):
+        for j in range(1, a.shape[1] - 1):
+            s = 0.0
+            for di in range(3):
+                for dj in range(3):
+                    s += a[i + di - 1, j + dj - 1] * kernel[di, dj]
+            out[i, j] = s
+
+
+@jit
+def columns(a, out):
+    for j in range(min(a.shape[1], len(out))):
+        most = a[0, j]
+        for i in range(a.shape[0]):
+            if a[i, j] > most:
+                most = a[i, j]
+        out[j] = most - j
+
+
+@jit
+def thresholds(a, low, high):
+    out = np.zeros(len(a), dtype=np.int32)
+    for i in range(len(a)):
+        v = a[i]
+        if v > high:
+            out[i] = 255
+        elif v < low:
+            out[i] = 0
+        else:
+            out[i] = v // 4
+    return out, len(a)
+
+
+@jit
+def last_of(x, y):
+    i = -1
+    v = 0.0
+    for i in range(min(len(x), len(y))):
+        v = x[i] * 2.0
+        y[i] = v
+    return i, v
+
+
 def values(dtype, n, seed=0):
     r = np.random.default_rng(seed)
     if dtype.kind == "f":
@@ -241,6 +305,88 @@ def test_extremes_of_floats(dtype):
         x = np.resize(np.array(zeros, dtype=dtype), 37)
         compare(extremes, lambda x=x: ((), (x, of(-1.0), of(-1.0))))
         compare(extremes, lambda x=x: ((), (x, of(1.0), of(1.0))))
+
+
+@pytest.mark.parametrize("f", [product, product_by_rows], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("dtype", ["i4", "i8", "f4", "f8"])
+def test_products_of_matrices(f, dtype):
+    """Sums of products are those of the loops, in their order; the result may lie in an operand."""
+    dtype = np.dtype(dtype)
+    for n, m, p in itertools.product((0, 1, 3), (0, 1, 5), (*range(12), 23)):
+
+        def make(n=n, m=m, p=p):
+            a, b, c = (
+                values(dtype, r * s, k).reshape(r, s) for k, (r, s) in enumerate(((n, m), (m, p), (n, p)))
+            )
+            return (a, b, c), (a, b, c)
+
+        compare(f, make)
+    for shift in (0, 1, 5, 20):
+
+        def overlapping(shift=shift):
+            memory = values(dtype, 200)
+            views = memory[:64].reshape(8, 8), memory[64:128].reshape(8, 8)
+            return (memory,), (*views, memory[50 + shift : 114 + shift].reshape(8, 8))
+
+        compare(f, overlapping)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_products_of_other_layouts(order):
+    r = np.random.default_rng(3)
+
+    def make():
+        a, b = (np.asarray(r.normal(size=(5, 6)), order=order) for _ in range(2))
+        a, b = a, b.T
+        c = np.zeros((10, 10))[::2, ::2]
+        return (c,), (a, b, c)
+
+    state = r.bit_generator.state
+
+    def again():
+        r.bit_generator.state = state
+        return make()
+
+    compare(product, again)
+    compare(product_by_rows, again)
+
+
+def test_windows():
+    for n, m in ((2, 9), (3, 3), (4, 20), (7, 13)):
+
+        def make(n=n, m=m):
+            a, kernel = (
+                values(np.dtype("f8"), n * m).reshape(n, m),
+                values(np.dtype("f8"), 9, 5).reshape(3, 3),
+            )
+            out = np.zeros((n, m))
+            return (a, out), (a, kernel, out)
+
+        compare(window, make)
+
+        def in_place(n=n, m=m):
+            a, kernel = np.arange(float(n * m)).reshape(n, m), np.arange(9.0).reshape(3, 3)
+            return (a,), (a, kernel, a)
+
+        compare(window, in_place)
+
+
+@pytest.mark.parametrize("dtype", ["i2", "i8", "f4", "f8"])
+def test_extremes_of_columns(dtype):
+    for n, m in itertools.product((1, 2, 9), range(20)):
+        compare(columns, lambda n=n, m=m: ((), (values(np.dtype(dtype), n * m).reshape(n, m), np.zeros(m))))
+
+
+def test_branches():
+    for n in LENGTHS:
+        for low, high in ((0, 50), (-5, 200), (2**40, 2**50), (-(2**40), -(2**35))):
+            x = values(np.dtype("i4"), n)
+            compare(thresholds, lambda x=x, low=low, high=high: ((), (x, low, high)))
+
+
+def test_what_leaves_a_loop():
+    for n in LENGTHS:
+        compare(last_of, apart(np.dtype("f8"), n))
 
 
 def test_floats_are_summed_in_order():

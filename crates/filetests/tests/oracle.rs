@@ -170,6 +170,7 @@ proptest! {
     ) {
         let p = loops(&tape.0, &arguments.0);
         check_passes(&p, &[numlift_opt::transform::vectorise::PASS])?;
+        check_passes(&p, &[numlift_opt::transform::vectorise::NESTS])?;
         check_passes(&p, PIPELINE)?;
         if let Some(complaint) = wrong(&p, PIPELINE, Some(fuel)) {
             return Err(TestCaseError::fail(format!("with fuel {fuel}: {complaint}")));
@@ -200,7 +201,10 @@ fn generated_loops_are_vectorised() {
         let mut m = generate::loops(&mut Tape::new(&choices));
         let out = run_passes(
             &mut m,
-            &[numlift_opt::transform::vectorise::PASS],
+            &[
+                numlift_opt::transform::vectorise::NESTS,
+                numlift_opt::transform::vectorise::PASS,
+            ],
             &OptOptions::default(),
         );
         for r in out.remarks {
@@ -210,4 +214,6 @@ fn generated_loops_are_vectorised() {
     let done = remarks.iter().filter(|(m, _)| m.starts_with("vectorised"));
     let done: usize = done.map(|(_, n)| n).sum();
     assert!(done > 50, "{remarks:#?}");
+    let nests = remarks.keys().filter(|m| m.contains("around an inner loop"));
+    assert!(nests.count() > 1, "{remarks:#?}");
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
-    assumptions, checks, dead_code, gvn, hoist, if_convert, preheaders, simplify, strip_mine, vectorise,
-    version,
+    assumptions, checks, dead_code, gvn, hoist, if_convert, preheaders, simplify, strip_mine, unroll,
+    vectorise, version,
 };
 
 /// What a pass did, or why it could not, at a source line.
@@ -64,6 +64,8 @@ pub const PASSES: &[Pass] = &[
     preheaders::PASS,
     simplify::PASS,
     strip_mine::PASS,
+    unroll::PASS,
+    vectorise::NESTS,
     vectorise::PASS,
     version::PASS,
 ];
@@ -78,12 +80,14 @@ pub const PIPELINE: &[Pass] = &[
     checks::PASS,
     version::PASS,
     assumptions::PASS,
+    unroll::PASS,
     gvn::PASS,
     simplify::PASS,
     hoist::PASS,
     if_convert::PASS,
     gvn::PASS,
     simplify::PASS,
+    vectorise::NESTS,
     strip_mine::PASS,
     dead_code::PASS,
     vectorise::PASS,

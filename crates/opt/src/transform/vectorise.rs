@@ -31,12 +31,14 @@
 
 mod alias;
 mod emit;
+mod exit;
 mod lanes;
+mod nest;
 mod plan;
 mod reduction;
 mod shape;
 
-use numlift_mir::{Block, ControlFlowGraph, DominatorTree, Function, LoopForest, Opcode};
+use numlift_mir::{Block, ControlFlowGraph, DominatorTree, Function, Loop, LoopForest, Opcode};
 use plan::Plan;
 use shape::{Reason, Shape, again};
 
@@ -47,6 +49,12 @@ pub const PASS: Pass = Pass {
     name: "vectorise",
     doc: "Does several turns of an innermost loop at once, in vectors.",
     run,
+};
+
+pub const NESTS: Pass = Pass {
+    name: "vectorise-nests",
+    doc: "Does several turns at once of a loop around one that adds up in order.",
+    run: run_nests,
 };
 
 /// Instructions of a body at most.
@@ -63,7 +71,7 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     let mut plans = vec![];
     for l in forest.inner_first().filter(|l| forest.is_innermost(*l)) {
         let data = &forest.loops[l];
-        if f.blocks[data.header].cold {
+        if f.blocks[data.header].cold || has_vectors(f, data.header) {
             continue;
         }
         match plan(f, &scev, data.header, &data.blocks) {
@@ -83,6 +91,55 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     }
 }
 
+/// Before the polls leave the loops: those of a nest stay in its vector loops.
+pub fn run_nests(f: &mut Function, context: &mut PassContext) {
+    let cfg = ControlFlowGraph::compute(f);
+    let dom = DominatorTree::compute(&cfg);
+    let forest = LoopForest::compute(&cfg, &dom);
+    let outer: Vec<Loop> = forest
+        .inner_first()
+        .filter(|l| !forest.is_innermost(*l))
+        .collect();
+    if outer.is_empty() {
+        return;
+    }
+    let scev = ScalarEvolution::compute(f, &cfg, &dom, &forest);
+    let mut plans = vec![];
+    for l in outer {
+        let data = &forest.loops[l];
+        if f.blocks[data.header].cold || data.blocks.len() > 4 {
+            continue;
+        }
+        // An inner loop that is vectorised itself is better left alone.
+        let inner = data.blocks.iter().find(|b| again(f, **b).is_some());
+        let alone = |b: &Block| {
+            Shape::find(f, &scev, *b, true)
+                .and_then(|s| Plan::make(f, &scev, s))
+                .is_ok()
+        };
+        if inner.is_some_and(alone) {
+            continue;
+        }
+        let planned = Shape::find_nest(f, &scev, data).and_then(|s| Plan::make(f, &scev, s));
+        plans.extend(planned);
+    }
+    for plan in plans {
+        if context.rewrite() {
+            let message = format!("vectorised: {} turns at once, around an inner loop", plan.turns);
+            context.remark(plan.shape.line, message);
+            emit::emit(f, &plan);
+            for b in plan.shape.blocks {
+                f.blocks[b].cold = true;
+            }
+        }
+    }
+}
+
+fn has_vectors(f: &Function, b: Block) -> bool {
+    let insts = &f.blocks[b].insts;
+    insts.iter().any(|i| f.insts[*i].ty.is_vector())
+}
+
 fn plan(f: &Function, scev: &ScalarEvolution<'_>, header: Block, blocks: &[Block]) -> Result<Plan, Reason> {
     if again(f, header).is_none() {
         let ops = blocks.iter().filter(|b| !f.blocks[**b].cold);
@@ -98,7 +155,7 @@ fn plan(f: &Function, scev: &ScalarEvolution<'_>, header: Block, blocks: &[Block
     if f.blocks[header].insts.len() > MAX_BODY {
         return Err("its body is long".into());
     }
-    let shape = Shape::find(f, scev, header)?;
+    let shape = Shape::find(f, scev, header, false)?;
     Plan::make(f, scev, shape)
 }
 

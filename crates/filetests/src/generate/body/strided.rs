@@ -1,6 +1,7 @@
 //! Loops over elements next to each other, in arrays that may overlap: what vectors are used for.
 
 use numlift_mir::{FloatCC, IntCC, Module, Opcode, Region, Ty, Value};
+use numlift_runtime::SiteKind;
 
 use super::{Body, Memory};
 use crate::generate::{Tape, start};
@@ -24,8 +25,11 @@ pub(in crate::generate) const TURNS: usize = 100;
 const AHEAD: usize = 4;
 /// Bytes by which arrays may be shifted.
 const SHIFT: usize = 64;
+/// Turns of an inner loop at most, and bytes between what two of them access.
+const INNER: usize = 7;
+const STRIDE: usize = 16;
 /// Bytes of a block.
-pub(in crate::generate) const BLOCK: usize = SHIFT + (TURNS + AHEAD + 1) * 8;
+pub(in crate::generate) const BLOCK: usize = SHIFT + (TURNS + AHEAD + 1) * 8 + INNER * STRIDE;
 
 /// An array in one of the blocks.
 #[derive(Clone, Copy)]
@@ -56,7 +60,10 @@ pub(in crate::generate) fn function(m: &mut Module, tape: &mut Tape<'_>) {
         .collect();
     let mut carried: Vec<Value> = CARRIED.iter().map(|&t| body.pick(t)).collect();
     for _ in 0..1 + body.tape.below(2) {
-        carried = body.strided_loop(&arrays, &carried);
+        match body.tape.once_in(3) {
+            true => body.nested_loop(&arrays),
+            false => carried = body.strided_loop(&arrays, &carried),
+        }
     }
     body.b.ret(&carried);
     let func = body.b.func;
@@ -118,6 +125,101 @@ impl Body<'_, '_, '_> {
         self.scope.truncate(outer);
         self.b.switch_to(exit);
         results
+    }
+
+    /// A loop around one that carries a value of its own: rows of a product of matrices, say.
+    fn nested_loop(&mut self, arrays: &[Array]) {
+        let [header, inner, latch, exit] = [(); 4].map(|()| self.b.create_block());
+        let ty = self.tape.choose(&[Ty::F64, Ty::F32, Ty::I64, Ty::I32, Ty::I16]);
+        let (zero, one) = (self.b.iconst(Ty::I64, 0), self.b.iconst(Ty::I64, 1));
+        let (n, least) = (self.blocks[2], self.tape.below(INNER + 1) as i64);
+        let turns = match self.tape.once_in(2) {
+            true => self.b.iconst(Ty::I64, least),
+            false => {
+                let mask = self.b.iconst(Ty::I64, INNER as i64);
+                self.b.op(Opcode::Band, &[self.blocks[3], mask])
+            }
+        };
+        let i = self.b.func.append_param(header, Ty::I64);
+        let any = self.b.icmp(IntCC::Slt, zero, n);
+        self.b.br(any, (header, &[zero]), (exit, &[]));
+        let outer = self.scope.len();
+
+        self.b.switch_to(header);
+        self.scope.push(i);
+        self.strided_statements(arrays, i, 2);
+        let first = self.pick(ty);
+        let enter = self.b.icmp(IntCC::Slt, zero, turns);
+        self.b.br(enter, (inner, &[zero, first]), (latch, &[first]));
+        let here = self.scope.len();
+
+        self.b.switch_to(inner);
+        let k = self.b.func.append_param(inner, Ty::I64);
+        let sum = self.b.func.append_param(inner, ty);
+        self.scope.extend([k, sum]);
+        for _ in 0..1 + self.tape.below(4) {
+            let made = match self.tape.once_in(2) {
+                true => self.strided_statement(arrays, i),
+                false => vec![self.in_row(arrays, i, k)],
+            };
+            self.scope.extend(made);
+        }
+        let x = self.pick(ty);
+        let op = match ty.is_float() {
+            true => self.tape.choose(&[Opcode::Fadd, Opcode::Fmul, Opcode::Fsub]),
+            false => self.tape.choose(&[Opcode::Iadd, Opcode::Isub, Opcode::Smax]),
+        };
+        let sum = self.b.op(op, &[sum, x]);
+        let helper = self.site(SiteKind::Helper);
+        self.b.safepoint(helper);
+        let after = self.b.op(Opcode::Iadd, &[k, one]);
+        let more = self.b.icmp(IntCC::Slt, after, turns);
+        self.b.br(more, (inner, &[after, sum]), (latch, &[sum]));
+        self.scope.truncate(here);
+
+        self.b.switch_to(latch);
+        let sum = self.b.func.append_param(latch, ty);
+        self.scope.push(sum);
+        self.strided_statements(arrays, i, 1);
+        let stored = self.tape.choose(arrays);
+        let x = self.pick(stored.ty);
+        self.store_element(stored, i, x);
+        self.b.safepoint(helper);
+        let after = self.b.op(Opcode::Iadd, &[i, one]);
+        let more = self.b.icmp(IntCC::Slt, after, n);
+        self.b.br(more, (header, &[after]), (exit, &[]));
+        self.scope.truncate(outer);
+        self.b.switch_to(exit);
+    }
+
+    fn strided_statements(&mut self, arrays: &[Array], i: Value, most: usize) {
+        for _ in 0..self.tape.below(most + 1) {
+            let made = self.strided_statement(arrays, i);
+            self.scope.extend(made);
+        }
+    }
+
+    fn store_element(&mut self, array: Array, i: Value, x: Value) {
+        let size = self.b.iconst(Ty::I64, i64::from(array.ty.bytes()));
+        let offset = self.b.op(Opcode::Imul, &[i, size]);
+        let addr = self.b.op(Opcode::Iadd, &[array.base, offset]);
+        self.b.store(x, addr, 0, Region::Any);
+    }
+
+    /// The element of an outer turn, or none, that an inner turn moves by a stride.
+    fn in_row(&mut self, arrays: &[Array], i: Value, k: Value) -> Value {
+        let Array { base, ty } = self.tape.choose(arrays);
+        let size = i64::from(ty.bytes());
+        let stride = size * self.tape.below(STRIDE / size as usize + 1) as i64;
+        let stride = self.b.iconst(Ty::I64, stride);
+        let along = self.b.op(Opcode::Imul, &[k, stride]);
+        let mut addr = self.b.op(Opcode::Iadd, &[base, along]);
+        if self.tape.below(3) > 0 {
+            let size = self.b.iconst(Ty::I64, size);
+            let across = self.b.op(Opcode::Imul, &[i, size]);
+            addr = self.b.op(Opcode::Iadd, &[addr, across]);
+        }
+        self.b.load(ty, addr, 0, Region::Any)
     }
 
     fn strided_statement(&mut self, arrays: &[Array], i: Value) -> Vec<Value> {

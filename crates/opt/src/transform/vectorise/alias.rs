@@ -20,13 +20,14 @@ pub(super) enum Condition {
     Apart(Place, Place),
 }
 
-/// The bytes from `addr + low` up to `addr + turns * step + high`.
+/// The bytes from `addr + low` up to `addr + turns * step + high`; in an inner loop, those of all of its turns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub addr: Value,
     pub low: i64,
     pub step: i64,
     pub high: i64,
+    pub inner: bool,
 }
 
 /// More tests than this cost more than short loops take.
@@ -75,7 +76,7 @@ impl Conditions<'_, '_> {
     }
 
     fn pair(&mut self, a: &Access, b: &Access, w: i64) -> Result<(), Reason> {
-        if a.step != b.step || a.step == 0 {
+        if a.step != b.step || a.step == 0 || a.inner || b.inner {
             self.apart(place(a), place(b));
             return Ok(());
         }
@@ -114,7 +115,10 @@ impl Conditions<'_, '_> {
 
     fn apart(&mut self, a: Place, b: Place) {
         let within = |into: Place, x: Place| {
-            let d = self.distance(into.addr, x.addr).filter(|_| into.step == x.step)?;
+            let d = self.distance(into.addr, x.addr)?;
+            if (into.step, into.inner) != (x.step, x.inner) {
+                return None;
+            }
             Some(Place {
                 low: into.low.min(x.low + d),
                 high: into.high.max(x.high + d),
@@ -139,5 +143,6 @@ fn place(a: &Access) -> Place {
         low: disp,
         step: a.step,
         high: disp + i64::from(a.ty.bytes()) - a.step,
+        inner: a.inner,
     }
 }

@@ -6,7 +6,8 @@
 //!       └ body ⟲ ─ fold ────────┴─ rest: enough turns? ─ no ──┤
 //!                                    └ body ⟲ ─ fold ─────────┴─ the loop as it was
 //! ```
-//! The last turn is always left to the loop as it was, so that what it leaves with is defined there.
+//! Behind each fold: no turn is left ─ the end (`exit`), where what leaves the loop is cheap to have. Else the last turn
+//! is always left to the loop as it was, which defines it.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,9 @@ use numlift_mir::{
 use smallvec::SmallVec;
 
 use super::alias::{Condition, Place};
+use super::exit::Exit;
 use super::lanes::Lanes;
+use super::nest;
 use super::plan::Plan;
 use super::reduction::Fold;
 use super::shape::{Carried, Shape};
@@ -32,12 +35,13 @@ pub(super) fn emit(f: &mut Function, plan: &Plan) {
     let old = f.layout.len();
     let mut b = Builder::new(std::mem::replace(f, Function::new("")));
     b.set_line(plan.shape.line);
+    let exit = Exit::make(&mut b, plan);
     let entry = block_like(&mut b, header);
-    enter_by(&mut b.func, header, entry);
+    enter_by(&mut b.func, &plan.shape.blocks, entry);
     b.switch_to(entry);
     let params = b.func.blocks[entry].params.to_vec();
-    let scalar_loop = |args: &[Value]| Target {
-        block: header,
+    let target = |block: Block, args: &[Value]| Target {
+        block,
         args: args.to_vec(),
     };
     if let Some(cond) = all_conditions(&mut b, plan, &params) {
@@ -49,30 +53,36 @@ pub(super) fn emit(f: &mut Function, plan: &Plan) {
         false => params,
         true => {
             let rest = block_like(&mut b, header);
-            let otherwise = Target {
-                block: rest,
-                args: params.clone(),
-            };
-            let done = vector_loop(&mut b, plan, plan.turns, &params, &otherwise);
-            leave(
-                &mut b,
-                plan,
-                &params,
-                &Target {
-                    block: rest,
-                    args: done,
-                },
-            );
+            let otherwise = target(rest, &params);
+            let done = vector_loop(&mut b, plan, plan.turns, &params, &otherwise, exit.as_ref());
+            leave(&mut b, plan, &params, rest, done, exit.as_ref());
             b.switch_to(rest);
             b.func.blocks[rest].params.to_vec()
         }
     };
-    let done = vector_loop(&mut b, plan, plan.rest, &last, &scalar_loop(&last));
-    leave(&mut b, plan, &last, &scalar_loop(&done));
+    let otherwise = target(header, &last);
+    let done = vector_loop(&mut b, plan, plan.rest, &last, &otherwise, exit.as_ref());
+    leave(&mut b, plan, &last, header, done, exit.as_ref());
     *f = b.func;
-    let made = f.layout.split_off(old);
+    let mut made = f.layout.split_off(old);
+    // The end comes behind the loop, all else before it.
+    if let Some(exit) = exit {
+        made.retain(|x| *x != exit.block);
+        let at = f.layout.iter().rposition(|x| plan.shape.blocks.contains(x));
+        f.layout.insert(at.map_or(old, |n| n + 1), exit.block);
+    }
     let at = f.layout.iter().position(|x| *x == header).unwrap_or(old);
     f.layout.splice(at..at, made);
+}
+
+/// The state behind a vector loop.
+struct Done {
+    /// the loop's parameters for the next turn
+    params: Vec<Value>,
+    /// Whether there is another turn; known to be one if it is not asked.
+    more: Option<Value>,
+    /// what the end takes if there is none
+    outs: Vec<Value>,
 }
 
 /// A block with parameters of the same types.
@@ -90,10 +100,11 @@ fn block_like(b: &mut Builder, header: Block) -> Block {
 }
 
 /// Makes the branches that enter a loop enter another block.
-fn enter_by(f: &mut Function, header: Block, entry: Block) {
+fn enter_by(f: &mut Function, blocks: &[Block], entry: Block) {
+    let header = blocks[0];
     for n in 0..f.layout.len() {
         let from = f.layout[n];
-        let Some(i) = f.terminator(from).filter(|_| from != header) else {
+        let Some(i) = f.terminator(from).filter(|_| !blocks.contains(&from)) else {
             continue;
         };
         let targets: SmallVec<[&mut BlockCall; 2]> = match &mut f.insts[i].imm {
@@ -107,33 +118,36 @@ fn enter_by(f: &mut Function, header: Block, entry: Block) {
     }
 }
 
-/// Goes on behind a vector loop that began with `before`; back to there if the sign of a zero is not known.
-fn leave(b: &mut Builder, plan: &Plan, before: &[Value], to: &Target) {
-    if !plan.may_repeat() {
-        b.jump(to.block, &to.args);
-        return;
-    }
+/// Goes on behind a vector loop that began with `before`: with `next` if there are turns left; back to the loop as it
+/// was if the sign of a zero is not known.
+fn leave(b: &mut Builder, plan: &Plan, before: &[Value], next: Block, done: Done, exit: Option<&Exit>) {
     let mut unsure: Option<Value> = None;
     for (k, c) in plan.shape.carried.iter().enumerate() {
         if matches!(c, Carried::Folded(Fold::PickFloat(_))) {
-            let zero = b.fconst(b.func.ty(to.args[k]), 0.0);
-            let is_zero = b.fcmp(FloatCC::Eq, to.args[k], zero);
+            let zero = b.fconst(b.func.ty(done.params[k]), 0.0);
+            let is_zero = b.fcmp(FloatCC::Eq, done.params[k], zero);
             unsure = Some(match unsure {
                 None => is_zero,
                 Some(other) => b.op(Opcode::Bor, &[other, is_zero]),
             });
         }
     }
-    match unsure {
-        Some(c) => b.br(c, (plan.shape.header, before), (to.block, &to.args)),
-        None => b.jump(to.block, &to.args),
+    if let Some(c) = unsure {
+        let sure = b.create_block();
+        b.br(c, (plan.shape.header, before), (sure, &[]));
+        b.switch_to(sure);
+    }
+    match (done.more, exit) {
+        (Some(more), Some(exit)) => b.br(more, (next, &done.params), (exit.block, &done.outs)),
+        _ => b.jump(next, &done.params),
     }
 }
 
-/// Scalars of one turn: the instructions of the loop's block, copied where they are needed.
+/// Scalars of the first of the turns that are done at once: the instructions of the loop's block, copied where they are needed.
+#[derive(Clone)]
 pub(super) struct Scalars<'p> {
     shape: &'p Shape,
-    known: HashMap<Value, Value>,
+    pub known: HashMap<Value, Value>,
 }
 
 impl<'p> Scalars<'p> {
@@ -186,10 +200,7 @@ fn all_conditions(b: &mut Builder, plan: &Plan, params: &[Value]) -> Option<Valu
             }
             Condition::Apart(x, y) => {
                 let turns = most_turns(b, &plan.shape, &mut scalars);
-                let (x, y) = (
-                    range(b, &mut scalars, &x, turns),
-                    range(b, &mut scalars, &y, turns),
-                );
+                let [x, y] = [x, y].map(|p| range(b, &plan.shape, &mut scalars, &p, turns));
                 let below = b.icmp(IntCC::Ule, x.1, y.0);
                 let above = b.icmp(IntCC::Ule, y.1, x.0);
                 b.op(Opcode::Bor, &[below, above])
@@ -216,24 +227,51 @@ fn most_turns(b: &mut Builder, shape: &Shape, scalars: &mut Scalars<'_>) -> Valu
 }
 
 /// The addresses between which a place lies.
-fn range(b: &mut Builder, scalars: &mut Scalars<'_>, p: &Place, turns: Value) -> (Value, Value) {
-    let addr = scalars.get(b, p.addr);
+fn range(
+    b: &mut Builder,
+    shape: &Shape,
+    scalars: &mut Scalars<'_>,
+    p: &Place,
+    turns: Value,
+) -> (Value, Value) {
+    let (first, last) = match &shape.inner {
+        Some(inner) if p.inner => inner.ends(b, scalars, p.addr),
+        _ => {
+            let addr = scalars.get(b, p.addr);
+            (addr, addr)
+        }
+    };
     let (low, high) = (b.iconst(Ty::I64, p.low), b.iconst(Ty::I64, p.high));
     let step = b.iconst(Ty::I64, p.step);
     let bytes = b.op(Opcode::Imul, &[turns, step]);
-    let end = b.op(Opcode::Iadd, &[addr, bytes]);
-    (b.op(Opcode::Iadd, &[addr, low]), b.op(Opcode::Iadd, &[end, high]))
+    let end = b.op(Opcode::Iadd, &[last, bytes]);
+    (
+        b.op(Opcode::Iadd, &[first, low]),
+        b.op(Opcode::Iadd, &[end, high]),
+    )
 }
 
-/// A loop that does `w` turns at once while another turn follows them; the parameters behind it.
-fn vector_loop(b: &mut Builder, plan: &Plan, w: u32, params: &[Value], otherwise: &Target) -> Vec<Value> {
+/// A loop that does `w` turns at once while that many are left, without an exit one more.
+fn vector_loop(
+    b: &mut Builder,
+    plan: &Plan,
+    w: u32,
+    params: &[Value],
+    otherwise: &Target,
+    exit: Option<&Exit>,
+) -> Done {
     let shape = &plan.shape;
     let mut scalars = Scalars::new(shape, params);
     let (test, limit) = (scalars.get(b, shape.test), scalars.get(b, shape.limit));
-    let ahead = b.iconst(Ty::I64, i64::from(w - 1).wrapping_mul(shape.step));
-    let vector_limit = b.op(Opcode::Isub, &[limit, ahead]);
-    let exact = b.icmp(shape.cc, vector_limit, limit);
-    let enough = b.icmp(shape.cc, test, vector_limit);
+    // `test cc limit` in a turn is what the next one needs.
+    let last = i64::from(w - 1).wrapping_mul(shape.step);
+    let last_limit = step_by(b, limit, last.wrapping_neg());
+    let first_limit = match exit {
+        Some(_) => step_by(b, limit, shape.step.wrapping_sub(last)),
+        None => last_limit,
+    };
+    let exact = b.icmp(shape.cc, last_limit, limit);
+    let enough = b.icmp(shape.cc, test, first_limit);
     let enough = b.op(Opcode::Band, &[exact, enough]);
     let (before, body, after) = (b.create_block(), b.create_block(), b.create_block());
     b.br(enough, (before, &[]), (otherwise.block, &otherwise.args));
@@ -241,8 +279,54 @@ fn vector_loop(b: &mut Builder, plan: &Plan, w: u32, params: &[Value], otherwise
     b.switch_to(before);
     let mut lanes = Lanes::new(plan, w);
     lanes.prepare(b);
-    let mut first = vec![];
-    let mut carried = params.to_vec();
+    let (first, carried) = begin(b, shape, &mut lanes, params, body);
+    b.jump(body, &first);
+
+    b.switch_to(body);
+    let mut scalars = nest::body(b, plan, &mut lanes, &carried);
+    let (mut again, mut done) = (vec![], params.to_vec());
+    for (k, c) in shape.carried.iter().enumerate() {
+        match c {
+            Carried::Same => {}
+            Carried::Counter(step) => {
+                done[k] = step_by(b, carried[k], step.wrapping_mul(i64::from(w)));
+                again.push(done[k]);
+            }
+            Carried::Folded(_) => again.extend(lanes.of(b, &mut scalars, shape.next[k])),
+        }
+    }
+    let test = scalars.get(b, shape.test);
+    let test = match exit {
+        Some(_) => step_by(b, test, last),
+        None => step_by(b, test, last.wrapping_add(shape.step)),
+    };
+    let more = b.icmp(shape.cc, test, last_limit);
+    b.br(more, (body, &again), (after, &[]));
+
+    b.switch_to(after);
+    for (k, c) in shape.carried.iter().enumerate() {
+        if let Carried::Folded(fold) = c {
+            let parts = lanes.of(b, &mut scalars, shape.next[k]);
+            done[k] = total(b, *fold, params[k], &parts);
+        }
+    }
+    Done {
+        more: exit.map(|_| b.icmp(shape.cc, test, limit)),
+        outs: exit.map_or(vec![], |e| e.outs(b, plan, &done)),
+        params: done,
+    }
+}
+
+/// The parameters of a vector loop's block: counters, and the parts of what is folded. What it is entered with, and
+/// the loop's own parameters in it.
+fn begin(
+    b: &mut Builder,
+    shape: &Shape,
+    lanes: &mut Lanes<'_>,
+    params: &[Value],
+    body: Block,
+) -> (Vec<Value>, Vec<Value>) {
+    let (mut first, mut carried) = (vec![], params.to_vec());
     for (k, c) in shape.carried.iter().enumerate() {
         match c {
             Carried::Same => {}
@@ -260,38 +344,10 @@ fn vector_loop(b: &mut Builder, plan: &Plan, w: u32, params: &[Value], otherwise
             }
         }
     }
-    b.jump(body, &first);
-
-    b.switch_to(body);
-    let mut scalars = Scalars::new(shape, &carried);
-    lanes.block(b, &mut scalars);
-    let (mut again, mut done) = (vec![], params.to_vec());
-    for (k, c) in shape.carried.iter().enumerate() {
-        match c {
-            Carried::Same => {}
-            Carried::Counter(step) => {
-                done[k] = step_by(b, carried[k], step.wrapping_mul(i64::from(w)));
-                again.push(done[k]);
-            }
-            Carried::Folded(_) => again.extend(lanes.of(b, &mut scalars, shape.next[k])),
-        }
-    }
-    let test = scalars.get(b, shape.test);
-    let test = step_by(b, test, shape.step.wrapping_mul(i64::from(w)));
-    let more = b.icmp(shape.cc, test, vector_limit);
-    b.br(more, (body, &again), (after, &[]));
-
-    b.switch_to(after);
-    for (k, c) in shape.carried.iter().enumerate() {
-        if let Carried::Folded(fold) = c {
-            let parts = lanes.of(b, &mut scalars, shape.next[k]);
-            done[k] = total(b, *fold, params[k], &parts);
-        }
-    }
-    done
+    (first, carried)
 }
 
-fn step_by(b: &mut Builder, v: Value, n: i64) -> Value {
+pub(super) fn step_by(b: &mut Builder, v: Value, n: i64) -> Value {
     let n = b.iconst(Ty::I64, n);
     b.op(Opcode::Iadd, &[v, n])
 }

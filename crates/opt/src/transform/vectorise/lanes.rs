@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use numlift_mir::{Builder, Imm, Inst, InstData, IntCC, Opcode, Ty, Value};
+use numlift_mir::{Block, Builder, Imm, Inst, InstData, IntCC, Opcode, Ty, Value};
 use smallvec::SmallVec;
 
 use super::emit::Scalars;
@@ -13,7 +13,7 @@ type Registers = SmallVec<[Value; 8]>;
 
 /// A value in lanes, the earliest turn first.
 #[derive(Clone)]
-struct Wide {
+pub(super) struct Wide {
     /// Type of a lane.
     ty: Ty,
     /// The lanes are masks that stand for 0 and 1, in integers of that type.
@@ -24,7 +24,7 @@ struct Wide {
 pub(super) struct Lanes<'p> {
     plan: &'p Plan,
     turns: u32,
-    known: HashMap<Value, Wide>,
+    pub known: HashMap<Value, Wide>,
     /// Vectors `0, n, 2*n, ...` of values that grow by `n`.
     ramps: HashMap<i64, Value>,
 }
@@ -76,16 +76,18 @@ impl<'p> Lanes<'p> {
         }
     }
 
-    /// The loop's block, for all turns.
-    pub fn block(&mut self, b: &mut Builder, scalars: &mut Scalars<'_>) {
+    /// A block of the loop, for all turns.
+    pub fn block(&mut self, b: &mut Builder, scalars: &mut Scalars<'_>, block: Block) {
         let line = b.line();
-        for i in b.func.blocks[self.plan.shape.header].insts.clone() {
+        for i in b.func.blocks[block].insts.clone() {
             let d = b.func.insts[i].clone();
             b.set_line(d.line);
             match (d.op, &d.imm, d.results.first()) {
+                (Opcode::Safepoint, &Imm::Site(site), _) => b.safepoint(site),
                 (Opcode::Store, &Imm::Mem { disp, region }, _) => {
                     let values = self.of(b, scalars, d.args[0]);
-                    let addr = scalars.get(b, d.args[1]);
+                    let (addr, disp) = self.plan.shape.place(i).unwrap_or((d.args[1], disp));
+                    let addr = scalars.get(b, addr);
                     for (n, v) in values.into_iter().enumerate() {
                         b.store(v, addr, disp + 16 * n as i32, region);
                     }
@@ -169,11 +171,12 @@ impl<'p> Lanes<'p> {
         let vector = d.ty.vector();
         match d.op {
             Opcode::Load => {
-                let addr = scalars.get(b, d.args[0]);
                 let (disp, region) = match d.imm {
                     Imm::Mem { disp, region } => (disp, region),
                     _ => (0, numlift_mir::Region::Any),
                 };
+                let (addr, disp) = self.plan.shape.place(i).unwrap_or((d.args[0], disp));
+                let addr = scalars.get(b, addr);
                 let count = self.registers(d.ty);
                 let loads = (0..count).map(|n| b.load(vector, addr, disp + 16 * n as i32, region));
                 numbers(d.ty, loads.collect())

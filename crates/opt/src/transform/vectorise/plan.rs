@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use numlift_mir::{Function, Imm, Inst, IntCC, Opcode, Ty, Value};
+use numlift_mir::{Function, Imm, Inst, IntCC, Opcode, Ty, Value, ValueDef};
 use smallvec::SmallVec;
 
 use super::alias::{Condition, conditions};
+use super::nest;
 use super::reduction::Fold;
 use super::shape::{Carried, Kind, Reason, Shape};
 use crate::analysis::scev::ScalarEvolution;
@@ -66,12 +67,6 @@ impl Plan {
             rest,
         })
     }
-
-    /// Whether a result of 0.0 may have the wrong sign: the loop is then done again in turns.
-    pub fn may_repeat(&self) -> bool {
-        let picks = |c: &Carried| matches!(c, Carried::Folded(Fold::PickFloat(_)));
-        self.shape.carried.iter().any(picks)
-    }
 }
 
 /// The values that are needed in lanes, starting from what is stored and folded.
@@ -95,8 +90,9 @@ fn wide_values(f: &Function, shape: &Shape) -> Result<HashSet<Value>, Reason> {
         if !wide.insert(v) || shape.kind(v) != Kind::Varying {
             continue;
         }
-        if let Some(i) = f.def(v) {
-            work.extend(operands(f, shape, i)?);
+        match f.values[v].def {
+            ValueDef::Result(i, _) => work.extend(operands(f, shape, i)?),
+            ValueDef::Param(b, k) => work.extend(nest::passed(f, shape, b, usize::from(k))),
         }
     }
     Ok(wide)
@@ -230,7 +226,9 @@ impl Cost {
             vector: 0,
             size: 0,
         };
-        for &i in &f.blocks[shape.header].insts {
+        // Of a nest, only what is inside counts.
+        let hot = shape.inner.as_ref().map_or(shape.header, |n| n.block);
+        for &i in &f.blocks[hot].insts {
             let d = &f.insts[i];
             let done_wide = match d.results.first() {
                 Some(v) => wide.contains(v) && shape.kind(*v) == Kind::Varying,

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use numlift_mir::{Block, Function, Imm, Inst, IntCC, Opcode, Region, Ty, Value};
 use smallvec::SmallVec;
 
+use super::nest::Inner;
 use super::reduction::{Fold, fold};
 use crate::analysis::affine::Affine;
 use crate::analysis::scev::ScalarEvolution;
@@ -38,11 +39,18 @@ pub(super) struct Access {
     pub ty: Ty,
     /// 0 or the size of the element
     pub step: i64,
+    /// An address that another access of the block has too, and how far behind it this one is, if that is known.
+    pub from: (Value, i32),
+    /// in an inner loop
+    pub inner: bool,
 }
 
-/// A loop of one block that only computes, loads and stores, and goes on while a counter is within a limit.
+/// A loop of one block, or with one of that kind inside, that only computes, loads and stores, and goes on while a
+/// counter is within a limit.
 pub(super) struct Shape {
     pub header: Block,
+    /// The blocks of the loop, the header first.
+    pub blocks: Vec<Block>,
     pub line: u32,
     pub params: Vec<Value>,
     pub next: Vec<Value>,
@@ -55,6 +63,11 @@ pub(super) struct Shape {
     /// Of what is computed in the loop.
     pub kinds: HashMap<Value, Kind>,
     pub accesses: Vec<Access>,
+    pub inner: Option<Inner>,
+    /// Safepoints are not in the way.
+    pub polls: bool,
+    /// The first access of the block that is looked at.
+    block_accesses: usize,
 }
 
 /// Why a loop is not vectorised.
@@ -70,34 +83,54 @@ pub(super) fn again(f: &Function, b: Block) -> Option<(Inst, SmallVec<[Value; 4]
 }
 
 impl Shape {
-    pub fn find(f: &Function, scev: &ScalarEvolution<'_>, header: Block) -> Result<Shape, Reason> {
+    pub fn find(
+        f: &Function,
+        scev: &ScalarEvolution<'_>,
+        header: Block,
+        polls: bool,
+    ) -> Result<Shape, Reason> {
         let (branch, next) = again(f, header).ok_or("its body branches")?;
-        let mut shape = Shape {
-            header,
+        let mut shape = Shape::new(f, vec![header], branch, &next);
+        shape.polls = polls;
+        shape.carry(f, scev)?;
+        shape.block(f, scev, header)?;
+        shape.count(f, branch)?;
+        Ok(shape)
+    }
+
+    /// Of blocks of which nothing is known yet; the last ends in the branch back.
+    pub fn new(f: &Function, blocks: Vec<Block>, branch: Inst, next: &[Value]) -> Shape {
+        // So that a value which is no sum but of itself is not taken for one from outside.
+        let insts = blocks.iter().flat_map(|b| &f.blocks[*b].insts);
+        let results = insts.flat_map(|i| &f.insts[*i].results);
+        let kinds = results.map(|&v| (v, Kind::Varying)).collect();
+        Shape {
+            header: blocks[0],
             line: f.insts[branch].line,
-            params: f.blocks[header].params.to_vec(),
+            params: f.blocks[blocks[0]].params.to_vec(),
+            blocks,
             next: next.to_vec(),
             carried: vec![],
             cc: IntCC::Slt,
             test: f.insts[branch].args[0],
             limit: f.insts[branch].args[0],
             step: 0,
-            kinds: HashMap::new(),
+            kinds,
             accesses: vec![],
-        };
-        shape.carry(f, scev)?;
-        // Until it is known better, so that a value which is no sum but of itself is not taken for one from outside.
-        let results = f.blocks[header].insts.iter().flat_map(|i| &f.insts[*i].results);
-        shape.kinds.extend(results.map(|&v| (v, Kind::Varying)));
-        for &i in &f.blocks[header].insts {
-            shape.inst(f, scev, i)?;
+            inner: None,
+            polls: true,
+            block_accesses: 0,
         }
-        shape.count(f, branch)?;
-        Ok(shape)
+    }
+
+    pub fn block(&mut self, f: &Function, scev: &ScalarEvolution<'_>, b: Block) -> Result<(), Reason> {
+        let insts = &f.blocks[b].insts;
+        self.block_accesses = self.accesses.len();
+        insts.iter().try_for_each(|&i| self.inst(f, scev, i))
     }
 
     /// What the parameters carry.
-    fn carry(&mut self, f: &Function, scev: &ScalarEvolution<'_>) -> Result<(), Reason> {
+    pub fn carry(&mut self, f: &Function, scev: &ScalarEvolution<'_>) -> Result<(), Reason> {
         for (k, &p) in self.params.iter().enumerate() {
             let next = self.next[k];
             let (carried, kind) = if next == p {
@@ -126,7 +159,8 @@ impl Shape {
         let d = &f.insts[i];
         let kind = match d.op {
             Opcode::Load | Opcode::Store => self.access(f, scev, i)?,
-            Opcode::Br | Opcode::Assume => return Ok(()),
+            Opcode::Br | Opcode::Jump | Opcode::Assume => return Ok(()),
+            Opcode::Safepoint if self.polls => return Ok(()),
             Opcode::CallHelper => return Err("it calls a function".into()),
             _ if f.has_effect(i) => return Err(format!("a check is left: {}", d.op.name())),
             _ if d.ty.is_vector() => return Err("it is vectorised".into()),
@@ -176,7 +210,15 @@ impl Shape {
                 _ => "elements are not next to each other".into(),
             });
         }
+        let from = self.accesses[self.block_accesses..].iter().find_map(|a| {
+            let between = scev.affine(addr).sub(&scev.affine(a.from.0))?.as_constant()?;
+            let total = i32::try_from(between).ok()?.checked_add(disp)?;
+            // Far enough from the ends for all registers.
+            (total.unsigned_abs() < 1 << 20).then_some((a.from.0, total))
+        });
         self.accesses.push(Access {
+            from: from.unwrap_or((addr, disp)),
+            inner: false,
             inst: i,
             store,
             addr,
@@ -192,7 +234,7 @@ impl Shape {
     }
 
     /// The counter that ends the loop.
-    fn count(&mut self, f: &Function, branch: Inst) -> Result<(), Reason> {
+    pub fn count(&mut self, f: &Function, branch: Inst) -> Result<(), Reason> {
         const REASON: &str = "the number of its turns is not counted";
         let cond = f.def(f.insts[branch].args[0]).ok_or(REASON)?;
         let d = &f.insts[cond];
@@ -209,6 +251,12 @@ impl Shape {
             _ => return Err(REASON.into()),
         }
         Ok(())
+    }
+
+    /// Where an instruction accesses memory: an address and a displacement.
+    pub fn place(&self, i: Inst) -> Option<(Value, i32)> {
+        let mut known = self.accesses.iter();
+        known.find(|a| a.inst == i).map(|a| a.from)
     }
 
     /// Whether the loop's own block defines a value.

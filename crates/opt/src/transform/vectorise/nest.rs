@@ -1,0 +1,394 @@
+//! Loops around an inner one that adds up in order: several turns of the outer loop are done at once, each with its
+//! own sum, so that no sum changes its order.
+//!
+//! ```text
+//! header ─ [entry] ─ block ⟲ ─ latch ─ back to the header
+//!    └──── no turns ───────────┘
+//! ```
+//! The inner loop has as many turns in each turn of the outer one, and stores nothing.
+
+use numlift_mir::{Block, BlockCall, Builder, Function, Imm, IntCC, LoopData, Opcode, Ty, Value, ValueDef};
+
+use super::emit::{Scalars, step_by};
+use super::lanes::Lanes;
+use super::plan::Plan;
+use super::shape::{Carried, Kind, Reason, Shape, again};
+use crate::analysis::scev::ScalarEvolution;
+
+/// The inner loop.
+pub(super) struct Inner {
+    pub block: Block,
+    /// A block between the header and the loop.
+    entry: Option<Block>,
+    latch: Block,
+    /// Its counter, what that starts from, grows by, and how far it can get: `limit + beyond`.
+    counter: Value,
+    first: Value,
+    step: i64,
+    limit: Value,
+    beyond: i64,
+}
+
+/// Where the header goes: into the loop, and past it under a condition.
+struct Enter {
+    into: BlockCall,
+    past: Option<(Value, bool, BlockCall)>,
+}
+
+impl Inner {
+    /// The blocks of a nest, the latch last.
+    fn find(f: &Function, data: &LoopData) -> Option<(Block, Option<Block>, Block)> {
+        let [latch] = data.latches[..] else { return None };
+        let others: Vec<Block> = data
+            .blocks
+            .iter()
+            .copied()
+            .filter(|b| *b != data.header && *b != latch)
+            .collect();
+        let &block = others.iter().find(|b| again(f, **b).is_some())?;
+        let entry = match others.len() {
+            1 => None,
+            2 => others.iter().copied().find(|b| *b != block),
+            _ => return None,
+        };
+        (latch != data.header).then_some((block, entry, latch))
+    }
+
+    fn enter(&self, f: &Function, header: Block) -> Option<Enter> {
+        let start = self.entry.unwrap_or(self.block);
+        let into = |t: &BlockCall| match self.entry {
+            None => Some(t.clone()),
+            Some(e) => match &f.insts[f.terminator(e)?].imm {
+                Imm::Jump(t) if t.block == self.block && f.blocks[e].params.is_empty() => Some(t.clone()),
+                _ => None,
+            },
+        };
+        let i = f.terminator(header)?;
+        match &f.insts[i].imm {
+            Imm::Jump(t) if t.block == start => Some(Enter {
+                into: into(t)?,
+                past: None,
+            }),
+            Imm::Branch(t, e) if t.block == start && e.block == self.latch => Some(Enter {
+                into: into(t)?,
+                past: Some((f.insts[i].args[0], true, e.clone())),
+            }),
+            Imm::Branch(t, e) if e.block == start && t.block == self.latch => Some(Enter {
+                into: into(e)?,
+                past: Some((f.insts[i].args[0], false, t.clone())),
+            }),
+            _ => None,
+        }
+    }
+
+    /// What the loop leaves with, to the latch.
+    fn leave(&self, f: &Function) -> Option<BlockCall> {
+        match &f.insts[f.terminator(self.block)?].imm {
+            Imm::Branch(_, out) if out.block == self.latch => Some(out.clone()),
+            _ => None,
+        }
+    }
+
+    /// The least and the greatest value, in all turns of the inner loop, of an address that is linear in its counter.
+    pub fn ends(&self, b: &mut Builder, scalars: &Scalars<'_>, addr: Value) -> (Value, Value) {
+        let mut first = scalars.clone();
+        let mut last = scalars.clone();
+        let start = first.get(b, self.first);
+        let limit = first.get(b, self.limit);
+        let end = step_by(b, limit, self.beyond);
+        let op = if self.step > 0 { Opcode::Smax } else { Opcode::Smin };
+        let end = b.op(op, &[start, end]);
+        first.known.insert(self.counter, start);
+        last.known.insert(self.counter, end);
+        let (x, y) = (first.get(b, addr), last.get(b, addr));
+        (b.op(Opcode::Smin, &[x, y]), b.op(Opcode::Smax, &[x, y]))
+    }
+}
+
+const REASON: &str = "the loops inside are not of a form that is known";
+
+impl Shape {
+    /// A loop with one inner loop.
+    pub fn find_nest(f: &Function, scev: &ScalarEvolution<'_>, data: &LoopData) -> Result<Shape, Reason> {
+        let (block, entry, latch) = Inner::find(f, data).ok_or(REASON)?;
+        let branch = f.terminator(latch).ok_or(REASON)?;
+        let next = match &f.insts[branch].imm {
+            Imm::Branch(then, other) if then.block == data.header && other.block != data.header => {
+                then.args.clone()
+            }
+            _ => return Err(REASON.into()),
+        };
+        let mut blocks = vec![data.header];
+        blocks.extend(entry);
+        blocks.extend([block, latch]);
+        let mut shape = Shape::new(f, blocks, branch, &next);
+        shape.carry(f, scev)?;
+        if shape.carried.iter().any(|c| matches!(c, Carried::Folded(_))) {
+            return Err("a value of one turn is needed in the next".into());
+        }
+        let mut inner = shape.inner_loop(f, scev, block).ok_or(REASON)?;
+        (inner.entry, inner.latch) = (entry, latch);
+        let enter = inner.enter(f, data.header).ok_or(REASON)?;
+        inner.first = enter.into.args[f.blocks[block]
+            .params
+            .iter()
+            .position(|p| *p == inner.counter)
+            .ok_or(REASON)?];
+        shape.kinds_of_nest(f, scev, &inner, &enter)?;
+        shape.count(f, branch)?;
+        let uniform = |v: Value| shape.kind(v) == Kind::Uniform && shape.is_known_before(f, v);
+        let branches_alike = enter
+            .past
+            .as_ref()
+            .is_none_or(|(c, ..)| shape.kind(*c) == Kind::Uniform);
+        if !uniform(inner.first) || !uniform(inner.limit) || !branches_alike {
+            return Err("the inner loop has another number of turns each time".into());
+        }
+        for a in &mut shape.accesses {
+            a.inner = f.blocks[block].insts.contains(&a.inst);
+            if a.inner && a.store {
+                return Err("the inner loop stores".into());
+            }
+        }
+        let known = |v: Value| shape.is_known_before(f, v);
+        let placed = |inside: bool, addr: Value| match inside {
+            true => shape.is_linear(f, &inner, addr),
+            false => known(addr),
+        };
+        let all_placed = shape.accesses.iter().all(|a| placed(a.inner, a.addr));
+        if !all_placed || !known(shape.test) || !known(shape.limit) {
+            return Err("an index depends on data".into());
+        }
+        shape.inner = Some(inner);
+        Ok(shape)
+    }
+
+    /// The counter of the inner loop.
+    fn inner_loop(&self, f: &Function, scev: &ScalarEvolution<'_>, block: Block) -> Option<Inner> {
+        let (branch, next) = again(f, block)?;
+        let d = &f.insts[f.def(f.insts[branch].args[0])?];
+        let (Opcode::Icmp, Ty::I64, &Imm::IntCC(cc)) = (d.op, d.ty, &d.imm) else {
+            return None;
+        };
+        let test = scev.affine(d.args[0]);
+        let params = &f.blocks[block].params;
+        let k = params.iter().position(|p| test.terms.as_slice() == [(*p, 1)])?;
+        let grown = scev.affine(next[k]);
+        let step = grown.k;
+        if grown.terms.as_slice() != [(params[k], 1)] {
+            return None;
+        }
+        // `v + test.k < limit` in a turn with `v` lets the next be with `v + step`.
+        let beyond = match (cc, step) {
+            (IntCC::Slt, 1..) => step - test.k - 1,
+            (IntCC::Sgt, ..=-1) => step - test.k + 1,
+            _ => return None,
+        };
+        Some(Inner {
+            block,
+            entry: None,
+            latch: block,
+            counter: params[k],
+            first: params[k],
+            step,
+            limit: d.args[1],
+            beyond,
+        })
+    }
+
+    /// Kinds of all values: what the inner loop carries is what it starts as, unless that does not hold.
+    fn kinds_of_nest(
+        &mut self,
+        f: &Function,
+        scev: &ScalarEvolution<'_>,
+        inner: &Inner,
+        enter: &Enter,
+    ) -> Result<(), Reason> {
+        let out = inner.leave(f).ok_or(REASON)?;
+        let (_, next) = again(f, inner.block).ok_or(REASON)?;
+        let params = f.blocks[inner.block].params.clone();
+        let mut varying = vec![false; params.len()];
+        self.block(f, scev, self.header)?;
+        if let Some(entry) = inner.entry {
+            self.block(f, scev, entry)?;
+        }
+        let before = self.accesses.len();
+        loop {
+            self.accesses.truncate(before);
+            for (k, &p) in params.iter().enumerate() {
+                let kind = match varying[k] {
+                    true => Kind::Varying,
+                    false => self.kind(enter.into.args[k]),
+                };
+                self.kinds.insert(p, kind);
+            }
+            self.block(f, scev, inner.block)?;
+            let wrong =
+                (0..params.len()).find(|&k| !varying[k] && self.kind(next[k]) != self.kind(params[k]));
+            match wrong {
+                Some(k) => varying[k] = true,
+                None => break,
+            }
+        }
+        for (k, &p) in f.blocks[inner.latch].params.iter().enumerate() {
+            let kind = self.kind(out.args[k]);
+            let past = enter.past.as_ref().map_or(kind, |(_, _, t)| self.kind(t.args[k]));
+            self.kinds
+                .insert(p, if past == kind { kind } else { Kind::Varying });
+        }
+        self.block(f, scev, inner.latch)
+    }
+
+    /// Whether a value follows from the loop's parameters and from outside, by what is done in every turn.
+    fn is_known_before(&self, f: &Function, v: Value) -> bool {
+        if !self.is_inside(v) {
+            return true;
+        }
+        match f.values[v].def {
+            ValueDef::Param(b, _) => b == self.header,
+            ValueDef::Result(i, _) => {
+                f.insts[i].op.effect() == numlift_mir::ops::Effect::Pure
+                    && f.insts[i].args.iter().all(|a| self.is_known_before(f, *a))
+            }
+        }
+    }
+
+    /// Whether an address grows by the same amount in all turns of the inner loop.
+    fn is_linear(&self, f: &Function, inner: &Inner, v: Value) -> bool {
+        if v == inner.counter || self.is_known_before(f, v) {
+            return true;
+        }
+        let Some(i) = f.def(v) else { return false };
+        let d = &f.insts[i];
+        let linear = |n: usize| self.is_linear(f, inner, d.args[n]);
+        let fixed = |n: usize| self.is_known_before(f, d.args[n]);
+        match d.op {
+            Opcode::Iadd | Opcode::Isub => linear(0) && linear(1),
+            Opcode::Imul => linear(0) && fixed(1) || fixed(0) && linear(1),
+            Opcode::Ishl => linear(0) && fixed(1),
+            _ => false,
+        }
+    }
+}
+
+/// What a parameter of the blocks behind the header is passed.
+pub(super) fn passed(f: &Function, shape: &Shape, b: Block, k: usize) -> Vec<Value> {
+    if b == shape.header {
+        return vec![];
+    }
+    let blocks = shape.blocks.iter();
+    let targets = blocks.flat_map(|from| f.successors(*from));
+    targets.filter(|t| t.block == b).map(|t| t.args[k]).collect()
+}
+
+/// The blocks of one iteration, up to the branch back; the scalars where they end.
+pub(super) fn body<'p>(
+    b: &mut Builder,
+    plan: &'p Plan,
+    lanes: &mut Lanes<'p>,
+    carried: &[Value],
+) -> Scalars<'p> {
+    let shape = &plan.shape;
+    let mut scalars = Scalars::new(shape, carried);
+    lanes.block(b, &mut scalars, shape.header);
+    let Some((inner, enter)) = shape
+        .inner
+        .as_ref()
+        .and_then(|n| Some((n, n.enter(&b.func, shape.header)?)))
+    else {
+        return scalars;
+    };
+    let (Some(out), Some((branch, next))) = (inner.leave(&b.func), again(&b.func, inner.block)) else {
+        return scalars;
+    };
+    let (entry, block, latch) = (b.create_block(), b.create_block(), b.create_block());
+    match &enter.past {
+        None => b.jump(entry, &[]),
+        Some((cond, inside, past)) => {
+            let cond = scalars.get(b, *cond);
+            let args = pack(b, plan, lanes, &mut scalars, past);
+            match inside {
+                true => b.br(cond, (entry, &[]), (latch, &args)),
+                false => b.br(cond, (latch, &args), (entry, &[])),
+            }
+        }
+    }
+    let (known, before) = (lanes.known.clone(), scalars.clone());
+    b.switch_to(entry);
+    if let Some(e) = inner.entry {
+        lanes.block(b, &mut scalars, e);
+    }
+    let first = pack(b, plan, lanes, &mut scalars, &enter.into);
+    b.jump(block, &first);
+
+    b.switch_to(block);
+    unpack(b, plan, lanes, &mut scalars, inner.block, block);
+    lanes.block(b, &mut scalars, inner.block);
+    let cond = b.func.insts[branch].args[0];
+    let cond = scalars.get(b, cond);
+    let again = BlockCall {
+        block: inner.block,
+        args: next,
+    };
+    let again = pack(b, plan, lanes, &mut scalars, &again);
+    let out = pack(b, plan, lanes, &mut scalars, &out);
+    b.br(cond, (block, &again), (latch, &out));
+
+    b.switch_to(latch);
+    if enter.past.is_some() {
+        // What the inner loop made is not there on the way past it.
+        lanes.known = known;
+        scalars = before;
+    }
+    unpack(b, plan, lanes, &mut scalars, inner.latch, latch);
+    lanes.block(b, &mut scalars, inner.latch);
+    scalars
+}
+
+/// The arguments of a branch: one value for what all turns have, or what follows from the first; else its lanes.
+fn pack<'p>(
+    b: &mut Builder,
+    plan: &'p Plan,
+    lanes: &mut Lanes<'p>,
+    scalars: &mut Scalars<'p>,
+    to: &BlockCall,
+) -> Vec<Value> {
+    let params = b.func.blocks[to.block].params.clone();
+    let mut out = vec![];
+    for (&p, &v) in params.iter().zip(&to.args) {
+        match plan.shape.kind(p) {
+            Kind::Varying if plan.wide.contains(&p) => out.extend(lanes.of(b, scalars, v)),
+            Kind::Varying => {}
+            _ => out.push(scalars.get(b, v)),
+        }
+    }
+    out
+}
+
+/// The parameters that take what [`pack`] gives.
+fn unpack<'p>(
+    b: &mut Builder,
+    plan: &'p Plan,
+    lanes: &mut Lanes<'p>,
+    scalars: &mut Scalars<'p>,
+    of: Block,
+    block: Block,
+) {
+    for p in b.func.blocks[of].params.clone() {
+        let ty = b.func.ty(p);
+        match plan.shape.kind(p) {
+            Kind::Varying if plan.wide.contains(&p) => {
+                let count = lanes.registers(ty);
+                let parts: Vec<Value> = (0..count)
+                    .map(|_| b.func.append_param(block, ty.vector()))
+                    .collect();
+                lanes.set(p, ty, &parts);
+            }
+            Kind::Varying => {}
+            _ => {
+                let v = b.func.append_param(block, ty);
+                scalars.known.insert(p, v);
+            }
+        }
+    }
+}
