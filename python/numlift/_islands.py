@@ -4,6 +4,7 @@ import ast
 import copy
 import re
 import types
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from numlift._source import compilable
@@ -13,6 +14,7 @@ from numlift.types import Type
 UNBOUND = types.new_class("unbound")()
 
 _UNBOUND = "<unbound>"
+_SEE, _ON = "<see>", "<on>"
 # Completion codes besides falling through.
 _RETURN, _BREAK, _CONTINUE = 1, 2, 3
 
@@ -30,6 +32,18 @@ class Spec(NamedTuple):
     form: str
     params: list[tuple[str, bool]]
     outs: list[tuple[str, bool]]
+
+
+class Watch(NamedTuple):
+    """What reports values of variables.
+
+    see: called with the number of a variable and its value while the cell `on` is true.
+    variables: each behind the statement at a position; of a `for`, at the beginning of a turn.
+    """
+
+    see: Callable[[int, Any], None]
+    on: types.CellType
+    variables: list[tuple[tuple[int, int], str]]
 
 
 class _Leaving(ast.NodeTransformer):
@@ -115,7 +129,15 @@ def _mark(name: str) -> ast.stmt:
     return ast.Try([ast.Expr(load(name))], [handler], [], [])
 
 
-def _next_item(node: ast.For, outs: list[ast.expr]) -> list[ast.stmt]:
+def _report(variable: int, name: str, sure: bool) -> ast.stmt:
+    """`if <on>: <see>(variable, name)`, if the name is bound"""
+    call: ast.stmt = ast.Expr(ast.Call(load(_SEE), [ast.Constant(variable), load(name)], []))
+    if not sure:
+        call = ast.Try([call], [ast.ExceptHandler(load("<NameError>"), None, [ast.Pass()])], [], [])
+    return ast.If(load(_ON), [call], [])
+
+
+def _next_item(node: ast.For, reports: list[ast.stmt], outs: list[ast.expr]) -> list[ast.stmt]:
     """Binds the targets of a `for` to the next item and returns them; if there is none, what is unbound."""
     value = ast.Call(load("<next>"), [load("<iterator>"), load(_UNBOUND)], [])
     item = ast.Assign([ast.Name("<item>", ast.Store())], ast.copy_location(value, node))
@@ -125,6 +147,7 @@ def _next_item(node: ast.For, outs: list[ast.expr]) -> list[ast.stmt]:
         ast.copy_location(item, node),
         ast.If(over, [ast.Return(load(_UNBOUND))], []),
         ast.copy_location(bind, node.target),
+        *reports,
         ast.Return(ast.Tuple(outs, ast.Load())),
     ]
 
@@ -144,10 +167,35 @@ class Builder:
         self.line = own.lineno if own else first_line
         declarations = (ast.Global, ast.Nonlocal)
         self.declared = [n for n in inside(own) if isinstance(n, declarations)] if own else []
+        self.own = own
+        self.reports: dict[ast.stmt, list[ast.stmt]] = {}
+        self.watching: dict[str, types.CellType] = {}
+
+    def watch(self, watch: Watch) -> None:
+        """What is made from now on reports variables."""
+        self.watching = {_SEE: types.CellType(watch.see), _ON: watch.on}
+        for i, (position, variable) in enumerate(watch.variables):
+            node = self.statement(position)
+            sure = not isinstance(node, (ast.With, ast.Try))
+            self.reports.setdefault(node, []).append(_report(i, variable, sure))
 
     def statement(self, position: tuple[int, int]) -> ast.stmt:
         line, column = position
         return self.stmts[line + self.first_line - 1, column]
+
+    def reporting(self, block: list[ast.stmt]) -> list[ast.stmt]:
+        """The block with reports of what its statements bind."""
+        made = []
+        for node in block:
+            reports = self.reports.get(node, [])
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                for inner in blocks(node):
+                    inner[:] = self.reporting(inner)
+            if isinstance(node, ast.For):
+                node.body = [*reports, *node.body]
+                reports = []
+            made += [node, *reports]
+        return made
 
     def body(self, spec: Spec) -> list[ast.stmt]:
         nodes = [self.statement(p) for p in spec.positions]
@@ -160,11 +208,12 @@ class Builder:
             iterator = ast.copy_location(ast.Call(load("<iter>"), [node.iter], []), node)
             return [*start, ast.copy_location(ast.Return(iterator), node)]
         if spec.form == "next":
-            return _next_item(node, [load(name) for name, _ in spec.outs])
+            return _next_item(node, self.reports.get(node, []), [load(name) for name, _ in spec.outs])
         if spec.form == "drop":
             return [ast.Pass()]
         end: list[ast.stmt] = [_mark(name) for name, sure in spec.outs if not sure]
         outs = [load(name) for name, _ in spec.outs]
+        nodes = self.reporting(nodes)
         if spec.form == "coded":
             nodes = _Leaving(outs, end).statements(nodes)
             return [*start, *nodes, *end, _result(0, outs)]
@@ -198,9 +247,7 @@ class Builder:
     def nested(self, node: ast.FunctionDef | ast.Lambda, captures: tuple[str, ...]) -> types.CodeType:
         """A function that is nested in this one; its defaults are set by who calls it."""
         node = copy.deepcopy(node)
-        none: list[Any] = [ast.Constant(None)]
-        node.args.defaults = none * len(node.args.defaults)
-        node.args.kw_defaults = [None if d is None else none[0] for d in node.args.kw_defaults]
+        _forget_defaults(node.args)
         if isinstance(node, ast.FunctionDef):
             name, made = node.name, ast.FunctionDef("<island>", node.args, node.body, [])
         else:
@@ -229,7 +276,19 @@ class Builder:
         return _innermost(compiled, made, name, qualname)
 
     def island(self, spec: Spec) -> types.FunctionType:
-        return bound(self.function, self.compiled([name for name, _ in spec.params], self.body(spec)))
+        names = [name for name, _ in spec.params]
+        inside = self.compiled(names, self.body(spec), tuple(self.watching))
+        return bound(self.function, inside, self.watching)
+
+    def observing(self, own: ast.FunctionDef) -> types.FunctionType:
+        """The function itself, with reports of what it binds."""
+        _forget_defaults(own.args)
+        made = ast.FunctionDef("<island>", own.args, self.reporting(own.body), [])
+        code = self._compiled(ast.copy_location(made, own), tuple(self.watching), own.name)
+        result = bound(self.function, code, self.watching)
+        result.__defaults__ = self.function.__defaults__
+        result.__kwdefaults__ = self.function.__kwdefaults__
+        return result
 
     def at(self, place: tuple[int, int], kind: type[ast.AST]) -> Any:
         """The node of a kind at a place."""
@@ -272,6 +331,12 @@ class Builder:
     def _offset(self, line: int | None, column: int | None) -> int:
         at = (line or 0) - self.first_line
         return (self.offsets[at] if at >= 0 else -1) + (column or 0)
+
+
+def _forget_defaults(parameters: ast.arguments) -> None:
+    none: list[Any] = [ast.Constant(None)]
+    parameters.defaults = none * len(parameters.defaults)
+    parameters.kw_defaults = [None if d is None else none[0] for d in parameters.kw_defaults]
 
 
 def bound(
@@ -344,14 +409,29 @@ _NUMBER = re.compile(r"<function \d+> ")
 
 
 def build(
-    function: types.FunctionType, source: str, first_line: int, specs: list[tuple[Any, ...]]
+    function: types.FunctionType,
+    source: str,
+    first_line: int,
+    specs: list[tuple[Any, ...]],
+    watch: tuple[Any, ...] | None,
 ) -> list[types.FunctionType]:
-    """A function for each island of `function`, whose text begins at a line of its file.
+    """A function for each island of `function`, whose text begins at a line of its file; `watch`: a `Watch`.
 
     Raises KeyError if a statement is not where it should be, and what `compile` raises.
     """
     builder = Builder(function, source, first_line)
+    if watch:
+        builder.watch(Watch(*watch))
     return [builder.island(Spec(*s)) for s in specs]
+
+
+def observing(
+    function: types.FunctionType, source: str, first_line: int, watch: tuple[Any, ...]
+) -> types.FunctionType | None:
+    """The function with reports of what its statements bind; None if its definition is not found."""
+    builder = Builder(function, source, first_line)
+    builder.watch(Watch(*watch))
+    return builder.observing(builder.own) if builder.own else None
 
 
 def annotation(function: types.FunctionType, text: str) -> str | None:

@@ -12,7 +12,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from island_runs import PRELUDE, differences
+from island_runs import PRELUDE, calls, differences
 
 PARAMETERS = ["n", "x", "a", "b", "d", "l", "o", "s", "q"]
 
@@ -183,6 +183,60 @@ class Scope:
         for _ in range(self.rng.randint(1, size)):
             self.statement()
         self.depth -= 1
+
+    def fed_loop(self) -> None:
+        """A compiled loop that needs the type of what an island binds before it."""
+        v, w = self.bound(), self.bound()
+        kind = self.rng.randrange(8)
+        if kind == 0:
+            self.emit(f"try:\n    {v} = d['w']\nexcept KeyError:\n    {v} = 0.5")
+        elif kind == 1:
+            self.emit(f"{v}, {w} = d['w'], d['m']")
+        elif kind == 2:
+            self.emit(f"if {self.condition()}:\n    {v} = d['w']\nelse:\n    {v} = {self.number()}")
+        elif kind == 3:
+            self.emit(f"for {v} in [d['w'], d['m'], {self.number()}]:")
+            self.depth += 1
+        else:
+            self.emit(
+                f"{v} = {self.pick(['d[`w`]', 'note(d[`w`])', 'd.get(`w`)', 'l and d[`w`]'])}".replace(
+                    "`", "'"
+                )
+            )
+        if self.chance(3):
+            self.emit(f"if {v} is None:\n    {v} = {self.number()}")
+        if self.chance(3):
+            self.emit(f"{w} = d['m']")
+            limit = w if self.chance(2) else f"int({w} or 2)"
+        else:
+            limit = self.pick(["len(a)", "4", "len(b)"])
+        self.loops += 1
+        i = f"i{self.loops}"
+        t = self.pick([name for name in self.floats if name != "x"])
+        self.emit(f"for {i} in range({limit}):")
+        self.depth += 1
+        self.emit(
+            self.pick(
+                [
+                    f"{t} = {t} * 0.5 + {v}",
+                    f"{t} += {v} * a[{i} % 3]",
+                    f"{t} += float({v})",
+                    f"{t} += {v}[{i} % 3]",
+                ]
+            )
+        )
+        if self.chance(3):
+            self.emit(f"a[{i} % 3] = {v}")
+        if self.chance(3):
+            self.emit(f"b[{i} % 3] += {i}")
+        if self.chance(6):
+            self.simple()
+        self.depth -= 1
+        self.loops -= 1
+        if kind == 3:
+            self.depth -= 1
+        if self.chance(3):
+            self.emit(f"{t} = 0.5")
 
     def native_loop(self) -> None:
         self.loops += 1
@@ -385,6 +439,8 @@ class Scope:
         small = self.size > 30 or self.depth > 4
         if small or kind < 10:
             self.simple()
+        elif kind == 10 and self.loops < 3:
+            self.fed_loop()
         elif kind < 13 and self.loops < 3:
             self.native_loop()
         elif kind < 15:
@@ -450,7 +506,7 @@ def program(rng: random.Random) -> str:
             body.append(f"v{i} = {scope.pick(['None', '0', '1.5', '[]', 's', 'l', 'a', '(1, x)'])}")
     for _ in range(rng.randint(2, 5)):
         scope.statement()
-    scope.native_loop()
+    (scope.fed_loop if scope.chance(2) else scope.native_loop)()
     for _ in range(rng.randint(0, 2)):
         scope.statement()
     names = rng.sample(scope.objects, min(len(scope.objects), rng.randint(0, 2)))
@@ -469,9 +525,8 @@ def main() -> None:
         source = program(random.Random(seed))
         if trail:
             Path(trail).write_text(f"{seed}\n{source}")
-        seeds = [seed * 7 + i for i in range(4)]
         try:
-            found = differences(source, seeds)
+            found = differences(source, calls(seed * 7))
         except SyntaxError:
             continue
         if found:

@@ -115,13 +115,28 @@ def make():
 '''
 
 
+def number(rng: random.Random) -> Any:
+    """What a compiled loop may read of an object: most often a number."""
+    kinds = [
+        *[0.5, 2.5, -1.25, 3, 3, 1, 0],
+        *[True, None, "w", 2**70, 1j, np.float64(1.5), np.float32(0.25), np.int64(4), (1, 2.0)],
+        *[np.arange(4.0), np.arange(8.0)[::2], np.arange(4)],
+    ]
+    return rng.choice(kinds)
+
+
 def arguments(rng: random.Random) -> tuple[Any, ...]:
     return (
         rng.randint(0, 4),
         rng.choice([0.0, 1.5, -2.0]),
         np.arange(1.0, 5.0) * rng.choice([1, 0.5, 0]),
         np.array([3, 0, -2, 5]),
-        {"p": rng.choice([1, "v", None, [2]]), 2: 2.5},
+        {
+            "p": rng.choice([1, "v", None, [2]]),
+            2: 2.5,
+            "w": number(rng),
+            "m": rng.choice([2, 3, 3, 2.0, None]),
+        },
         [rng.choice([1, 2.5, "l"]), 4, None][: rng.randint(0, 3)],
         rng.choice([0, 1, 2.5, [1]]),
         rng.choice(["abc", ""]),
@@ -213,6 +228,12 @@ class Run:
             "log": list(self.space["LOG"]),
             "globals": [repr(self.space["G"]), repr(self.space["H"]), repr(cells)],
         }
+
+
+def calls(seed: int) -> list[int]:
+    """Seeds of calls: arguments of the same types again and again, others between."""
+    a, b, c = seed, seed + 1, seed + 2
+    return [a, a, a, b, a, b, b, c, a, c, b, a, a]
 
 
 def differences(source: str, seeds: list[int]) -> list[str]:

@@ -2,6 +2,7 @@
 
 mod analysis;
 pub mod c_abi;
+mod feedback;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -13,11 +14,12 @@ pub use numlift_runtime::ResumePoint;
 use numlift_runtime::abi::CodeBlob;
 use numlift_runtime::{CallSig, ObjectEntry};
 use numlift_runtime::{FrameInfo, SiteData};
-use numlift_typeck::islands::Plan;
+use numlift_typeck::islands::{Plan, Unplanned};
 use numlift_typeck::{Env, Program};
 use numlift_types::{CodeRef, Type};
 
 pub use analysis::{Analysis, Variable, analyse, outline};
+pub use feedback::{Observable, Prospect, prospect};
 
 /// Options of one compilation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -67,6 +69,10 @@ pub struct Artifact {
     pub points: Vec<ResumePoint>,
     /// Places without a static type, by line.
     pub places: Vec<Diagnostic>,
+    /// What a run may observe.
+    pub observable: Vec<Observable>,
+    /// Nanoseconds that it saves in a call, as `islands::cost` estimates them.
+    pub gain: f64,
     /// `ctx.objects`, by index.
     pub objects: Vec<ObjectEntry>,
     /// Draws from NumPy's global generator: its lock is held during the call.
@@ -124,6 +130,8 @@ pub struct Refusal {
     pub diagnostic: Diagnostic,
     /// Every place without a static type, callees included.
     pub places: Vec<Diagnostic>,
+    /// What a run may observe that may make it worth compiling.
+    pub observable: Vec<Observable>,
 }
 
 impl From<Box<Diagnostic>> for Refusal {
@@ -131,6 +139,7 @@ impl From<Box<Diagnostic>> for Refusal {
         Refusal {
             places: vec![(*d).clone()],
             diagnostic: *d,
+            observable: vec![],
         }
     }
 }
@@ -162,6 +171,14 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
     clock.lap("typeck");
     let lowered = numlift_lower::lower(&program, plan.as_ref(), env, options.overflow_wrap)
         .map_err(|m| internal(&program, m))?;
+    if lowered.islands.iter().any(|i| i.assumes && i.resume.is_none()) {
+        // a value that is not as assumed would have no way out
+        let places: Vec<Diagnostic> = program.places().into_iter().cloned().collect();
+        let first = places.first().cloned().map(Box::new);
+        return Err(first
+            .unwrap_or_else(|| internal(&program, "an assumption".into()))
+            .into());
+    }
     let mut module = lowered.module;
     if options.verify {
         numlift_mir::verifier::verify(&module).map_err(|m| internal(&program, m))?;
@@ -209,6 +226,11 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
         islands: lowered.islands,
         points: lowered.points,
         places: program.places().into_iter().cloned().collect(),
+        observable: match (root, &plan) {
+            (Some(r), Some(_)) => feedback::observable(&program, &r.tables.observable),
+            _ => vec![],
+        },
+        gain: plan.as_ref().map_or(0.0, |p| p.gain),
         uses_global_rng: root.is_some_and(|r| r.uses_rng),
         types_text: if options.keep_text {
             types_text(&program)
@@ -249,6 +271,7 @@ fn typed(
     let refusal = |first: &Diagnostic| Refusal {
         diagnostic: first.clone(),
         places: places.iter().map(|&d| d.clone()).collect(),
+        observable: vec![],
     };
     // a module that is loaded later, or the function as a whole
     let entry = program.root.map(|r| &program.instances[r.0]);
@@ -258,8 +281,10 @@ fn typed(
     }
     match numlift_typeck::islands::infer_mixed(env, root, args) {
         Ok((program, plan)) => Ok((program, Some(plan))),
-        Err(Some(d)) => Err(refusal(&d)),
-        Err(None) => Err(refusal(first)),
+        Err(Unplanned { why, observable }) => Err(Refusal {
+            observable: feedback::observable(&program, &observable),
+            ..refusal(why.as_deref().unwrap_or(first))
+        }),
     }
 }
 

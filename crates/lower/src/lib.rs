@@ -56,6 +56,10 @@ pub struct IslandSpec {
     pub resume: Option<u32>,
     /// Variables that it leaves unbound.
     pub unbinds: Vec<String>,
+    /// It assumes types: it may go another way than they say.
+    pub assumes: bool,
+    /// Control does not come behind it.
+    pub ends: bool,
     pub line: u32,
     pub reason: Reason,
 }

@@ -8,7 +8,9 @@ use crate::cpython::{self, VECTORCALL_ARGUMENTS_OFFSET};
 use crate::direct;
 use crate::key::Key;
 use crate::object::{Body, Object, guarded};
+use crate::reference::Ref;
 use crate::select::{Refusal, Request};
+use crate::slots;
 use crate::source::Guard;
 use crate::spec::Outcome;
 use crate::table::{Entry, Tier};
@@ -93,6 +95,9 @@ unsafe fn fast(object: &Object, call: Call) -> Option<*mut PyObject> {
             }
         }
         let entry = body.selector.last(key.words(), call.args, n)?;
+        if entry.is_ready() {
+            return None;
+        }
         run(body, entry, call.args, call)
     }
 }
@@ -101,16 +106,34 @@ unsafe fn fast(object: &Object, call: Call) -> Option<*mut PyObject> {
 #[inline(always)]
 unsafe fn run(body: &Body, entry: &Entry, args: *const *mut PyObject, call: Call) -> Option<*mut PyObject> {
     // SAFETY: the entry is for these arguments; the GIL is held.
-    entry.counter.count(|| unsafe {
+    let result = entry.counter.count(|| unsafe {
         match &entry.tier {
             Tier::Native(s) => match s.call(args) {
                 Outcome::Returned(result) => Some(result),
                 Outcome::Repeat => Some(interpret(body, call)),
                 Outcome::Stale | Outcome::Unfit => None,
             },
-            Tier::Interpreter(guards) => guards.iter().all(Guard::holds).then(|| interpret(body, call)),
+            Tier::Interpreter(guards) if guards.iter().all(Guard::holds) => match observing(entry) {
+                Some(f) => Some(cpython::call(f.as_ptr(), call.args, call.nargsf, call.kwnames)),
+                None => Some(interpret(body, call)),
+            },
+            Tier::Interpreter(_) => None,
         }
-    })
+    });
+    if let Some(feedback) = &entry.feedback
+        && feedback.is_observing()
+        && result.is_some()
+    {
+        // SAFETY: the GIL is held; an exception of the call survives.
+        slots::with_exception_aside(|| unsafe { Python::attach_unchecked(|py| feedback.end_of_call(py)) });
+    }
+    result
+}
+
+/// The function that reports values, as long as somebody listens.
+fn observing(entry: &Entry) -> Option<&Ref> {
+    let feedback = entry.feedback.as_ref().filter(|f| f.is_observing())?;
+    feedback.function.as_ref()
 }
 
 /// The original function makes the call.
@@ -158,6 +181,9 @@ unsafe fn known(body: &Body, call: Call) -> Option<*mut PyObject> {
         let selector = &body.selector;
         let fitting = selector.table.find(key.words(), args, params.len());
         for entry in fitting {
+            if entry.is_due() && entry.is_current(args) {
+                return None;
+            }
             if let Some(result) = run(body, entry, args, call) {
                 selector.set_last(entry);
                 return Some(result);

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::count::Counter;
 use crate::cpython;
+use crate::feedback::Misses;
 use crate::helpers::Host;
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
@@ -53,6 +54,12 @@ pub struct Island {
     pub resume: Option<u32>,
     /// Names of variables that it leaves unbound.
     pub unbinds: Vec<String>,
+    /// It assumes types: it may go another way than they say.
+    pub assumes: bool,
+    /// Control does not come behind it.
+    pub ends: bool,
+    /// Values of each out that were not as assumed.
+    pub misses: Box<[Misses]>,
     /// First line.
     pub line: u32,
     pub counter: Counter,
@@ -117,7 +124,7 @@ impl Island {
             }
             let unchanged = watched.is_empty() || descriptors(watched) == before;
             let mut outcome = match unchanged && host.refresh() {
-                true => self.parse(result, ret),
+                true => self.assumed(self.parse(result, ret), host),
                 false => Err(Stop::Exit),
             };
             if unchanged && matches!(outcome, Err(Stop::Exit)) {
@@ -126,6 +133,14 @@ impl Island {
             ffi::Py_DECREF(result);
             outcome
         }
+    }
+
+    /// Counts what was not as assumed.
+    fn assumed(&self, outcome: Result<(), Stop>, host: &Host<'_>) -> Result<(), Stop> {
+        if self.assumes && matches!(outcome, Err(Stop::Exit)) {
+            host.spec.count_miss();
+        }
+        outcome
     }
 
     /// Native code cannot take what the island returned: the interpreter goes on behind it.
@@ -185,6 +200,7 @@ impl Island {
                     *ret = u64::from(result == ffi::Py_True());
                     Ok(())
                 }
+                (Form::Plain, _) if self.ends => Err(Stop::Exit),
                 (Form::Plain, []) | (Form::Drop, _) => Ok(()),
                 (Form::Next, _) if result == self.unbound.as_ptr() => {
                     *ret = 1;
@@ -195,6 +211,9 @@ impl Island {
                 (Form::Plain, _) => self.outs(&mut |i| ffi::PyTuple_GetItem(result, i), out),
                 (Form::Coded, _) => {
                     *ret = ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(result, 0)) as u64;
+                    if *ret == 0 && self.ends {
+                        return Err(Stop::Exit);
+                    }
                     if *ret != 1 {
                         return self.outs(&mut |i| ffi::PyTuple_GetItem(result, i + 1), out);
                     }
@@ -225,14 +244,16 @@ impl Island {
                     *out = u64::from(bound);
                     out = out.add(1);
                 }
-                if !bound && !v.maybe {
+                if !bound && !v.maybe && self.assumes {
+                    return Err(Stop::Exit);
+                } else if !bound && !v.maybe {
                     let text = c"numlift: an island left a variable unbound";
                     ffi::PyErr_SetString(ffi::PyExc_SystemError, text.as_ptr());
                     return Err(Stop::Raised);
                 } else if !bound {
                     std::ptr::write_bytes(out, 0, value::slots(&v.ty));
                 } else if !value::write_if(o, &v.ty, out) {
-                    return Err(self.mismatch(v, o));
+                    return Err(self.mismatch(i, o));
                 }
                 out = out.add(value::slots(&v.ty));
             }
@@ -250,8 +271,11 @@ impl Island {
     }
 
     /// A variable that has not the type it should have.
-    unsafe fn mismatch(&self, v: &IslandVar, o: *mut PyObject) -> Stop {
+    unsafe fn mismatch(&self, i: usize, o: *mut PyObject) -> Stop {
+        let v = &self.outs[i];
         if !v.annotated {
+            // SAFETY: a live object, and the GIL is held.
+            self.misses[i].add(unsafe { value::type_of(o) });
             return Stop::Exit;
         }
         // SAFETY: a live object, and the GIL is held.

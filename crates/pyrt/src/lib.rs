@@ -9,6 +9,7 @@ pub mod cpu;
 pub mod cpython;
 mod direct;
 pub mod fail;
+pub mod feedback;
 pub mod helpers;
 pub mod image;
 pub mod island;

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use crate::bind::Params;
 use crate::count::Counter;
 use crate::cpython::{self, Field};
+use crate::feedback::Feedback;
 use crate::key::Key;
 use crate::reference::Ref;
 use crate::table::{Entry, Table, Tier, each_leaf};
@@ -27,6 +28,16 @@ pub enum Request<'a, 'py> {
     Types(&'a [Type]),
 }
 
+impl<'py> Request<'_, 'py> {
+    /// The arguments of the call.
+    pub fn objects(&self) -> &[Bound<'py, PyAny>] {
+        match self {
+            Request::Objects(all) => all,
+            Request::Types(_) => &[],
+        }
+    }
+}
+
 /// Why a call is not compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -36,17 +47,34 @@ pub enum Refusal {
     Argument(usize),
 }
 
+/// What an entry is made of.
+#[derive(Debug)]
+pub struct Compiled {
+    pub tier: Tier,
+    pub feedback: Option<Feedback>,
+    /// What the compiler keeps with it.
+    pub info: Box<dyn Any + Send + Sync>,
+}
+
 /// The compiler behind a function: what makes entries when there is none.
 pub trait Compiler: Send + Sync {
     /// Compiles. What cannot be compiled is an entry of the interpreter tier.
     ///
     /// # Errors
     /// If the user asked for an error instead.
-    fn compile<'py>(
+    fn compile<'py>(&self, function: &Bound<'py, PyAny>, request: &Request<'_, 'py>) -> PyResult<Compiled>;
+
+    /// Compiles with the types that calls of an entry have observed, if that is worth it.
+    ///
+    /// # Errors
+    /// For an internal error, if the user asked for one.
+    fn refine<'py>(
         &self,
         function: &Bound<'py, PyAny>,
         request: &Request<'_, 'py>,
-    ) -> PyResult<(Tier, Box<dyn Any + Send + Sync>)>;
+        entry: &Entry,
+        feedback: &Feedback,
+    ) -> PyResult<Option<Compiled>>;
 
     /// Tells the user that a call runs in the interpreter.
     ///
@@ -163,15 +191,19 @@ impl Selector {
             Request::Types(_) => vec![],
         };
         let me = std::thread::current().id();
-        loop {
-            if let Some(e) = self.find(key.words(), &args) {
+        let ready = loop {
+            let found = self.find(key.words(), &args);
+            if let Some(e) = found.filter(|e| !e.is_due()) {
                 return Ok(Some(e));
             }
             let mut busy = self.busy();
             let Some((_, thread)) = busy.iter().find(|(w, _)| w == key.words()) else {
                 busy.push((key.words().to_vec(), me));
-                break;
+                break found;
             };
+            if found.is_some() {
+                return Ok(found);
+            }
             // What the compiler runs may call this very function, and threads that wait for each
             // other's functions would wait for ever: the interpreter makes such calls.
             if *thread == me || COMPILING.get() > 0 {
@@ -180,13 +212,21 @@ impl Selector {
             drop(busy);
             py.detach(|| self.wait(key.words()));
             py.check_signals()?;
-        }
+        };
         COMPILING.set(COMPILING.get() + 1);
         let _progress = Progress {
             selector: self,
             words: key.words(),
         };
-        if self.table.len() >= MAX_SPECIALIZATIONS {
+        if let Some((e, feedback)) = ready.and_then(|e| Some((e, e.feedback.as_ref()?))) {
+            let Some(compiled) = self.compiler.refine(function, request, e, feedback)? else {
+                return Ok(Some(e));
+            };
+            let better = self.add(py, key, &args, compiled, true);
+            feedback.set_next(better);
+            return Ok(Some(better));
+        }
+        if self.table.iter().filter(|e| !e.assumes).count() >= MAX_SPECIALIZATIONS {
             let objects = match request {
                 Request::Objects(all) => all,
                 Request::Types(_) => &[][..],
@@ -195,9 +235,21 @@ impl Selector {
                 .refuse(function, params, objects, Refusal::TooMany)?;
             return Ok(None);
         }
-        let (tier, info) = self.compiler.compile(function, request)?;
-        let (texts, constants) = constants(py, &args);
+        let compiled = self.compiler.compile(function, request)?;
+        Ok(Some(self.add(py, key, &args, compiled, false)))
+    }
+
+    fn add(
+        &self,
+        py: Python<'_>,
+        key: &Key,
+        args: &[*mut PyObject],
+        compiled: Compiled,
+        assumes: bool,
+    ) -> &Entry {
+        let (texts, constants) = constants(py, args);
         let words = key.words().to_vec();
+        let Compiled { tier, feedback, info } = compiled;
         let entry = self.table.add(Entry {
             direct: texts.is_empty() && matches!(&tier, Tier::Native(s) if s.is_direct(&words)),
             words,
@@ -205,10 +257,12 @@ impl Selector {
             constants,
             tier,
             counter: Counter::default(),
+            feedback,
+            assumes,
             info,
         });
         self.set_last(entry);
-        Ok(Some(entry))
+        entry
     }
 
     fn find(&self, words: &[u64], args: &[*mut PyObject]) -> Option<&Entry> {

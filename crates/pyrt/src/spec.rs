@@ -63,6 +63,8 @@ pub struct Specialization {
     parts: Parts,
     /// calls that the interpreter repeated or finished
     exits: AtomicU64,
+    /// values that were not as assumed
+    misses: AtomicU64,
 }
 
 // SAFETY: the raw addresses are of Python objects kept alive by `keep` and of code; both are only
@@ -83,6 +85,9 @@ pub enum Outcome {
     /// Native code gave up before any effect: the interpreter repeats the call.
     Repeat,
 }
+
+/// Values that are not as assumed before the code is given up.
+pub const MAX_MISSES: u64 = 3;
 
 const ARG_SLOTS: usize = 64;
 const RET_SLOTS: usize = 24;
@@ -108,6 +113,7 @@ impl Specialization {
             places: parts.guards.iter().map_while(Place::of).collect(),
             parts,
             exits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         })
     }
 
@@ -159,6 +165,21 @@ impl Specialization {
         self.exits.load(Ordering::Relaxed)
     }
 
+    /// Values that were not as assumed.
+    pub fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_miss(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether what it assumed was wrong too often.
+    #[inline(always)]
+    pub fn is_retired(&self) -> bool {
+        self.misses.load(Ordering::Relaxed) >= MAX_MISSES
+    }
+
     pub(crate) fn visit(&self, f: &mut dyn FnMut(*mut PyObject)) {
         crate::source::visit(&self.parts.guards, &self.parts.hidden, f);
         self.parts.keep.iter().for_each(|o| f(o.as_ptr()));
@@ -172,6 +193,9 @@ impl Specialization {
     /// # Safety
     /// The GIL is held; `args` are arguments that it is for.
     pub unsafe fn is_current(&self, args: Args) -> bool {
+        if self.is_retired() {
+            return false;
+        }
         let hidden_holds = |h: &Hidden| {
             // SAFETY: the GIL is held; the reference is given back.
             unsafe { h.fetch(args).map(|o| ffi::Py_DECREF(o)).is_some() }
@@ -195,7 +219,7 @@ impl Specialization {
     /// There are as many objects as arguments, of their types; the GIL is held.
     #[inline(always)]
     pub unsafe fn call(&self, args: Args) -> Outcome {
-        if !self.parts.guards.iter().all(Guard::holds) {
+        if self.is_retired() || !self.parts.guards.iter().all(Guard::holds) {
             return Outcome::Stale;
         }
         let mut slots = Slots::<ARG_SLOTS>::new(self.arg_slots);

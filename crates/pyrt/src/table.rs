@@ -13,6 +13,7 @@ use pyo3::ffi::{self, PyObject};
 
 use crate::count::Counter;
 use crate::cpython;
+use crate::feedback::Feedback;
 use crate::key::{closure_of, same};
 use crate::reference::Ref;
 use crate::source::{Args, Guard, visit};
@@ -37,6 +38,10 @@ pub struct Entry {
     /// Native code that `direct` can call.
     pub(crate) direct: bool,
     pub counter: Counter,
+    /// What its calls observe.
+    pub feedback: Option<Feedback>,
+    /// It assumes types that calls have observed: another entry is for the same arguments.
+    pub assumes: bool,
     /// What the compiler keeps with it.
     pub info: Box<dyn Any + Send + Sync>,
 }
@@ -78,8 +83,31 @@ impl Entry {
         }
     }
 
+    /// Whether what it assumed was wrong too often: it is not called any more.
+    pub fn is_retired(&self) -> bool {
+        matches!(&self.tier, Tier::Native(s) if s.is_retired())
+    }
+
+    /// Whether it is what calls run: not retired, nor replaced by one that assumes types.
+    pub fn is_in_use(&self) -> bool {
+        !self.is_retired() && !self.feedback.as_ref().is_some_and(Feedback::is_replaced)
+    }
+
+    /// As [`Entry::is_ready`], also if an entry that assumed types was given up.
+    pub(crate) fn is_due(&self) -> bool {
+        self.feedback.as_ref().is_some_and(Feedback::is_due)
+    }
+
+    /// Whether the next call decides which types to assume.
+    #[inline(always)]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.feedback.as_ref().is_some_and(Feedback::is_ready)
+    }
+
     fn visit(&self, f: &mut dyn FnMut(*mut PyObject)) {
         self.constants.iter().for_each(|o| f(o.as_ptr()));
+        let observing = self.feedback.as_ref().and_then(|x| x.function.as_ref());
+        observing.iter().for_each(|o| f(o.as_ptr()));
         match &self.tier {
             Tier::Native(s) => s.visit(f),
             Tier::Interpreter(guards) => visit(guards, &[], f),
@@ -302,6 +330,8 @@ mod tests {
             tier: Tier::Interpreter(vec![]),
             direct: false,
             counter: Counter::default(),
+            feedback: None,
+            assumes: false,
             info: Box::new(word),
         }
     }

@@ -10,18 +10,20 @@ use numlift_diagnostics::{Diagnostic, render};
 use numlift_driver::Refusal as Refused;
 use numlift_driver::{Analysis, Artifact, Options};
 use numlift_pyrt::bind::Params;
+use numlift_pyrt::feedback::{Feedback, MAX_DECISIONS};
 use numlift_pyrt::image::Image;
 use numlift_pyrt::reference::Ref;
-use numlift_pyrt::select::{Compiler, MAX_SPECIALIZATIONS, Refusal, Request};
+use numlift_pyrt::select::{Compiled, Compiler, MAX_SPECIALIZATIONS, Refusal, Request};
 use numlift_pyrt::spec::Specialization;
-use numlift_pyrt::table::Tier;
+use numlift_pyrt::table::{Entry, Tier};
 use numlift_pyrt::world::{Identity, World};
 use numlift_types::{Reason, Type};
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
 use crate::cache::{self, Slot};
-use crate::env::{PyEnv, ROOT, is_static};
+use crate::env::{Assumed, PyEnv, ROOT, is_static};
+use crate::feedback::Prospects;
 use crate::image;
 
 static INTERNAL_FATAL: AtomicBool = AtomicBool::new(false);
@@ -67,6 +69,9 @@ pub struct Info {
     pub island_reasons: Vec<Option<Diagnostic>>,
     pub timings: Vec<(&'static str, Duration)>,
     pub cached: cache::Use,
+    /// Types that are assumed.
+    pub assumed: Assumed,
+    pub prospects: Prospects,
     args: Vec<ArgSpec>,
 }
 
@@ -91,7 +96,8 @@ impl Info {
             ArgSpec::Object(o) => o.bind(py),
         };
         let objects: Vec<Bound<'py, PyAny>> = self.args.iter().map(object).collect();
-        let env = PyEnv::new(function, &objects);
+        let mut env = PyEnv::new(function, &objects);
+        env.assumed = self.assumed.clone();
         let one = |(i, a): (usize, &ArgSpec)| match a {
             ArgSpec::Type(t) => Some(t.clone()),
             ArgSpec::Object(_) => env.argument_type(i),
@@ -147,7 +153,7 @@ impl JitCompiler {
     }
 
     /// Compiles or says why not; a panic of the compiler is an internal error.
-    fn attempt(
+    pub(crate) fn attempt(
         &self,
         env: &PyEnv<'_>,
         args: &[Type],
@@ -158,7 +164,7 @@ impl JitCompiler {
     }
 
     /// Warns once per function, or raises: `strict`, or an internal error while these are fatal.
-    fn report(&self, function: &Bound<'_, PyAny>, d: &Diagnostic) -> PyResult<()> {
+    pub(crate) fn report(&self, function: &Bound<'_, PyAny>, d: &Diagnostic) -> PyResult<()> {
         let module = function.py().import("numlift._errors")?;
         let text = render::text(d, false);
         let fatal = d.code == "NL9001" && INTERNAL_FATAL.load(Ordering::Relaxed);
@@ -173,14 +179,18 @@ impl JitCompiler {
         Ok(())
     }
 
-    fn native(
+    /// The entry of an artifact; `decisions` have been taken about the types that calls observe.
+    pub(crate) fn native(
         &self,
         function: &Bound<'_, PyAny>,
         artifact: Artifact,
         env: PyEnv<'_>,
         args: Args<'_>,
         slot: Option<Slot>,
+        decisions: u8,
     ) -> PyResult<Compiled> {
+        let hirs = env.hirs();
+        let hir = hirs.first().and_then(Option::as_deref);
         let mut info = Info {
             arg_names: args.names,
             ret: artifact.ret.as_ref().map(ToString::to_string),
@@ -189,16 +199,18 @@ impl JitCompiler {
             island_reasons: artifact.island_reasons.clone(),
             timings: artifact.timings.clone(),
             cached: cache::Use::Off,
+            assumed: env.assumed.clone(),
+            prospects: Prospects::new(&artifact.observable, artifact.gain, hir),
             args: args.specs,
         };
-        let mut image = image::of(artifact, &env.hirs(), self.nogil);
+        let mut image = image::of(artifact, &hirs, self.nogil);
         let mut world = env.world.into_inner();
         if self.cache {
             let start = Instant::now();
             info.cached = cache::Use::Missed;
             if let (Some(slot), Some(facts)) = (slot, world.facts(function.py())) {
                 image.facts = facts;
-                image.notes = cache::Notes::write(&info.places, &info.island_reasons);
+                image.notes = cache::Notes::write(&info.places, &info.island_reasons, &info.prospects);
                 info.cached = slot.save(function.py(), &image)?;
             }
             info.timings.push(("store", start.elapsed()));
@@ -208,33 +220,50 @@ impl JitCompiler {
             image.facts = facts.ok_or_else(|| unreadable("a function has no fingerprint"))?;
             (image, world) = round_trip(&image, function, &args.objects)?;
         }
-        let parts = numlift_pyrt::image::parts(function, image, world)?;
-        let tier = Tier::Native(Box::new(Specialization::load(parts)?));
-        Ok((tier, Box::new(info)))
+        loaded(function, image, world, info, decisions)
     }
+}
+
+/// The entry of an image.
+fn loaded(
+    function: &Bound<'_, PyAny>,
+    image: Image,
+    world: World,
+    info: Info,
+    decisions: u8,
+) -> PyResult<Compiled> {
+    let watch = match decisions < MAX_DECISIONS {
+        true => info.prospects.watch(function.py())?,
+        false => None,
+    };
+    let parts = numlift_pyrt::image::parts(function, image, world, watch.as_ref())?;
+    Ok(Compiled {
+        tier: Tier::Native(Box::new(Specialization::load(parts)?)),
+        feedback: watch.map(|w| w.feedback(None, decisions)),
+        info: Box::new(info),
+    })
 }
 
 /// A specialisation that was compiled elsewhere; `None` if it cannot be made to run here.
 fn cached(
     function: &Bound<'_, PyAny>,
-    loaded: cache::Loaded,
+    found: cache::Loaded,
     args: &Args<'_>,
     start: Instant,
 ) -> Option<Compiled> {
-    let ret = loaded.image.ret.as_ref().map(ToString::to_string);
-    let parts = numlift_pyrt::image::parts(function, loaded.image, loaded.world).ok()?;
-    let specialization = Specialization::load(parts).ok()?;
     let info = Info {
         arg_names: args.names.clone(),
-        ret,
+        ret: found.image.ret.as_ref().map(ToString::to_string),
         refusal: None,
-        places: loaded.notes.places,
-        island_reasons: loaded.notes.island_reasons,
+        places: found.notes.places,
+        island_reasons: found.notes.island_reasons,
         timings: vec![("cache", start.elapsed())],
         cached: cache::Use::Hit,
+        assumed: Assumed::default(),
+        prospects: found.notes.prospects,
         args: args.specs.clone(),
     };
-    Some((Tier::Native(Box::new(specialization)), Box::new(info)))
+    loaded(function, found.image, found.world, info, 0).ok()
 }
 
 fn unreadable(what: &str) -> PyErr {
@@ -326,7 +355,7 @@ pub fn compile_with_texts(
 }
 
 /// Runs a stage of the compiler; a panic of it is an internal error.
-fn caught<R>(function: &Bound<'_, PyAny>, run: impl FnOnce() -> R) -> Result<R, Diagnostic> {
+pub(crate) fn caught<R>(function: &Bound<'_, PyAny>, run: impl FnOnce() -> R) -> Result<R, Diagnostic> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let text = panic
             .downcast_ref::<String>()
@@ -349,18 +378,16 @@ fn locate(function: &Bound<'_, PyAny>, d: &mut Diagnostic) {
     }
 }
 
-type Compiled = (Tier, Box<dyn Any + Send + Sync>);
-
 /// The arguments of a request.
-struct Args<'py> {
-    types: Vec<Type>,
+pub(crate) struct Args<'py> {
+    pub types: Vec<Type>,
     names: Vec<String>,
     specs: Vec<ArgSpec>,
     objects: Vec<Bound<'py, PyAny>>,
 }
 
 impl<'py> Args<'py> {
-    fn of(env: &PyEnv<'py>, request: &Request<'_, 'py>) -> Args<'py> {
+    pub fn of(env: &PyEnv<'py>, request: &Request<'_, 'py>) -> Args<'py> {
         match request {
             Request::Types(types) => Args {
                 types: types.to_vec(),
@@ -393,11 +420,7 @@ impl<'py> Args<'py> {
 
 impl Compiler for JitCompiler {
     fn compile<'py>(&self, function: &Bound<'py, PyAny>, request: &Request<'_, 'py>) -> PyResult<Compiled> {
-        let objects = match request {
-            Request::Objects(all) => all,
-            Request::Types(_) => &[][..],
-        };
-        let env = PyEnv::new(function, objects);
+        let env = PyEnv::new(function, request.objects());
         let start = Instant::now();
         let args = Args::of(&env, request);
         let slot = self.slot(&env, function, &args);
@@ -410,11 +433,17 @@ impl Compiler for JitCompiler {
         let result = self.attempt(&env, &args.types, function);
         let spent = start.elapsed();
         let mut refused = match result {
-            Ok(artifact) => return self.native(function, artifact, env, args, slot),
+            Ok(artifact) => return self.native(function, artifact, env, args, slot, 0),
             Err(refused) => refused,
         };
         locate(function, &mut refused.diagnostic);
-        self.report(function, &refused.diagnostic)?;
+        let observable = std::mem::take(&mut refused.observable);
+        let hirs = env.hirs();
+        let prospects = Prospects::new(&observable, 0.0, hirs.first().and_then(Option::as_deref));
+        let feedback = prospects.observed(function)?;
+        if feedback.is_none() {
+            self.report(function, &refused.diagnostic)?;
+        }
         let info = Info {
             arg_names: args.names,
             ret: None,
@@ -423,9 +452,28 @@ impl Compiler for JitCompiler {
             island_reasons: vec![],
             timings: vec![("typeck", spent)],
             cached: cache::Use::Off,
+            assumed: Assumed::default(),
+            prospects,
             args: args.specs,
         };
-        Ok((Tier::Interpreter(env.world.into_inner().guards), Box::new(info)))
+        Ok(Compiled {
+            tier: Tier::Interpreter(env.world.into_inner().guards),
+            feedback,
+            info: Box::new(info),
+        })
+    }
+
+    fn refine<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+        request: &Request<'_, 'py>,
+        entry: &Entry,
+        feedback: &Feedback,
+    ) -> PyResult<Option<Compiled>> {
+        match entry.info.downcast_ref::<Info>() {
+            Some(info) => self.refined(function, request, info, feedback),
+            None => Ok(None),
+        }
     }
 
     fn refuse(

@@ -163,6 +163,7 @@ fn specialization_rows(jitted: &Bound<'_, PyAny>) -> PyResult<Vec<Row>> {
         .selector
         .table
         .iter()
+        .filter(|e| e.is_in_use())
         .filter_map(row)
         .collect())
 }
@@ -195,7 +196,7 @@ fn stage_text(jitted: &Bound<'_, PyAny>, stage: &str) -> PyResult<Vec<(Vec<Strin
         return Ok(vec![]);
     };
     let mut out = vec![];
-    for e in body.selector.table.iter() {
+    for e in body.selector.table.iter().filter(|e| e.is_in_use()) {
         let (Some(info), Tier::Native(_)) = (info(e), &e.tier) else {
             continue;
         };
@@ -228,7 +229,8 @@ fn stage_times(jitted: &Bound<'_, PyAny>) -> PyResult<Vec<Times>> {
         let times = info(e)?.timings.iter().map(|(n, d)| (*n, d.as_secs_f64() * 1e6));
         matches!(e.tier, Tier::Native(_)).then(|| (info(e).map(|i| i.arg_names.clone()), times.collect()))
     };
-    let rows = object::body(jitted)?.selector.table.iter().filter_map(row);
+    let entries = object::body(jitted)?.selector.table.iter();
+    let rows = entries.filter(|e| e.is_in_use()).filter_map(row);
     Ok(rows.filter_map(|(args, t)| Some((args?, t))).collect())
 }
 

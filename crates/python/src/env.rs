@@ -1,13 +1,14 @@
 //! Names and attributes of live objects: the environment that inference asks.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
 use numlift_pyrt::world::{Origin, World};
 use numlift_syntax::hir::{Function, Name, ParamKind};
 use numlift_syntax::{FunctionQuery, parse_function};
-use numlift_typeck::Env;
+use numlift_typeck::{Binding, Env};
 use numlift_types::{CodeRef, Known, ObjectRef, Resolved, Scalar, Type};
 use pyo3::prelude::*;
 
@@ -18,7 +19,12 @@ pub struct PyEnv<'py> {
     hirs: RefCell<Vec<Option<Arc<Function>>>>,
     /// The arguments of the entry, in words.
     pub arguments: RefCell<Vec<String>>,
+    /// Types that calls have observed.
+    pub assumed: Assumed,
 }
+
+/// Types of variables that are assumed.
+pub type Assumed = Arc<BTreeMap<Binding, Type>>;
 
 /// The handle of the function that is compiled.
 pub const ROOT: CodeRef = CodeRef(0);
@@ -31,6 +37,7 @@ impl<'py> PyEnv<'py> {
             world: RefCell::new(World::new(function, arguments)),
             hirs: RefCell::default(),
             arguments: RefCell::default(),
+            assumed: Assumed::default(),
         }
     }
 
@@ -301,6 +308,10 @@ impl Env for PyEnv<'_> {
             Resolved::Const(t) => Some(t),
             _ => None,
         }
+    }
+
+    fn observed(&self, binding: Binding) -> Option<Type> {
+        self.assumed.get(&binding).cloned()
     }
 
     fn optimized(&self) -> bool {

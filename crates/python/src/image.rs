@@ -42,7 +42,7 @@ pub fn of(artifact: Artifact, hirs: &[Option<Arc<Function>>], nogil: bool) -> Im
 }
 
 /// Line and column of an offset in a function's source.
-fn position(source: &str, start: u32) -> (u32, u32) {
+pub fn position(source: &str, start: u32) -> (u32, u32) {
     let before = source.get(..start as usize).unwrap_or("");
     let line = before.matches('\n').count() as u32 + 1;
     let column = before.len() - before.rfind('\n').map_or(0, |i| i + 1);
@@ -73,6 +73,8 @@ fn island(spec: &IslandSpec, source: &str) -> IslandImage {
         watched: spec.watched,
         resume: spec.resume,
         unbinds: spec.unbinds.clone(),
+        assumes: spec.assumes,
+        ends: spec.ends,
         line: spec.line,
     }
 }

@@ -7,6 +7,7 @@ mod compile;
 mod dispatcher;
 mod env;
 mod explain;
+mod feedback;
 mod image;
 mod report;
 mod ufunc;

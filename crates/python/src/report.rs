@@ -12,8 +12,8 @@ use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::table::{Entry, Tier as Ran};
 use numlift_pyrt::{count, object};
 use numlift_report::{
-    Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport, Stage, Terminal,
-    Tier, Variable,
+    Assumption, Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport, Stage,
+    State, Terminal, Tier, Variable,
 };
 use numlift_types::Type;
 use pyo3::exceptions::PyValueError;
@@ -213,6 +213,12 @@ fn specialization(
         signature: format!("({})", info.arg_names.join(", ")),
         result: info.ret.clone(),
         tier,
+        state: match (entry.is_retired(), entry.is_in_use()) {
+            (true, _) => State::GivenUp,
+            (_, true) => State::InUse,
+            _ => State::Replaced,
+        },
+        assumptions: assumptions(&entry.tier),
         calls,
         exits,
         time_us: (nanoseconds > 0).then_some(nanoseconds as f64 / 1e3),
@@ -228,6 +234,17 @@ fn specialization(
         ..SpecializationReport::default()
     };
     mark(&mut report, &analysis, info.places(), place);
+    for a in &report.assumptions {
+        let at = report.lines.iter_mut().find(|l| l.line == a.line);
+        let known = at.map(|l| &mut l.types);
+        if let Some(types) = known {
+            types.retain(|v| v.name != a.name);
+            types.push(Variable {
+                name: a.name.clone(),
+                ty: a.ty.clone(),
+            });
+        }
+    }
     if let Some(artifact) = &artifact {
         add_code(&mut report, artifact, place);
         if let Ran::Native(s) = &entry.tier {
@@ -235,6 +252,24 @@ fn specialization(
         }
     }
     Some(report)
+}
+
+/// Types that machine code assumes, by line.
+fn assumptions(tier: &Ran) -> Vec<Assumption> {
+    let Ran::Native(s) = tier else { return vec![] };
+    let outs = s.islands().iter().flat_map(|i| i.outs.iter().zip(&i.misses));
+    let mut all: Vec<Assumption> = outs
+        .filter_map(|(v, misses)| {
+            Some(Assumption {
+                line: v.assumed?,
+                name: v.name.clone(),
+                ty: v.ty.to_string(),
+                misses: misses.count(),
+            })
+        })
+        .collect();
+    all.sort_by(|a, b| (a.line, &a.name).cmp(&(b.line, &b.name)));
+    all
 }
 
 /// Calls that nothing is compiled for, as a specialisation of the interpreter tier.

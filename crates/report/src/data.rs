@@ -89,6 +89,43 @@ impl Tier {
     }
 }
 
+/// Whether calls run a specialisation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    #[default]
+    #[serde(rename = "in use")]
+    InUse,
+    /// One that assumes types which its calls have observed runs instead.
+    #[serde(rename = "replaced")]
+    Replaced,
+    /// What it assumed was wrong too often.
+    #[serde(rename = "given up")]
+    GivenUp,
+}
+
+impl State {
+    /// What to say of it; nothing if it is in use.
+    pub fn note(self) -> Option<&'static str> {
+        match self {
+            State::InUse => None,
+            State::Replaced => Some("replaced by one that assumes types"),
+            State::GivenUp => Some("given up"),
+        }
+    }
+}
+
+/// A type of a variable that calls had observed and the code assumes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Assumption {
+    /// Where the variable is bound.
+    pub line: u32,
+    pub name: String,
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// Values of another type.
+    pub misses: u64,
+}
+
 /// A function for argument types.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpecializationReport {
@@ -96,6 +133,9 @@ pub struct SpecializationReport {
     pub signature: String,
     pub result: Option<String>,
     pub tier: Tier,
+    pub state: State,
+    /// Types that it assumes.
+    pub assumptions: Vec<Assumption>,
     pub calls: u64,
     /// Functions whose code contains it: their calls of it are not counted.
     pub callers: Vec<String>,
@@ -232,6 +272,9 @@ fn totals(functions: &[FunctionReport]) -> Totals {
         if let Some(us) = s.time_us {
             *t.time_us.get_or_insert(0.0) += us;
         }
+        if s.state != State::InUse {
+            continue;
+        }
         let (of_it, all) = s.coverage();
         native += of_it;
         lines += all;
@@ -253,7 +296,7 @@ fn suggestions(functions: &[FunctionReport]) -> Vec<Suggestion> {
     let mut savings: Vec<Saving<'_>> = vec![];
     let mut places: HashMap<(&str, u32, &str, &str), usize> = HashMap::new();
     for f in functions {
-        for s in &f.specializations {
+        for s in f.specializations.iter().filter(|s| s.state == State::InUse) {
             let at_lines = s
                 .lines
                 .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::data::{Reason, ReportData, SpecializationReport, Tier};
+use crate::data::{Reason, ReportData, SpecializationReport, State, Tier};
 
 /// The difference of two reports.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,7 +38,8 @@ fn rows(data: &ReportData) -> Vec<(Key<'_>, &SpecializationReport)> {
     let each = data
         .functions
         .iter()
-        .flat_map(|f| f.specializations.iter().map(move |s| (f, s)));
+        .flat_map(|f| f.specializations.iter().map(move |s| (f, s)))
+        .filter(|(_, s)| s.state == State::InUse);
     each.map(|(f, s)| ((f.file.as_str(), f.name.as_str(), s.signature.as_str()), s))
         .collect()
 }

@@ -7,8 +7,8 @@ mod html;
 mod text;
 
 pub use data::{
-    Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport, Stage, Suggestion,
-    Tier, Totals, VERSION, Variable,
+    Assumption, Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport, Stage,
+    State, Suggestion, Tier, Totals, VERSION, Variable,
 };
 pub use diff::{Diff, FunctionDiff, diff};
 pub use html::html;

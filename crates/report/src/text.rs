@@ -192,6 +192,7 @@ fn heading(s: &SpecializationReport, terminal: &Terminal, out: &mut String) {
     if s.exits > 0 {
         facts.push(format!("{} finished by the interpreter", number(s.exits)));
     }
+    facts.extend(s.state.note().map(str::to_owned));
     let tier = terminal.paint(tier_style(s.tier), s.tier.name());
     let signature = terminal.cut(&format!("{}{result}", s.signature), 2);
     let _ = writeln!(out, "  {signature}");
@@ -202,6 +203,16 @@ fn heading(s: &SpecializationReport, terminal: &Terminal, out: &mut String) {
             0 => writeln!(out, "    {tier}  {line}"),
             _ => writeln!(out, "{:indent$}{line}", ""),
         };
+    }
+    for a in &s.assumptions {
+        let missed = match a.misses {
+            0 => String::new(),
+            n => format!(", {}", plural(n, "other value")),
+        };
+        let text = format!("assumes {}: {} (line {}){missed}", a.name, a.ty, a.line);
+        for line in terminal.wrap(&text, 4) {
+            let _ = writeln!(out, "    {}", terminal.paint(DIM, &line));
+        }
     }
 }
 

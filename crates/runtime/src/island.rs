@@ -14,6 +14,8 @@ pub struct IslandVar {
     pub sure: bool,
     /// The type is the user's annotation: another one is a `TypeError`.
     pub annotated: bool,
+    /// Line of the statement behind which the type is assumed, as a run has observed it.
+    pub assumed: Option<u32>,
 }
 
 /// Where a resumed variable's value is.

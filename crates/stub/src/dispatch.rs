@@ -3,12 +3,13 @@
 use std::any::Any;
 
 use numlift_pyrt::bind::Params;
+use numlift_pyrt::feedback::Feedback;
 use numlift_pyrt::image::{self, Image};
 use numlift_pyrt::payload::{Compiled, Function, Payload};
-use numlift_pyrt::select::{Compiler, Refusal, Request};
+use numlift_pyrt::select::{self, Compiler, Refusal, Request};
 use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::support;
-use numlift_pyrt::table::Tier;
+use numlift_pyrt::table::{Entry, Tier};
 use numlift_pyrt::value;
 use numlift_pyrt::world::{Identity, World};
 use numlift_pyrt::{call, object};
@@ -182,7 +183,7 @@ fn load<'py>(
         return Ok(None);
     };
     image::moved(function.py(), &mut image, &world)?;
-    let parts = image::parts(function, image, world)?;
+    let parts = image::parts(function, image, world, None)?;
     Ok(Some(Specialization::load(parts)?))
 }
 
@@ -191,13 +192,15 @@ impl Compiler for Precompiled {
         &self,
         function: &Bound<'py, PyAny>,
         request: &Request<'_, 'py>,
-    ) -> PyResult<(Tier, Box<dyn Any + Send + Sync>)> {
-        let interpreter = || {
-            Ok((
-                Tier::Interpreter(vec![]),
-                Box::new(()) as Box<dyn Any + Send + Sync>,
-            ))
+    ) -> PyResult<select::Compiled> {
+        let compiled = |tier| {
+            Ok(select::Compiled {
+                tier,
+                feedback: None,
+                info: Box::new(()),
+            })
         };
+        let interpreter = || compiled(Tier::Interpreter(vec![]));
         let Request::Objects(args) = request else {
             return interpreter();
         };
@@ -211,12 +214,22 @@ impl Compiler for Precompiled {
             return interpreter();
         };
         match load(function, args, &found.image)? {
-            Some(code) => Ok((Tier::Native(Box::new(code)), Box::new(()))),
+            Some(code) => compiled(Tier::Native(Box::new(code))),
             None => {
                 self.elsewhere(function, found)?;
                 interpreter()
             }
         }
+    }
+
+    fn refine<'py>(
+        &self,
+        _: &Bound<'py, PyAny>,
+        _: &Request<'_, 'py>,
+        _: &Entry,
+        _: &Feedback,
+    ) -> PyResult<Option<select::Compiled>> {
+        Ok(None)
     }
 
     fn refuse(

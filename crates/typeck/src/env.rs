@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::tables::Binding;
 use numlift_diagnostics::Diagnostic;
 use numlift_syntax::hir::{self, Name};
 use numlift_types::{CodeRef, ObjectRef, Scalar, Type};
@@ -50,6 +51,11 @@ pub trait Env {
     /// The type that an annotation names, given its text, in the globals of a function.
     fn annotation(&self, code: CodeRef, text: &str) -> Option<Type> {
         let _ = (code, text);
+        None
+    }
+    /// The type of a variable that a run has observed: assumed, and looked at where code of the interpreter ends.
+    fn observed(&self, binding: Binding) -> Option<Type> {
+        let _ = binding;
         None
     }
     /// Object by canonical path, e.g. `numpy.zeros` (the module is loaded).

@@ -13,6 +13,6 @@ pub mod tables;
 pub use env::{Env, Known, Resolved};
 pub use infer::infer;
 pub use tables::{
-    ArgSource, Bound, Call, DynamicPlace, Instance, InstanceId, Operand, Place, Program, Static, Tables,
-    Template, VarTy,
+    ArgSource, Binding, Bound, Call, DynamicPlace, Instance, InstanceId, Operand, Place, Program, Static,
+    Tables, Template, VarTy,
 };

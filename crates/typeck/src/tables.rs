@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use numlift_builtins::Builtin;
 use numlift_diagnostics::Diagnostic;
-use numlift_syntax::hir::{ExprId, Function, StmtId};
+use numlift_syntax::hir::{ExprId, Function, LocalId, StmtId};
 use numlift_types::{Capture, CodeRef, DType, ObjectRef, Reason, Scalar, Type};
 
 /// Index into [`Program::instances`].
@@ -33,6 +33,9 @@ pub struct VarTy {
     pub bound: Bound,
 }
 
+/// A variable behind a statement that binds it; of a `for`, at the beginning of a turn.
+pub type Binding = (StmtId, LocalId);
+
 /// Where a callee's parameter comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ArgSource {
@@ -44,7 +47,7 @@ pub enum ArgSource {
     /// a compile-time object: no machine value
     Const,
     /// captured variable of the calling function
-    Local(numlift_syntax::hir::LocalId),
+    Local(LocalId),
     /// captured variable the caller captured itself (index into its captures)
     Capture(usize),
     /// part of the value of the function called: a captured variable or a default
@@ -145,6 +148,10 @@ pub struct Tables {
     pub states: HashMap<StmtId, [Vec<VarTy>; 2]>,
     /// Types that annotations give to variables.
     pub annotated: HashMap<StmtId, Type>,
+    /// Variables that code in the interpreter binds, by the statement that does: what a run may observe.
+    pub observable: BTreeSet<Binding>,
+    /// Those of which the observed type is assumed.
+    pub assumed: BTreeMap<Binding, Type>,
     /// Names outside that are assigned values of another type than they have.
     pub retyped: BTreeSet<String>,
     /// Variables where a `for` has bound its targets, of an instance with islands.

@@ -15,8 +15,9 @@ use numlift_typeck::islands::{Code, Island};
 use numlift_typeck::{Bound, VarTy};
 use numlift_types::Type;
 
+use super::resume::ActiveLoop;
 use super::{FnLower, IsBound, R, Typed, Var};
-use crate::emit::{Vals, flat_tys};
+use crate::emit::{Frame, Vals, flat_tys};
 use crate::{IslandForm, IslandSpec};
 
 /// Completion codes.
@@ -32,6 +33,7 @@ fn an_iterator(island: &Island) -> IslandVar {
         maybe: false,
         sure: true,
         annotated: false,
+        assumed: None,
     }
 }
 
@@ -90,7 +92,14 @@ impl FnLower<'_, '_> {
         Ok(self.e.b.icmp(IntCC::Ne, code, zero))
     }
 
-    /// Variables that come out of an island.
+    /// Line of the statement in an island behind which the type of a variable is assumed.
+    pub(super) fn assumed_at(&self, island: &Island, l: LocalId) -> Option<u32> {
+        let own = island.code.assumed(self.inst).filter(|((_, x), _)| *x == l);
+        own.last().map(|((s, _), _)| self.hir.stmts[*s].line)
+    }
+
+    /// Variables that come out of an island. Where it assumes a type, those that should not be bound come out too:
+    /// it may go another way than its types say.
     fn outs(&self, island: &Island, stmts: &[StmtId], after: Option<&[VarTy]>) -> Vec<(LocalId, IslandVar)> {
         let sure = if island.leaves() || island.returns {
             HashSet::new()
@@ -104,11 +113,16 @@ impl FnLower<'_, '_> {
                 own.contains(&l) && self.inst.tables.annotated.contains_key(s)
             })
         };
+        let assumes = island.code.assumed(self.inst).next().is_some();
         let mut out = vec![];
         for &l in &island.binds {
             let behind = after.map(|after| &after[l.index()]);
             let state = match behind {
                 Some(v) if v.bound != Bound::No => v.clone(),
+                Some(_) if assumes => VarTy {
+                    ty: Type::Never,
+                    bound: Bound::Maybe,
+                },
                 Some(_) if !island.leaves() => continue,
                 // only a `break` may have it
                 _ => VarTy {
@@ -121,6 +135,7 @@ impl FnLower<'_, '_> {
                 maybe: state.bound != Bound::Yes || island.leaves(),
                 sure: sure.contains(&l),
                 annotated: annotated(l),
+                assumed: self.assumed_at(island, l).filter(|_| !state.ty.is_object()),
                 ty: state.ty,
             };
             out.push((l, var));
@@ -175,11 +190,8 @@ impl FnLower<'_, '_> {
         }
         let watched = self.watched();
         vals.extend(&watched);
-        let resume = match &island.code {
-            Code::Run(stmts) => stmts.last().and_then(|s| self.frame(*s, true)),
-            _ => None,
-        };
-        let resume = resume.map(|frame| {
+        let behind = self.frame_behind(island, outs, iterator);
+        let resume = behind.map(|frame| {
             vals.extend_from_slice(&frame.vals);
             self.e.point(&frame)
         });
@@ -218,6 +230,8 @@ impl FnLower<'_, '_> {
             watched: watched.len(),
             resume,
             unbinds,
+            assumes: island.code.assumed(self.inst).next().is_some(),
+            ends: self.is_end(island),
             line: self.e.b.line(),
             reason: island.reason,
         };
@@ -234,6 +248,41 @@ impl FnLower<'_, '_> {
             all.filter(|v| **v == old).for_each(|v| *v = new);
         }
         Ok(out)
+    }
+
+    /// Where the interpreter goes on if machine code cannot take what an island has bound.
+    fn frame_behind(
+        &mut self,
+        island: &Island,
+        outs: &[(LocalId, IslandVar)],
+        iterator: Option<Value>,
+    ) -> Option<Frame> {
+        let typed = outs.iter().any(|(_, v)| !v.ty.is_object());
+        match (&island.code, iterator) {
+            (Code::Run(stmts), _) => self.frame(*stmts.last()?, true),
+            // the turn begins
+            (Code::Next(s), Some(it)) if typed => {
+                let hir = self.hir.clone();
+                let StmtKind::For { body, .. } = &hir.stmts[*s].kind else {
+                    return None;
+                };
+                let items = (Type::Object(island.reason), Vals::from_slice(&[it]));
+                self.active.push(ActiveLoop::over(hir.stmts[*s].span, items));
+                let frame = body.first().and_then(|first| self.frame(*first, false));
+                self.active.pop();
+                frame
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether control does not come behind an island, as its types say.
+    fn is_end(&self, island: &Island) -> bool {
+        let Code::Run(stmts) = &island.code else {
+            return false;
+        };
+        let last = stmts.last().and_then(|s| self.inst.tables.states.get(s));
+        last.is_none_or(|[_, after]| after.is_empty())
     }
 
     /// Floating-point values of variables. Calls clobber their registers, and a value that is live across one
@@ -273,6 +322,7 @@ impl FnLower<'_, '_> {
             maybe,
             sure: !maybe,
             annotated: false,
+            assumed: None,
         };
         Ok((param, vals))
     }

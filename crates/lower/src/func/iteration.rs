@@ -40,7 +40,7 @@ impl FnLower<'_, '_> {
         self.start_head(&head, &[]);
         self.e.b.set_line(stmt.line);
         self.leave_statement();
-        let outs = self.target_outs(id, &next.binds)?;
+        let outs = self.target_outs(id, next)?;
         let out = self.enter_island(next, &outs, IslandForm::Next, Some(it))?;
         let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
         let zero = self.e.b.iconst(Ty::I64, 0);
@@ -81,7 +81,7 @@ impl FnLower<'_, '_> {
     }
 
     /// What the next item is bound to.
-    fn target_outs(&self, id: StmtId, binds: &[LocalId]) -> R<Vec<(LocalId, IslandVar)>> {
+    fn target_outs(&self, id: StmtId, next: &Island) -> R<Vec<(LocalId, IslandVar)>> {
         let states = self.inst.tables.targets.get(&id).ok_or("targets without types")?;
         let out = |&l: &LocalId| {
             let var = IslandVar {
@@ -90,10 +90,11 @@ impl FnLower<'_, '_> {
                 maybe: false,
                 sure: true,
                 annotated: false,
+                assumed: self.assumed_at(next, l),
             };
             (l, var)
         };
-        Ok(binds.iter().map(out).collect())
+        Ok(next.binds.iter().map(out).collect())
     }
 
     /// Gives the iterator up, which may run code of the interpreter.

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 
 use super::{Image, IslandImage, Text};
 use crate::count::Counter;
+use crate::feedback::{Misses, Watch};
 use crate::helpers::BoxedCall;
 use crate::island::Island;
 use crate::random;
@@ -28,14 +29,19 @@ type Row<'a> = (
 );
 
 /// What a specialisation is made of. The world is that of the image: the one it was compiled in, or one in which
-/// its facts hold.
+/// its facts hold. A watch is what the code of its islands reports to.
 ///
 /// # Errors
 /// What compiling islands raises; if NumPy's random generator is not where it should be; a `SystemError` for an
 /// inconsistency.
-pub fn parts(function: &Bound<'_, PyAny>, image: Image, world: World) -> PyResult<Parts> {
+pub fn parts<'py>(
+    function: &Bound<'py, PyAny>,
+    image: Image,
+    world: World,
+    watch: Option<&Watch<'py>>,
+) -> PyResult<Parts> {
     let py = function.py();
-    let islands = islands(function, &image)?;
+    let islands = islands(function, &image, watch)?;
     let objects = image.objects.iter().map(|entry| address(py, entry, &world));
     let objects = objects.collect::<PyResult<Vec<_>>>()?;
     let calls = image
@@ -95,7 +101,11 @@ pub fn parts(function: &Bound<'_, PyAny>, image: Image, world: World) -> PyResul
 }
 
 /// Makes the functions of all islands.
-fn islands(function: &Bound<'_, PyAny>, image: &Image) -> PyResult<Vec<Island>> {
+fn islands<'py>(
+    function: &Bound<'py, PyAny>,
+    image: &Image,
+    watch: Option<&Watch<'py>>,
+) -> PyResult<Vec<Island>> {
     if image.islands.is_empty() {
         return Ok(vec![]);
     }
@@ -105,9 +115,9 @@ fn islands(function: &Bound<'_, PyAny>, image: &Image) -> PyResult<Vec<Island>> 
         .first()
         .ok_or_else(|| missing("the source of a function"))?;
     let rows: Vec<Row<'_>> = image.islands.iter().map(row).collect();
-    let functions: Vec<Bound<'_, PyAny>> = module
-        .call_method1("build", (function, &text.source, text.first_line, rows))?
-        .extract()?;
+    let watch = watch.map(Watch::row);
+    let args = (function, &text.source, text.first_line, rows, watch);
+    let functions: Vec<Bound<'_, PyAny>> = module.call_method1("build", args)?.extract()?;
     let unbound = module.getattr("UNBOUND")?;
     let made = functions.iter().zip(&image.islands).map(|(f, i)| Island {
         function: Ref::from(f),
@@ -119,6 +129,9 @@ fn islands(function: &Bound<'_, PyAny>, image: &Image) -> PyResult<Vec<Island>> 
         watched: i.watched,
         resume: i.resume,
         unbinds: i.unbinds.clone(),
+        assumes: i.assumes,
+        ends: i.ends,
+        misses: i.outs.iter().map(|_| Misses::default()).collect(),
         line: i.line,
         counter: Counter::default(),
     });

@@ -83,6 +83,10 @@ pub struct IslandImage {
     pub watched: usize,
     pub resume: Option<u32>,
     pub unbinds: Vec<String>,
+    /// It assumes types.
+    pub assumes: bool,
+    /// Control does not come behind it.
+    pub ends: bool,
     pub line: u32,
 }
 

@@ -4,11 +4,15 @@ use numlift_diagnostics::{Diagnostic, codes};
 use numlift_pyrt::image::Moved;
 use serde::Deserialize;
 
-/// Diagnostics of a specialisation: its places without a static type, and why each island is one.
+use crate::feedback::Prospects;
+
+/// Diagnostics of a specialisation: its places without a static type, and why each island is one. What its calls may
+/// observe.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
     pub places: Vec<Diagnostic>,
     pub island_reasons: Vec<Option<Diagnostic>>,
+    pub prospects: Prospects,
 }
 
 /// A [`Diagnostic`] as it is read: field by field the same.
@@ -46,13 +50,18 @@ impl Note {
 
 impl Notes {
     /// The bytes; empty if there is no memory for them.
-    pub fn write(places: &[Diagnostic], island_reasons: &[Option<Diagnostic>]) -> Vec<u8> {
-        postcard::to_stdvec(&(places, island_reasons)).unwrap_or_default()
+    pub fn write(
+        places: &[Diagnostic],
+        island_reasons: &[Option<Diagnostic>],
+        prospects: &Prospects,
+    ) -> Vec<u8> {
+        postcard::to_stdvec(&(places, island_reasons, prospects)).unwrap_or_default()
     }
 
     /// `None` if the bytes are something else.
     pub fn read(bytes: &[u8], moves: &[Moved]) -> Option<Notes> {
-        let (places, reasons): (Vec<Note>, Vec<Option<Note>>) = postcard::from_bytes(bytes).ok()?;
+        type Body = (Vec<Note>, Vec<Option<Note>>, Prospects);
+        let (places, reasons, prospects): Body = postcard::from_bytes(bytes).ok()?;
         let reason = |n: Option<Note>| match n {
             Some(note) => note.diagnostic(moves).map(Some),
             None => Some(None),
@@ -63,6 +72,7 @@ impl Notes {
                 .map(|n| n.diagnostic(moves))
                 .collect::<Option<_>>()?,
             island_reasons: reasons.into_iter().map(reason).collect::<Option<_>>()?,
+            prospects,
         })
     }
 }
@@ -83,7 +93,11 @@ mod tests {
             length: 5,
             source_line: "x".into(),
         };
-        let bytes = Notes::write(std::slice::from_ref(&d), &[None, Some(d.clone())]);
+        let bytes = Notes::write(
+            std::slice::from_ref(&d),
+            &[None, Some(d.clone())],
+            &Prospects::default(),
+        );
         let read = Notes::read(&bytes, &[]).expect("notes");
         assert_eq!(read.places, std::slice::from_ref(&d));
         assert_eq!(read.island_reasons, [None, Some(d)]);

@@ -234,6 +234,9 @@
       fact(count(s.calls), s.calls === 1 ? "call" : "calls"),
       s.time_us === null ? null : fact(time(s.time_us), "in calls"),
       s.exits ? fact(count(s.exits), "finished by the interpreter") : null,
+      s.state === "in use" ? null : make("span", {}, s.state === "replaced" ? "replaced by one that assumes types" : "given up"),
+      ...s.assumptions.map((a) => make("span", {}, "assumes ", make("code", {}, `${a.name}: ${a.type}`), ` (line ${a.line})`,
+        a.misses ? `, ${plural(a.misses, "other value")}` : "")),
       s.callers.length ? make("span", {}, "compiled into ", make("b", {}, s.callers.join(", "))) : null,
       s.result ? make("span", {}, "gives ", make("code", {}, s.result)) : null);
     if (s.compile_us > 0) {

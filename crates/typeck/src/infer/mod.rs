@@ -5,6 +5,7 @@ mod call;
 mod closure;
 mod dynamic;
 mod expr;
+mod feedback;
 mod fold;
 mod index;
 mod island;
@@ -28,9 +29,10 @@ use numlift_syntax::hir::{Function, LocalId, ParamKind, StmtId};
 use numlift_types::{Capture, CodeRef, Reason, Type};
 
 use crate::env::Env;
-use crate::tables::{Bound, Instance, InstanceId, Program, Tables, VarTy};
+use crate::tables::{Binding, Bound, Instance, InstanceId, Program, Tables, VarTy};
 
 use dynamic::{Node, Stop, solid};
+use feedback::Identified;
 
 pub(crate) use dynamic::{has_list, whole};
 
@@ -62,7 +64,9 @@ pub(crate) struct Boxing {
     pub lists: bool,
     /// Names outside that the entry assigns and of which the type changes: read in the interpreter.
     pub outer: BTreeSet<String>,
-    /// The others are hidden arguments; before this is set nothing is asked of the environment that would be guarded.
+    /// Variables of which no observed type is assumed: their island may leave to a loop around it.
+    pub unassumed: BTreeSet<Binding>,
+    /// The names outside that are not in `outer` are hidden arguments; before this is set nothing is asked of the environment that would be guarded.
     pub settled: bool,
 }
 
@@ -279,6 +283,8 @@ struct FnInfer<'c, 'e> {
     boxing: Option<&'e Boxing>,
     /// Blocks that run in the interpreter and are being inferred.
     islands: Vec<Interpreted>,
+    /// Variables of which the code may see what object they are.
+    identified: Identified,
 }
 
 /// A block that runs in the interpreter.
@@ -309,6 +315,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             };
         }
         let boxing = cx.boxing.filter(|_| id.0 == 0);
+        let identified = boxing.map(|_| Identified::of(&hir)).unwrap_or_default();
         let stamps = vec![0; hir.exprs.len()];
         FnInfer {
             cx,
@@ -333,6 +340,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             cells: HashMap::new(),
             boxing,
             islands: vec![],
+            identified,
         }
     }
 

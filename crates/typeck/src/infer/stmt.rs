@@ -28,6 +28,7 @@ impl FnInfer<'_, '_> {
             let r = self.reason(Node::Stmt(id), stop);
             self.rest_of_stmt(id, start, r);
         }
+        self.observe_stmt(id);
         match self.noted {
             Some(r) => self.tables.dynamic.insert(id, r),
             None => self.tables.dynamic.remove(&id),
@@ -331,6 +332,7 @@ impl FnInfer<'_, '_> {
         loop {
             self.vars = head.clone();
             self.bind(target, item, iter);
+            self.observe_targets(id, target);
             if let Some(vars) = self.vars.clone().filter(|_| self.boxing.is_some()) {
                 self.tables.targets.insert(id, vars);
             }

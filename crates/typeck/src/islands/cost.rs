@@ -30,7 +30,7 @@ impl Planner<'_> {
     }
 
     /// Time that compiling a block saves.
-    fn gain(&self, block: &Block) -> f64 {
+    pub(super) fn gain(&self, block: &Block) -> f64 {
         let mut total = 0.0;
         let mut run: Vec<StmtId> = vec![];
         for &s in block {

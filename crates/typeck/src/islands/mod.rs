@@ -19,7 +19,7 @@ use numlift_types::{CodeRef, Reason, Type};
 
 use crate::env::Env;
 use crate::infer::{Boxing, has_list, infer_with, whole};
-use crate::tables::{Bound, Instance, Program, VarTy};
+use crate::tables::{Binding, Bound, Instance, Program, VarTy};
 
 pub use uses::Uses;
 
@@ -45,6 +45,25 @@ impl Code {
             Code::Run(stmts) => stmts.first().copied(),
             Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) => Some(*s),
         }
+    }
+
+    /// Types of variables that are assumed in it.
+    pub fn assumed<'i>(
+        &self,
+        entry: &'i Instance,
+    ) -> impl Iterator<Item = (&'i Binding, &'i Type)> + use<'i> {
+        let span = |s: StmtId| entry.hir.stmts[s].span;
+        let (start, end) = match self {
+            Code::Run(stmts) => match (stmts.first(), stmts.last()) {
+                (Some(&first), Some(&last)) => (span(first).start, span(last).end),
+                _ => (0, 0),
+            },
+            // the statement alone
+            Code::Next(s) => (span(*s).start, span(*s).start + 1),
+            Code::Test(..) | Code::Iter(..) | Code::Drop(_) => (0, 0),
+        };
+        let within = move |s: StmtId| (start..end).contains(&span(s).start);
+        entry.tables.assumed.iter().filter(move |((s, _), _)| within(*s))
     }
 
     fn uses(&self, f: &Function) -> Uses {
@@ -90,25 +109,43 @@ pub struct Plan {
     pub tests: HashMap<ExprId, usize>,
     /// Islands of a `for` statement over an object: its iterator, the next item, its end.
     pub iterations: HashMap<StmtId, [usize; 3]>,
+    /// Nanoseconds that it saves in a call, as [`cost`] estimates them.
+    pub gain: f64,
+    /// Variables that compiled statements read.
+    pub compiled_reads: BTreeSet<LocalId>,
+}
+
+/// Why a function runs in the interpreter as a whole.
+#[derive(Clone, Debug, Default)]
+pub struct Unplanned {
+    /// None if nothing in it is worth compiling.
+    pub why: Option<Box<Diagnostic>>,
+    /// What a run may observe that may make it worth compiling.
+    pub observable: BTreeSet<Binding>,
+}
+
+impl From<Box<Diagnostic>> for Unplanned {
+    fn from(why: Box<Diagnostic>) -> Unplanned {
+        Unplanned {
+            why: Some(why),
+            ..Unplanned::default()
+        }
+    }
 }
 
 /// Infers a function whose entry has dynamic places, and plans its islands.
 ///
 /// # Errors
-/// Why the function runs in the interpreter as a whole; no diagnostic if nothing in it is worth compiling.
-pub fn infer_mixed(
-    env: &dyn Env,
-    root: CodeRef,
-    args: &[Type],
-) -> Result<(Program, Plan), Option<Box<Diagnostic>>> {
+/// Why the function runs in the interpreter as a whole.
+pub fn infer_mixed(env: &dyn Env, root: CodeRef, args: &[Type]) -> Result<(Program, Plan), Unplanned> {
     let mut boxing = Boxing::default();
     loop {
-        let program = infer_with(env, root, args, Some(&boxing)).map_err(Some)?;
+        let program = infer_with(env, root, args, Some(&boxing))?;
         let Some(entry) = program.root.map(|r| &program.instances[r.0]) else {
-            return Err(None);
+            return Err(Unplanned::default());
         };
         if let Some(d) = &entry.whole {
-            return Err(Some(Box::new(d.clone())));
+            return Err(Box::new(d.clone()).into());
         }
         let plan = Planner::new(entry).plan()?;
         let mut next = boxed_by(entry, &plan, &boxing);
@@ -131,6 +168,9 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
         let Some(stmt) = island.code.stmt() else {
             continue;
         };
+        if island.leaves() {
+            out.unassumed.extend(island.code.assumed(entry).map(|(b, _)| *b));
+        }
         let before = entry.tables.states.get(&stmt).map(|[before, _]| before);
         let head = entry.tables.loops.get(&stmt);
         for state in before.into_iter().chain(head) {
@@ -231,19 +271,28 @@ impl<'i> Planner<'i> {
         }
     }
 
-    fn plan(mut self) -> Result<Plan, Option<Box<Diagnostic>>> {
+    fn plan(mut self) -> Result<Plan, Unplanned> {
         let hir = self.hir;
         self.block(&hir.body);
         if self.native_loops == 0 {
-            return Err(None);
+            let all = Uses::of_stmts(hir, &hir.body);
+            let hopeless = all.frame || !hir.stmts.values().any(|s| is_loop(&s.kind));
+            return Err(Unplanned {
+                why: None,
+                observable: match hopeless {
+                    true => BTreeSet::new(),
+                    false => self.entry.tables.observable.clone(),
+                },
+            });
         }
         let islands = std::mem::take(&mut self.plan.islands);
         for island in &islands {
             if let Some(what) = self.obstacle(island) {
-                return Err(Some(Box::new(whole(hir, "NL2017", what, None))));
+                return Err(Box::new(whole(hir, "NL2017", what, None)).into());
             }
         }
         self.plan.islands = islands;
+        self.plan.gain = self.gain(&hir.body);
         Ok(self.plan)
     }
 
@@ -309,9 +358,28 @@ impl<'i> Planner<'i> {
             }
         }
         self.native_loops += usize::from(is_loop(kind));
+        self.compiled_reads(s);
         for block in facts::blocks(kind) {
             self.block(block);
         }
+    }
+
+    /// Notes what a compiled statement reads itself.
+    fn compiled_reads(&mut self, s: StmtId) {
+        let own = !self.entry.tables.dynamic.contains_key(&s);
+        let reads = match &self.hir.stmts[s].kind {
+            StmtKind::If { test: e, .. }
+            | StmtKind::While { test: e, .. }
+            | StmtKind::For { iter: e, .. }
+                if own =>
+            {
+                Uses::of_expr(self.hir, *e).reads
+            }
+            StmtKind::Match { subject, .. } => Uses::of_expr(self.hir, *subject).reads,
+            kind if facts::blocks(kind).is_empty() => Uses::of_stmts(self.hir, &[s]).reads,
+            _ => return,
+        };
+        self.plan.compiled_reads.extend(reads);
     }
 
     /// Whether the interpreter runs the statement with all that is in it.
