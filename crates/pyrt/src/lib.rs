@@ -10,6 +10,7 @@ pub mod cpython;
 mod direct;
 pub mod fail;
 pub mod feedback;
+mod foreign;
 pub mod helpers;
 pub mod image;
 pub mod island;

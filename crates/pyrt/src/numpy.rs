@@ -50,6 +50,8 @@ pub struct Api {
     pub function_type: *mut PyTypeObject,
     /// Class of the classes of dtype objects.
     dtype_meta: *mut PyTypeObject,
+    /// Class of the classes of C functions of ctypes.
+    c_function_meta: *mut PyTypeObject,
 }
 
 // SAFETY: the addresses are of immortal objects and functions; they are only used with the GIL held.
@@ -115,6 +117,7 @@ pub fn init(py: Python<'_>) -> PyResult<&'static Api> {
         constant_types.push(class(np.getattr(name)?));
     }
     let dtype_meta = class(class_of(&np.getattr("dtype")?.call1(("float64",))?));
+    let c_function_meta = class(py.import("_ctypes")?.getattr("CFuncPtr")?);
     // SAFETY: entry 2 is the address of PyArray_Type.
     let array_type = unsafe { *table.add(2) } as *mut PyTypeObject;
     Ok(API.get_or_init(|| Api {
@@ -125,6 +128,7 @@ pub fn init(py: Python<'_>) -> PyResult<&'static Api> {
         constant_types,
         function_type,
         dtype_meta,
+        c_function_meta,
     }))
 }
 
@@ -169,6 +173,8 @@ impl Api {
         self.constant_types.contains(&class)
             // SAFETY: as promised by the caller.
             || unsafe { ffi::Py_TYPE(class.cast()) } == self.dtype_meta
+            // SAFETY: as promised by the caller.
+            || unsafe { ffi::Py_TYPE(class.cast()) } == self.c_function_meta
             // SAFETY: as promised by the caller.
             || unsafe { crate::object::is_dispatcher(o) }
     }

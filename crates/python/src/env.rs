@@ -61,6 +61,7 @@ impl<'py> PyEnv<'py> {
             Type::Function(_) => format!("function {}", text(o, "__qualname__")),
             Type::Known(k) => match self.known(*k) {
                 Known::Builtin(path) | Known::Module(path) | Known::Exception(path) => path,
+                Known::C(_) => "C function".into(),
             },
             Type::Object(_) => o.get_type().name().map(|n| n.to_string()).unwrap_or_default(),
             other => other.to_string(),

@@ -176,6 +176,10 @@ pub const KERNELS: &[HelperSig] = &[
     kernel("bitgen_narrow", &[I, I, I], Some(I)),
     kernel("legacy_gauss", &[I], Some(F)),
     kernel("legacy_exponential", &[I], Some(F)),
+    // (function, words: *const u64): calls a C function with 6 integer registers and 8 floating-point ones
+    kernel("c_call_int", &[I, I], Some(I)),
+    kernel("c_call_double", &[I, I], Some(F)),
+    kernel("c_call_float", &[I, I], Some(F32)),
     // the C library's float32 functions
     pure_kernel("powf", &[F32, F32], F32),
     pure_kernel("hypotf", &[F32, F32], F32),

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::OnceLock;
 
 use crate::helpers::{KERNELS, LIBM1, LIBM2};
-use crate::{Ctx, floats, integers, random};
+use crate::{Ctx, floats, foreign, integers, random};
 
 extern "C" fn trace(ctx: *mut Ctx, site: i64) {
     // SAFETY: generated code passes the context of its call; `trace` has `trace_cap` entries.
@@ -100,6 +100,9 @@ fn kernel(name: &str) -> *const c_void {
         "bitgen_narrow" => random::bitgen_narrow as *const c_void,
         "legacy_gauss" => random::legacy_gauss as *const c_void,
         "legacy_exponential" => random::legacy_exponential as *const c_void,
+        "c_call_int" => foreign::c_call_int as *const c_void,
+        "c_call_double" => foreign::c_call_double as *const c_void,
+        "c_call_float" => foreign::c_call_float as *const c_void,
         other => libm(other),
     }
 }

@@ -4,6 +4,7 @@
 pub mod abi;
 pub mod evaluate;
 mod floats;
+mod foreign;
 pub mod helpers;
 pub mod hypot;
 mod integers;

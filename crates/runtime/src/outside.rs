@@ -12,6 +12,8 @@ pub enum ObjectEntry {
     UfuncLoop(ObjectRef, String),
     /// data pointer of that loop
     UfuncData(ObjectRef, String),
+    /// the address of a C function
+    CFunction(ObjectRef),
     /// `bitgen_t *` of NumPy's global generator (`np.random.mtrand._rand._bit_generator.capsule`)
     GlobalBitgen,
     /// `aug_bitgen_t *` of NumPy's global generator: its spare normal

@@ -72,6 +72,11 @@ pub enum Call {
         args: Vec<ExprId>,
         dtypes: Vec<DType>,
     },
+    /// A C function, with as many arguments as it has parameters.
+    C {
+        object: ObjectRef,
+        args: Vec<ExprId>,
+    },
     Instance {
         id: InstanceId,
         args: Vec<ArgSource>,

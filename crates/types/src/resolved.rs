@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Type;
+use crate::{DType, Layout, Type};
 
 /// Answer to a name or attribute query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,4 +29,36 @@ pub enum Known {
     Module(String),
     /// A built-in exception class.
     Exception(String),
+    /// A function of a C library, as ctypes or cffi have it.
+    C(CFunction),
+}
+
+/// A C function that machine code can call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CFunction {
+    pub params: Vec<CParam>,
+    /// `None`: void
+    pub ret: Option<DType>,
+    /// Integers that do not fit are errors (cffi), else they are cut off (ctypes).
+    pub checked: bool,
+}
+
+/// A parameter of a C function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CParam {
+    Number(DType),
+    /// The data of an array, as `numpy.ctypeslib.ndpointer` asks for it.
+    Array {
+        dtype: Option<DType>,
+        ndim: Option<u8>,
+        /// C or Fortran, if it must be contiguous
+        layout: Option<Layout>,
+        writeable: bool,
+    },
+}
+
+impl CFunction {
+    /// Arguments in registers: integers and addresses, floating-point numbers.
+    pub const MAX_WORDS: usize = 6;
+    pub const MAX_FLOATS: usize = 8;
 }

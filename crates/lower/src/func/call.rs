@@ -89,6 +89,17 @@ impl FnLower<'_, '_> {
                 }
                 self.ufunc(object, &types, &dtypes, &values)
             }
+            Call::C { object, args } => {
+                let mut values = vec![];
+                for a in args {
+                    values.push(self.expr(a)?);
+                    if !self.reachable() {
+                        return never();
+                    }
+                }
+                self.e.b.set_line(line);
+                self.c_call(object, &values, &ty)
+            }
             Call::Cast(to) => {
                 let values = self.values(args)?;
                 if !self.reachable() {

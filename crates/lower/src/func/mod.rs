@@ -3,6 +3,7 @@
 mod array;
 mod call;
 mod expr;
+mod foreign;
 mod index;
 mod island;
 mod iteration;

@@ -100,7 +100,10 @@ fn check_site(image: &Image, kind: &SiteKind) -> Checked {
 fn check_object(image: &Image, entry: &ObjectEntry) -> Checked {
     let known = |o: &ObjectRef| must((o.0 as usize) < image.facts.known.len(), "no such object");
     match entry {
-        ObjectEntry::Object(o) | ObjectEntry::UfuncLoop(o, _) | ObjectEntry::UfuncData(o, _) => known(o),
+        ObjectEntry::Object(o)
+        | ObjectEntry::CFunction(o)
+        | ObjectEntry::UfuncLoop(o, _)
+        | ObjectEntry::UfuncData(o, _) => known(o),
         ObjectEntry::GlobalBitgen | ObjectEntry::GlobalGauss => Ok(()),
     }
 }

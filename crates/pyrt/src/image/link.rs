@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use super::{Image, IslandImage, Text};
 use crate::count::Counter;
 use crate::feedback::{Misses, Watch};
+use crate::foreign;
 use crate::helpers::BoxedCall;
 use crate::island::Island;
 use crate::random;
@@ -161,6 +162,10 @@ fn address(py: Python<'_>, entry: &ObjectEntry, world: &World) -> PyResult<*mut 
         ObjectEntry::Object(o) => object(o.0)?.as_ptr().cast(),
         ObjectEntry::UfuncLoop(o, types) => ufunc(o.0, types)?.0 as *mut c_void,
         ObjectEntry::UfuncData(o, types) => ufunc(o.0, types)?.1 as *mut c_void,
+        ObjectEntry::CFunction(o) => {
+            let found = foreign::address(&object(o.0)?.bind(py));
+            found.ok_or_else(|| missing("the address of a C function"))?
+        }
         ObjectEntry::GlobalBitgen => random::bitgen(py)?,
         ObjectEntry::GlobalGauss => random::gauss(py)?.ok_or_else(|| missing("the spare normal"))?,
     })

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFunction, PyModule, PyString, PyType};
 
 use super::World;
-use crate::{numpy, object};
+use crate::{foreign, numpy, object};
 
 impl World {
     pub(super) fn classify(&mut self, o: &Bound<'_, PyAny>) -> Resolved {
@@ -27,6 +27,11 @@ impl World {
         }
         if let Ok(jitted) = object::body(o) {
             return Resolved::Const(Type::Function(self.code(&jitted.function.bind(o.py()))));
+        }
+        if let Some(signature) = foreign::signature(o) {
+            // they are looked at once for each place that it is found at
+            self.guards.extend(foreign::guards(o));
+            return self.known_object(o, Known::C(signature));
         }
         let module = text(o, "__module__");
         let name = text(o, "__name__");

@@ -43,6 +43,7 @@ impl FnInfer<'_, '_> {
             Type::DType(d) => self.cast(id, Scalar::Np(d), args),
             Type::Known(o) => match self.cx.env.known(o) {
                 Known::Builtin(path) => self.builtin(id, o, &path, args),
+                Known::C(signature) => self.c_call(id, o, &signature, args),
                 _ => self.error(span, line, "NL2004", "this call is not compiled"),
             },
             Type::Function(code) => {

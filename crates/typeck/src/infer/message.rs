@@ -201,6 +201,7 @@ impl FnInfer<'_, '_> {
             Type::Array(a) => shape_only.then_some(Meaning::Shape(source, a)),
             Type::Known(o) => match self.cx.env.known(o) {
                 Known::Builtin(path) => path.strip_prefix("builtins.").map(|n| Meaning::Text(n.into())),
+                Known::C(_) => None,
                 Known::Exception(n) => Some(Meaning::Text(n)),
                 Known::Module(m) => match m.as_str() {
                     "numpy" => Some(Meaning::Text("np".into())),

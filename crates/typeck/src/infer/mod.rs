@@ -7,6 +7,7 @@ mod dynamic;
 mod expr;
 mod feedback;
 mod fold;
+mod foreign;
 mod index;
 mod island;
 mod library;
