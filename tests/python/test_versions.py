@@ -83,6 +83,28 @@ def f(a, b):
             b[i - 1, j] = a[i, j] + k
     return k
 """,
+    "window": """\
+def f(a, b):
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            c = 0
+            for di in range(-1, 2):
+                for dj in range(-1, 2):
+                    if di != 0 or dj != 0:
+                        c += a[i + di, j + dj]
+                        b[i, j] += c
+            b[i, j] = c if c > 100 else -c
+    return b[0, 0]
+""",
+    "torus": """\
+def f(a, b):
+    n, m = a.shape
+    for i in range(n):
+        for j in range(m):
+            for d in (1, -1, 3):
+                b[(i + d) % n, (j - d) % m] = a[i, (j + d) % m] + d
+    return n // 1
+""",
     "product": """\
 def f(a, b):
     n, p, q = a.shape[0], a.shape[1], b.shape[1]

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
-    assumptions, checks, dead_code, gvn, hoist, if_convert, preheaders, simplify, strip_mine, unroll,
-    vectorise, version,
+    assumptions, checks, dead_code, divisions, gvn, hoist, if_convert, preheaders, simplify, strip_mine,
+    unroll, vectorise, version,
 };
 
 /// What a pass did, or why it could not, at a source line.
@@ -58,6 +58,7 @@ pub const PASSES: &[Pass] = &[
     assumptions::PASS,
     checks::PASS,
     dead_code::PASS,
+    divisions::PASS,
     gvn::PASS,
     hoist::PASS,
     if_convert::PASS,
@@ -76,11 +77,12 @@ pub const PIPELINE: &[Pass] = &[
     simplify::PASS,
     gvn::PASS,
     simplify::PASS,
+    unroll::PASS,
     preheaders::PASS,
     checks::PASS,
     version::PASS,
+    divisions::PASS,
     assumptions::PASS,
-    unroll::PASS,
     gvn::PASS,
     simplify::PASS,
     hoist::PASS,

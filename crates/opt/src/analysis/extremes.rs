@@ -7,10 +7,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use numlift_mir::{Function, Loop, Opcode, Ty, Value};
+use numlift_mir::{Function, InstData, Loop, Opcode, Ty, Value};
 
 use super::affine::Affine;
-use super::range::{Dir, Place, Ranges};
+use super::range::{Dir, Place, Ranges, floor_divisor};
 use super::scev::{Induction, ScalarEvolution};
 
 /// Replacements tried between two calls of [`Extremes::clear`], and how deep they nest.
@@ -160,7 +160,7 @@ impl<'a> Extremes<'a> {
                 false => out.extend(self.farther(dir, i)),
             }
         }
-        self.by_definition(dir, v, &mut out);
+        self.by_definition(dir, v, search.at, &mut out);
         // Bounds that are known before the loop first, the tightest of several constants first.
         out.sort_by_key(|b| (!self.scev.all_invariant(b, self.of), b.terms.len()));
         out.dedup();
@@ -188,13 +188,14 @@ impl<'a> Extremes<'a> {
     }
 
     /// Bounds that the operation that computes a value gives.
-    fn by_definition(&self, dir: Dir, v: Value, out: &mut Vec<Affine>) {
+    fn by_definition(&self, dir: Dir, v: Value, at: Place, out: &mut Vec<Affine>) {
         let Some(i) = self.f.def(v) else { return };
         let d = &self.f.insts[i];
         match d.op {
             Opcode::Smin | Opcode::Smax if (d.op == Opcode::Smin) == (dir == Dir::Le) => {
                 out.extend(d.args.iter().map(|&x| self.scev.affine(x)));
             }
+            Opcode::Select => out.extend(self.floor_remainder(dir, d, at)),
             Opcode::BoundsCheck => out.extend(match dir {
                 Dir::Ge => Affine::constant(0),
                 Dir::Le => self.scev.affine(d.args[1]).add_constant(-1),
@@ -210,6 +211,15 @@ impl<'a> Extremes<'a> {
                 out.extend(Affine::constant(k));
             }
             _ => {}
+        }
+    }
+
+    /// `0..y` for a positive divisor `y`.
+    fn floor_remainder(&self, dir: Dir, d: &InstData, at: Place) -> Option<Affine> {
+        let y = floor_divisor(self.f, d).filter(|y| self.ranges.holds(Dir::Ge, *y, None, 1, at))?;
+        match dir {
+            Dir::Ge => Affine::constant(0),
+            Dir::Le => self.scev.affine(y).add_constant(-1),
         }
     }
 

@@ -15,6 +15,7 @@ use cranelift_entity::packed_option::PackedOption;
 use numlift_mir::{Block, ControlFlowGraph, DominatorTree, Function, Inst, Opcode, Value, ValueDef};
 
 pub(crate) use facts::Fact;
+pub(crate) use rules::floor_divisor;
 
 /// Which side of its bound a value is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

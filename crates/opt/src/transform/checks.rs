@@ -14,6 +14,7 @@
 use numlift_mir::{Block, ControlFlowGraph, DominatorTree, Function, Imm, Inst, InstData, Opcode, Ty, Value};
 
 use super::Aliases;
+use crate::analysis::counters::counts;
 use crate::analysis::range::{Dir, Place, Ranges};
 use crate::{Pass, PassContext};
 
@@ -32,6 +33,8 @@ enum Verdict {
     Holds,
     /// The index is not negative.
     NotNegative,
+    /// A select: its last operand.
+    Other,
 }
 
 pub fn run(f: &mut Function, context: &mut PassContext) {
@@ -60,6 +63,11 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
                 f.blocks[b].insts.retain(|x| *x != i);
             }
             Verdict::NotNegative => f.insts[i].op = Opcode::IndexCheck,
+            Verdict::Other => {
+                let (result, v) = (f.insts[i].results[0], aliases.get(f.insts[i].args[2]));
+                aliases.set(result, v);
+                f.blocks[b].insts.retain(|x| *x != i);
+            }
         }
     }
     aliases.apply(f);
@@ -71,7 +79,7 @@ fn judge(f: &Function, cfg: &ControlFlowGraph, dom: &DominatorTree) -> Vec<(Bloc
     for b in cfg.reverse_postorder() {
         for &i in &f.blocks[b].insts {
             let d = &f.insts[i];
-            if let Some(v) = verdict(f, &ranges, d, ranges.before(b, i)) {
+            if let Some(v) = verdict(f, cfg, &ranges, d, ranges.before(b, i)) {
                 out.push((b, i, v));
             }
         }
@@ -89,10 +97,20 @@ fn what(op: Opcode) -> &'static str {
 }
 
 /// `None` for what is no check.
-fn verdict(f: &Function, ranges: &Ranges<'_>, d: &InstData, at: Place) -> Option<Verdict> {
+fn verdict(
+    f: &Function,
+    cfg: &ControlFlowGraph,
+    ranges: &Ranges<'_>,
+    d: &InstData,
+    at: Place,
+) -> Option<Verdict> {
     Some(match d.op {
         Opcode::BoundsCheck | Opcode::IndexCheck => index(ranges, d, at),
-        Opcode::IaddChk | Opcode::IsubChk | Opcode::ImulChk => overflow(ranges, d, at),
+        Opcode::IaddChk | Opcode::IsubChk | Opcode::ImulChk => match overflow(ranges, d, at) {
+            Verdict::Keep => counted(f, cfg, ranges, d),
+            verdict => verdict,
+        },
+        Opcode::Select if excluded(f, ranges, d.args[0], at) => Verdict::Other,
         Opcode::ZeroCheck => {
             let v = d.args[0];
             let nonzero = f.ty(v) == Ty::I64
@@ -157,6 +175,30 @@ fn by_one_side(ranges: &Ranges<'_>, d: &InstData, at: Place) -> Verdict {
     Verdict::Keep
 }
 
+/// A counter that takes a step.
+fn counted(f: &Function, cfg: &ControlFlowGraph, ranges: &Ranges<'_>, d: &InstData) -> Verdict {
+    let step = |v: Value| ranges.constant(v).is_some_and(|n| n.unsigned_abs() < 1 << 32);
+    match d.op {
+        Opcode::IaddChk if step(d.args[1]) && counts(f, cfg, d.args[0]) => Verdict::Unchecked(Opcode::Iadd),
+        Opcode::IaddChk if step(d.args[0]) && counts(f, cfg, d.args[1]) => Verdict::Unchecked(Opcode::Iadd),
+        Opcode::IsubChk if step(d.args[1]) && counts(f, cfg, d.args[0]) => Verdict::Unchecked(Opcode::Isub),
+        _ => Verdict::Keep,
+    }
+}
+
+/// Whether `x == n` never holds: what guards the operands of a division.
+fn excluded(f: &Function, ranges: &Ranges<'_>, cond: Value, at: Place) -> bool {
+    let Some(i) = f.def(cond) else { return false };
+    let d = &f.insts[i];
+    let (Opcode::Icmp, Ty::I64, &Imm::IntCC(numlift_mir::IntCC::Eq)) = (d.op, d.ty, &d.imm) else {
+        return false;
+    };
+    let Some(n @ (-1 | 0)) = f.int_const(d.args[1]) else {
+        return false;
+    };
+    ranges.holds(Dir::Ge, d.args[0], None, n + 1, at) || ranges.holds(Dir::Le, d.args[0], None, n - 1, at)
+}
+
 /// Whether a condition is certain.
 fn implied(f: &Function, ranges: &Ranges<'_>, cond: Value, at: Place) -> bool {
     use numlift_mir::IntCC as C;
@@ -173,6 +215,7 @@ fn implied(f: &Function, ranges: &Ranges<'_>, cond: Value, at: Place) -> bool {
         C::Sge => ranges.holds(Dir::Ge, a, b, 0, at),
         C::Ne => ranges.holds(Dir::Le, a, b, -1, at) || ranges.holds(Dir::Ge, a, b, 1, at),
         C::Ult => ranges.holds(Dir::Ge, a, None, 0, at) && ranges.holds(Dir::Le, a, b, -1, at),
-        C::Eq | C::Ule | C::Ugt | C::Uge => false,
+        C::Ule => ranges.holds(Dir::Ge, a, None, 0, at) && ranges.holds(Dir::Le, a, b, 0, at),
+        C::Eq | C::Ugt | C::Uge => false,
     }
 }

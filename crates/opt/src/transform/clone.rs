@@ -36,7 +36,8 @@ impl Copies {
 }
 
 /// Copies blocks: branches among them lead to copies, all others where they did. The copies are not in
-/// the layout. A block in `given` gets no parameters: its copy uses those values instead.
+/// the layout. With a header in `given` they are one turn of a loop: the header's copy has no parameters but
+/// uses those values, and branches to the header still lead to the header.
 pub(crate) fn copy_blocks(f: &mut Function, blocks: &[Block], given: Option<(Block, &[Value])>) -> Copies {
     let mut c = Copies::default();
     for &b in blocks {
@@ -71,9 +72,8 @@ pub(crate) fn copy_blocks(f: &mut Function, blocks: &[Block], given: Option<(Blo
         f.map_uses(copy, |v| c.value(v));
         let mut imm = std::mem::replace(&mut f.insts[copy].imm, Imm::None);
         for t in branches_mut(&mut imm) {
-            t.block = c.block(t.block);
-            if given.is_some_and(|g| c.block(g.0) == t.block) {
-                t.args.clear();
+            if given.is_none_or(|g| g.0 != t.block) {
+                t.block = c.block(t.block);
             }
         }
         f.insts[copy].imm = imm;

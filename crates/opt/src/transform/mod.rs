@@ -4,6 +4,7 @@ pub mod assumptions;
 pub mod checks;
 mod clone;
 pub mod dead_code;
+pub mod divisions;
 mod emit;
 pub mod gvn;
 pub mod hoist;

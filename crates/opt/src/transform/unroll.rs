@@ -1,182 +1,148 @@
-//! Copies the body of a loop of few turns as often as it runs: a nest around it becomes a loop of one block, whose
-//! turns can be done in vectors, and what its counters are is known in each copy.
+//! Loops of a few turns, a constant number, become that many copies of their body.
 //!
 //! Before:
 //! ```text
-//! block1(v2: i64, v3: f64):
+//!   jump block1(v9)                     ; 0
+//! block1(v2: i64):
 //!   ...
-//!   v4 = fadd.f64 v3, v9
-//!   v5 = iadd.i64 v2, v7               ; 1
-//!   v6 = icmp.i64 slt v5, v8           ; 2
-//!   br v6, block1(v5, v4), block2(v4)
+//!   v3 = iadd.i64 v2, v10               ; 1
+//!   v4 = icmp.i64 slt v3, v11           ; 2
+//!   br v4, block1(v3), block2
 //! ```
-//! After, where it was entered with `v0` and `v1`:
+//! After, and after `simplify`:
 //! ```text
-//!   v10 = fadd.f64 v1, v11
-//!   v12 = fadd.f64 v10, v13
-//!   jump block2(v12)
+//!   ...                                 ; with v9 for v2
+//!   ...                                 ; with v10 for v2
+//!   jump block2
 //! ```
-//! The loop around it polls. From inside out, as long as the copies are small.
+//! Each copy is a turn taken out of the loop and keeps its test, so the pass only has to be right about
+//! the number of turns to pay: what is left of the loop is behind tests that `simplify` decides.
 
-use numlift_mir::{
-    Block, BlockCall, ControlFlowGraph, DominatorTree, Function, Imm, Loop, LoopForest, Opcode,
-};
+use numlift_mir::{Block, ControlFlowGraph, DominatorTree, Function, Imm, Loop, LoopForest, Opcode, Value};
 use smallvec::SmallVec;
 
-use super::Aliases;
-use super::clone::copy_blocks;
-use super::simplify;
-use crate::analysis::scev::{ScalarEvolution, preheader};
+use super::clone::{branches_mut, copy_blocks, join_copies};
+use super::{gvn, simplify};
+use crate::analysis::scev::ScalarEvolution;
 use crate::{Pass, PassContext};
 
 pub const PASS: Pass = Pass {
     name: "unroll",
-    doc: "Copies the body of an inner loop of few turns as often as it runs.",
+    doc: "Copies the bodies of loops that take a few turns, a constant number.",
     run,
 };
 
-/// Turns of a loop, instructions of all its copies, and of all copies in a function.
+/// Turns, instructions that the copies of one loop have, and those that copies of a function have.
 const MAX_TURNS: u64 = 8;
-const MAX_SIZE: usize = 200;
-const MAX_COPIED: usize = 2_000;
-/// Loops in one another.
+const MAX_LOOP: usize = 320;
+const MAX_COPIED: usize = 1_500;
+/// Loops of a nest: inner ones first.
 const MAX_ROUNDS: usize = 3;
 
 pub fn run(f: &mut Function, context: &mut PassContext) {
     let mut copied = 0;
     for _ in 0..MAX_ROUNDS {
         let mut any = false;
-        for c in candidates(f) {
-            let size = c.turns as usize * size(f, &c.blocks);
-            if size <= MAX_SIZE && copied + size <= MAX_COPIED && context.rewrite() {
+        for short in find(f) {
+            let size = short.size * short.turns as usize;
+            if copied + size <= MAX_COPIED && context.rewrite() {
                 copied += size;
+                let line = f.terminator(short.latch).map_or(0, |i| f.insts[i].line);
+                context.remark(line, format!("unrolled: {} turns", short.turns));
+                short.unroll(f);
                 any = true;
-                c.unroll(f);
             }
         }
         if !any {
             return;
         }
         simplify::run(f, context);
+        gvn::run(f, context);
+        simplify::run(f, context);
     }
 }
 
-fn size(f: &Function, blocks: &[Block]) -> usize {
-    blocks.iter().map(|b| f.blocks[*b].insts.len()).sum()
-}
-
-/// A loop with a known number of turns.
-struct Candidate {
-    turns: u64,
-    blocks: Vec<Block>,
+struct Short {
     header: Block,
     latch: Block,
-    before: Block,
+    entry: Block,
+    blocks: Vec<Block>,
+    turns: u64,
+    size: usize,
 }
 
-fn candidates(f: &Function) -> Vec<Candidate> {
+/// Innermost loops that are short enough.
+fn find(f: &Function) -> Vec<Short> {
     let cfg = ControlFlowGraph::compute(f);
     let dom = DominatorTree::compute(&cfg);
     let forest = LoopForest::compute(&cfg, &dom);
     if forest.loops.is_empty() {
-        return vec![];
+        return Vec::new();
     }
     let scev = ScalarEvolution::compute(f, &cfg, &dom, &forest);
-    let inner = forest.inner_first().filter(|l| forest.is_innermost(*l));
-    inner.filter_map(|l| candidate(f, &cfg, &scev, l)).collect()
+    let innermost = forest.inner_first().filter(|l| forest.is_innermost(*l));
+    innermost.filter_map(|l| short(f, &scev, l)).collect()
 }
 
-fn candidate(f: &Function, cfg: &ControlFlowGraph, scev: &ScalarEvolution<'_>, l: Loop) -> Option<Candidate> {
+fn short(f: &Function, scev: &ScalarEvolution<'_>, l: Loop) -> Option<Short> {
     let data = &scev.forest.loops[l];
     let [latch] = data.latches[..] else { return None };
-    if data.parent.is_none() || f.blocks[data.header].cold {
-        return None;
-    }
-    let (_, exit) = end(f, latch, data.header)?;
-    let leaves = |b: &Block| {
-        let targets = f.successors(*b);
-        targets.iter().any(|t| !data.blocks.contains(&t.block))
-    };
-    let other_ways_out = data.blocks.iter().filter(|b| **b != latch).any(leaves);
-    if other_ways_out || exit.block == data.header {
-        return None;
-    }
-    let (before, _) = preheader(f, cfg, data)?;
-    let counters = f.blocks[data.header].params.iter();
-    let turns = counters.filter_map(|v| scev.constant_turns(*v)).min()?;
-    (turns <= MAX_TURNS).then(|| Candidate {
-        turns,
-        blocks: data.blocks.clone(),
+    let params = f.blocks[data.header].params.iter();
+    let (turns, entry) = params
+        .filter_map(|&v| Some((scev.constant_turns(v)?, scev.induction(v)?.before)))
+        .min_by_key(|x| x.0)?;
+    let size: usize = data.blocks.iter().map(|b| f.blocks[*b].insts.len()).sum();
+    let fits = turns <= MAX_TURNS && size * turns as usize <= MAX_LOOP;
+    (fits && !f.blocks[data.header].cold).then(|| Short {
         header: data.header,
         latch,
-        before,
+        entry,
+        blocks: data.blocks.clone(),
+        turns,
+        size,
     })
 }
 
-/// The branch at the end of a turn: to the next one, and out of the loop.
-fn end(f: &Function, latch: Block, header: Block) -> Option<(BlockCall, BlockCall)> {
-    match &f.insts[f.terminator(latch)?].imm {
-        Imm::Branch(then, other) if then.block == header => Some((then.clone(), other.clone())),
-        Imm::Branch(then, other) if other.block == header => Some((other.clone(), then.clone())),
-        _ => None,
-    }
-}
-
-impl Candidate {
-    fn unroll(self, f: &mut Function) {
-        let enter = f.successors(self.before).first().map(|t| t.args.clone());
-        let (Some((again, exit)), Some(mut given)) = (end(f, self.latch, self.header), enter) else {
-            return;
-        };
-        let mut from = self.before;
-        let mut made: Vec<Block> = vec![];
-        let mut last = None;
-        for _ in 0..self.turns {
-            let copies = copy_blocks(f, &self.blocks, Some((self.header, &given)));
-            let to = BlockCall {
-                block: copies.block(self.header),
-                args: SmallVec::new(),
-            };
-            jump_instead(f, from, to);
-            given = again.args.iter().map(|v| copies.value(*v)).collect();
-            from = copies.block(self.latch);
-            made.extend(self.blocks.iter().map(|b| copies.block(*b)));
-            last = Some(copies);
-        }
-        let Some(last) = last else { return };
-        for &b in &made {
-            let polls = |i: &numlift_mir::Inst| f.insts[*i].op == Opcode::Safepoint;
-            let kept = f.blocks[b].insts.iter().copied().filter(|i| !polls(i)).collect();
-            f.blocks[b].insts = kept;
-        }
-        let exit = BlockCall {
-            block: exit.block,
-            args: exit.args.iter().map(|v| last.value(*v)).collect(),
-        };
-        jump_instead(f, last.block(self.latch), exit);
-        let at = f.layout.iter().position(|b| *b == self.header);
-        let at = at.unwrap_or(f.layout.len());
-        f.layout.splice(at..at, made);
-        f.layout.retain(|b| !self.blocks.contains(b));
-        // What is used behind the loop is that of the last turn.
-        let mut aliases = Aliases::default();
+impl Short {
+    fn unroll(&self, f: &mut Function) {
+        // So few turns need no poll of their own.
         for &b in &self.blocks {
-            let results = f.blocks[b].insts.iter().flat_map(|i| &f.insts[*i].results);
-            for &v in f.blocks[b].params.iter().chain(results) {
-                aliases.set(v, last.value(v));
-            }
+            let mut insts = std::mem::take(&mut f.blocks[b].insts);
+            insts.retain(|i| f.insts[*i].op != Opcode::Safepoint);
+            f.blocks[b].insts = insts;
         }
-        aliases.apply(f);
+        let at = f.layout.iter().position(|b| *b == self.header);
+        let mut place = at.unwrap_or(f.layout.len());
+        let mut from = self.entry;
+        for _ in 0..self.turns {
+            let passed = passed(f, from, self.header);
+            let copies = copy_blocks(f, &self.blocks, Some((self.header, &passed)));
+            for &b in &self.blocks {
+                f.layout.insert(place, copies.block(b));
+                place += 1;
+            }
+            enter(f, from, self.header, copies.block(self.header));
+            join_copies(f, &self.blocks, &copies);
+            from = copies.block(self.latch);
+        }
     }
 }
 
-/// A block ends in this jump.
-fn jump_instead(f: &mut Function, b: Block, to: BlockCall) {
-    if let Some(i) = f.terminator(b) {
-        let d = &mut f.insts[i];
-        d.op = Opcode::Jump;
-        d.ty = numlift_mir::Ty::I64;
-        d.args.clear();
-        d.imm = Imm::Jump(to);
+/// What a block passes to the header.
+fn passed(f: &Function, from: Block, header: Block) -> SmallVec<[Value; 4]> {
+    let to = f.successors(from).into_iter().find(|t| t.block == header);
+    to.map(|t| t.args.clone()).unwrap_or_default()
+}
+
+/// Sends a block's branch to the header to a copy of it instead.
+fn enter(f: &mut Function, from: Block, header: Block, copy: Block) {
+    let Some(i) = f.terminator(from) else { return };
+    let mut imm = std::mem::replace(&mut f.insts[i].imm, Imm::None);
+    for t in branches_mut(&mut imm) {
+        if t.block == header {
+            t.block = copy;
+            t.args.clear();
+        }
     }
+    f.insts[i].imm = imm;
 }

@@ -1,6 +1,6 @@
 //! What the definition of a value says of its range.
 
-use numlift_mir::{Block, Function, Inst, InstData, Opcode, Ty, Value, ValueDef};
+use numlift_mir::{Block, Function, Imm, Inst, InstData, IntCC, Opcode, Ty, Value, ValueDef};
 
 use super::facts::{conditions, edge};
 use super::{Dir, Place, Proof, Question};
@@ -51,7 +51,10 @@ impl Proof<'_, '_> {
                     first && self.prove(of(d.args[1]), at)
                 }
             }
-            Opcode::Select => self.both_ways(q, d, at),
+            Opcode::Select => match floor_divisor(f, d) {
+                Some(y) => self.floor_remainder(q, y, at),
+                None => self.both_ways(q, d, at),
+            },
             Opcode::BoundsCheck | Opcode::IndexCheck => self.checked_index(q, d, at),
             Opcode::Sshr | Opcode::Ushr => self.shifted(q, d, at),
             Opcode::Srem => self.remainder(q, d, at),
@@ -171,6 +174,11 @@ impl Proof<'_, '_> {
             .find_map(|(x, n)| self.r.f.int_const(n).filter(|n| *n > 0).map(|n| (x, n)));
         if let Some((v, n)) = scale {
             let n = i128::from(n);
+            // What does not leave 64 bits is a multiple within them.
+            let (low, high) = (i128::from(i64::MIN) / n * n, i128::from(i64::MAX) / n * n);
+            if q.dir == Dir::Le && high <= q.k || q.dir == Dir::Ge && low >= q.k {
+                return true;
+            }
             let k = match q.dir {
                 Dir::Le => q.k.div_euclid(n),
                 Dir::Ge => (q.k + n - 1).div_euclid(n),
@@ -268,6 +276,16 @@ impl Proof<'_, '_> {
         }
     }
 
+    /// `0..y` for a positive divisor.
+    fn floor_remainder(&mut self, q: Question, y: Value, at: Place) -> bool {
+        let k = q.k + 1;
+        self.at_least(y, 1, at)
+            && match q.dir {
+                Dir::Ge => q.base.is_none() && q.k <= 0,
+                Dir::Le => self.prove(Question { v: y, k, ..q }, at),
+            }
+    }
+
     /// By induction over the branches to the block; a constant bound also by way of a sibling, so that a
     /// counter in a loop is bounded by the loop's own.
     fn parameter(&mut self, q: Question, block: Block, k: usize) -> bool {
@@ -355,6 +373,30 @@ impl Proof<'_, '_> {
                 )
         })
     }
+}
+
+/// The divisor, if a select is a remainder with the divisor's sign: `r + y` if `r` is not 0 and its sign is
+/// not that of `y`, else `r`, which is the remainder with the dividend's sign.
+pub(crate) fn floor_divisor(f: &Function, d: &InstData) -> Option<Value> {
+    let args = |v: Value, op: Opcode| {
+        let d = &f.insts[f.def(v)?];
+        (d.op == op && d.args.len() == 2).then(|| (d.args[0], d.args[1]))
+    };
+    let compares = |v: Value, want: IntCC| match f.insts[f.def(v)?] {
+        InstData {
+            op: Opcode::Icmp,
+            imm: Imm::IntCC(cc),
+            ref args,
+            ..
+        } if cc == want && f.int_const(args[1]) == Some(0) => Some(args[0]),
+        _ => None,
+    };
+    let r = d.args[2];
+    let (_, y) = args(r, Opcode::Srem)?;
+    let (nonzero, signs) = args(d.args[0], Opcode::Band)?;
+    let signs = args(compares(signs, IntCC::Slt)?, Opcode::Bxor)?;
+    let pair = |p: (Value, Value)| p == (r, y) || p == (y, r);
+    (compares(nonzero, IntCC::Ne)? == r && pair(signs) && pair(args(d.args[1], Opcode::Iadd)?)).then_some(y)
 }
 
 /// The arguments of each branch of a block to another.

@@ -30,6 +30,10 @@ pub(super) fn inst(f: &mut Function, i: Inst) -> Folded {
         Opcode::Icmp => compare(f, i, &d),
         Opcode::Select => select(f, i, &d),
         Opcode::Br => branch(f, i, &d),
+        Opcode::Trunc => match widened(f, d.args[0], Opcode::Zext).or(widened(f, d.args[0], Opcode::Sext)) {
+            Some(v) if f.ty(v) == d.ty => Folded::Value(v),
+            _ => arithmetic(f, i, &d),
+        },
         _ if d.results.len() == 1 && !d.ty.is_float() => arithmetic(f, i, &d),
         _ => Folded::Keep,
     }
@@ -86,6 +90,11 @@ fn compare(f: &mut Function, i: Inst, d: &InstData) -> Folded {
         (Some(a), Some(b)) => constant(f, i, Ty::I8, i64::from(holds(cc, d.ty, a, b))),
         // `c == 0` and `c != 1` of a comparison are its opposite
         (None, Some(n)) if d.ty == Ty::I8 && (cc, n) == (IntCC::Eq, 0) => negate(f, i, d.args[0]),
+        (None, Some(0)) if matches!(cc, IntCC::Eq | IntCC::Ne) => match widened(f, d.args[0], Opcode::Zext) {
+            Some(truth) if is_truth(f, truth) && cc == IntCC::Ne => Folded::Value(truth),
+            Some(truth) if is_truth(f, truth) => negate(f, i, truth),
+            _ => Folded::Keep,
+        },
         _ => Folded::Keep,
     }
 }
@@ -155,6 +164,12 @@ fn select(f: &mut Function, i: Inst, d: &InstData) -> Folded {
     d.op = connective.0;
     d.args = smallvec![c, connective.1];
     Folded::Changed
+}
+
+/// What a value extends.
+fn widened(f: &Function, v: Value, op: Opcode) -> Option<Value> {
+    let d = &f.insts[f.def(v)?];
+    (d.op == op).then(|| d.args[0])
 }
 
 /// Whether a value is 0 or 1.
