@@ -102,6 +102,10 @@ class _Rest:
 
     def statement(self, node: ast.stmt) -> list[ast.stmt]:
         """The statement, without what is done of it."""
+        if isinstance(node, ast.For) and node in self.loops:
+            # its next turn has not begun
+            again = ast.For(node.target, load(self.loops[node]), node.body, node.orelse)
+            return [ast.copy_location(again, node)]
         if not self.point.done and self.point.call is None:
             return [node]
         if self.assigned:
@@ -225,7 +229,11 @@ def resume(
     if made is None:
         made = known[name] = _code(Builder(function, *source), point)
     again = CONSTANTS["<resume>"]
-    items = [itertools.chain([again], eval(text, {**_ITERATION, "v": v})) for text, v in loops]
+    items = []
+    for place, (text, v) in zip(point.loops, loops, strict=True):
+        rest = eval(text, {**_ITERATION, "v": v})
+        begins = place == point.at and not point.behind
+        items.append(rest if begins else itertools.chain([again], rest))
     cells = dict(zip(point.captures, map(types.CellType, captured), strict=True))
     return bound(function, made, cells), (*variables, *defaults, *done, *(call or ()), *items)
 

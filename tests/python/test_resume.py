@@ -195,3 +195,57 @@ def test_functions_that_went_on_die() -> None:
     del function
     gc.collect()
     assert [r() for r in refs] == [None, None]
+
+
+CHANGES = {
+    "shape": "def change(a):\n a.shape = (2, 2)\n",
+    "dtype": "def change(a):\n a.dtype = np.int64\n",
+    "flags": "def change(a):\n a.flags.writeable = False\n",
+    "memory": "def change(a):\n a.resize(9, refcheck=False)\n",
+    "global": "def change(a):\n global scale\n scale = 'ab'\n",
+    "nothing": "def change(a):\n pass\n",
+}
+
+# `change` runs in an island: what native code has assumed does not hold behind it.
+BEHIND = {
+    "statement": " for x in a:\n  t += x\n d = [change(a)]\n b = a\n for x in a.flat:\n  t = t + x\n return t, a.shape, b is a, scale",
+    "loop": " for i in range(3):\n  for y in u:\n   t += y\n  if t == 5.0:\n   d = [change(a)]\n return t, a.shape, scale",
+    "test": " for x in a:\n  t += x\n if change(a) is None and len(u) == 3:\n  t += 1\n else:\n  t += 2\n t += 3\n return t, a.shape, scale",
+    "while": " for x in a:\n  t += x\n while change(a) is None and t < 9.0 + x:\n  for y in u:\n   t += y\n return t, a.shape, scale",
+    "iter": " for x in a:\n  t += x\n for x in things(a, 0):\n  for y in u:\n   t += y\n else:\n  t += 4\n return t, x, a.shape, scale",
+    "next": " for x in things(a, 1):\n  for y in u:\n   t += y\n  if x == 7:\n   break\n else:\n  t += 4\n return t, x, a.shape, scale",
+    "exhausted": " for x in things(a, 2):\n  for y in u:\n   t += y\n else:\n  t += 4\n return t, x, a.shape, scale",
+    "exhausted-without-else": " for x in things(a, 2):\n  for y in u:\n   t += y\n t += 4\n return t, x, a.shape, scale",
+    "dropped": " for x in things(a, 3):\n  for y in u:\n   t += y\n  if x == 2:\n   break\n else:\n  t += 4\n return t, x, a.shape, scale",
+    "nested": " for k in things(a, 1):\n  for i in range(2):\n   for y in u:\n    t += y\n   for x in things(a, i):\n    for y in u:\n     t += y\n return t, x, k, a.shape, scale",
+}
+
+THINGS = (
+    "scale = 2.0\ndef things(a, where):\n if where == 0:\n  change(a)\n try:\n  for i in range(1, 4):\n   if where == 1 and i == 2:\n"
+    "    change(a)\n   yield i\n  if where == 2:\n   change(a)\n finally:\n  if where == 3:\n   change(a)\n"
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", BEHIND)
+def test_goes_on_behind_islands_that_change_arrays(name: str, change: str) -> None:
+    source = f"{THINGS}{CHANGES[change]}def f(a, u):\n t = 0.0\n t += scale\n{BEHIND[name]}\n"
+    outcomes = []
+    for compiled in (False, True):
+        f: Any = define(source, "f")
+        a = np.arange(4.0) + 1
+        try:
+            outcomes.append(repr((jit(f) if compiled else f)(a, np.ones(3))))
+        except Exception as e:
+            outcomes.append(repr(e))
+        outcomes[-1] += repr(a)
+    assert outcomes[0] == outcomes[1]
+
+
+def test_the_counter_of_enumerate_may_be_large() -> None:
+    body = " t = 0\n for i, x in enumerate(a, n):\n  a[0] += 1\n  t = i\n return t, i"
+    for n in (0, 2**63 - 3):
+        resumed(body, np.arange(4.0), n)
+    body = " a[0] += 1\n t = math.comb(n, n // 2) + math.factorial(n)\n return t, a[0]"
+    for n in (0, 5, 21, 90):
+        resumed(body, np.arange(4.0), n)

@@ -54,6 +54,8 @@ pub struct IslandSpec {
     pub watched: usize,
     /// Resume point behind it, if there is one.
     pub resume: Option<u32>,
+    /// Resume point where there is no next item; its operands are the first ones of `resume`.
+    pub over: Option<u32>,
     /// Variables that it leaves unbound.
     pub unbinds: Vec<String>,
     /// It assumes types: it may go another way than they say.

@@ -188,14 +188,7 @@ extern "C" fn array_new(
     })
 }
 
-extern "C" fn py_call(
-    ctx: *mut Ctx,
-    object: i64,
-    sig: i64,
-    args: *const u64,
-    ret: *mut u64,
-    effects: i64,
-) -> i32 {
+extern "C" fn py_call(ctx: *mut Ctx, object: i64, sig: i64, args: *const u64, ret: *mut u64) -> i32 {
     // SAFETY: indices are into the specialisation's tables; the GIL is held.
     guarded_status(|| unsafe {
         let host = &*(*ctx).host.cast::<Host<'_>>();
@@ -218,14 +211,9 @@ extern "C" fn py_call(
         if result.is_null() {
             return false;
         }
-        match value::unbox(result, &sig.ret, ret) {
-            Unboxed::Done => true,
-            Unboxed::Wide => {
-                (*ctx).effects |= effects as u32;
-                false
-            }
-            Unboxed::Failed => false,
-        }
+        let unboxed = value::unbox(result, &sig.ret, ret);
+        *ret.add(value::slots(&sig.ret)) = u64::from(unboxed == Unboxed::Done);
+        unboxed != Unboxed::Failed
     })
 }
 

@@ -8,6 +8,7 @@ use numlift_runtime::{Ctx, IslandVar};
 use numlift_types::Type;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyTuple};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -18,7 +19,7 @@ use crate::helpers::Host;
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
 use crate::reference::Ref;
-use crate::resume::{Env, Operands};
+use crate::resume::{Env, Operands, Prepared};
 use crate::slots::Held;
 use crate::value;
 
@@ -27,6 +28,8 @@ use crate::value;
 pub enum Form {
     /// The truth of an expression, as an int, which becomes the completion code.
     Test,
+    /// Returns an iterator, its only out.
+    Iter,
     /// Falls through always: returns its only out, None without one, else a tuple of them.
     Plain,
     /// Returns a tuple of its outs, or what stands for unbound if there is no item: the completion code is 1.
@@ -52,6 +55,8 @@ pub struct Island {
     pub watched: usize,
     /// Resume point behind it; its operands are the slots behind those of the watched arrays.
     pub resume: Option<u32>,
+    /// Resume point where there is no next item, with the same operands.
+    pub over: Option<u32>,
     /// Names of variables that it leaves unbound.
     pub unbinds: Vec<String>,
     /// It assumes types: it may go another way than they say.
@@ -127,8 +132,8 @@ impl Island {
                 true => self.assumed(self.parse(result, ret), host),
                 false => Err(Stop::Exit),
             };
-            if unchanged && matches!(outcome, Err(Stop::Exit)) {
-                outcome = self.go_on(ctx, at.add(self.watched), result);
+            if matches!(outcome, Err(Stop::Exit)) {
+                outcome = self.go_on(ctx, at.add(self.watched), result, (watched, &before));
             }
             ffi::Py_DECREF(result);
             outcome
@@ -144,7 +149,13 @@ impl Island {
     }
 
     /// Native code cannot take what the island returned: the interpreter goes on behind it.
-    unsafe fn go_on(&self, ctx: *mut Ctx, operands: *const u64, result: *mut PyObject) -> Result<(), Stop> {
+    unsafe fn go_on(
+        &self,
+        ctx: *mut Ctx,
+        operands: *const u64,
+        result: *mut PyObject,
+        before: (&[*mut PyObject], &Descriptors),
+    ) -> Result<(), Stop> {
         // SAFETY: the island returns what its form says; the operands are those of the resume point.
         unsafe {
             let host = &*(*ctx).host.cast::<Host<'_>>();
@@ -158,22 +169,26 @@ impl Island {
                 host.resumed.set(item(1));
                 return Err(Stop::Exit);
             }
-            let (Some(point), Some(resume), 0) = (self.resume, &host.spec.parts().resume, code) else {
+            let over = self.form == Form::Next && result == self.unbound.as_ptr();
+            let point = if over { self.over } else { self.resume };
+            let (Some(point), Some(resume), 0) = (point, &host.spec.parts().resume, code) else {
                 return Err(Stop::Exit);
             };
+            let slots = recalled(&resume.points[point as usize].operands(), operands, before);
+            let outs_given = !over && !matches!(self.form, Form::Test | Form::Iter | Form::Drop);
             let single = self.form == Form::Plain && self.outs.len() == 1;
             let out = |i: usize| if single { result } else { item(first + i) };
-            let outs = self
-                .outs
-                .iter()
-                .enumerate()
-                .map(|(i, v)| (v.name.as_str(), out(i)));
+            let outs = self.outs.iter().enumerate().filter(|_| outs_given);
+            let outs = outs.map(|(i, v)| (v.name.as_str(), out(i)));
             let unbound = self.unbinds.iter().map(|n| (n.as_str(), self.unbound.as_ptr()));
             let bound: Vec<_> = outs.chain(unbound).collect();
             let env = Env { ctx, args: host.args };
             let run = || {
                 Python::attach_unchecked(|py| {
-                    let rest = resume.prepare(py, point, Operands::new(operands), env, &bound, None);
+                    let value = Bound::from_borrowed_ptr(py, result);
+                    let operands = Operands::new(slots.as_ptr());
+                    let call = self.again(py, value);
+                    let rest = call.and_then(|call| resume.prepare(py, point, operands, env, &bound, call));
                     let gone = rest.and_then(|(function, args)| function.call1(args));
                     gone.map(Bound::into_ptr).map_err(|e| e.restore(py))
                 })
@@ -187,6 +202,16 @@ impl Island {
                 Err(()) => Err(Stop::Raised),
             }
         }
+    }
+
+    /// A call that gives the value of the expression that the island is.
+    fn again<'py>(&self, py: Python<'py>, value: Bound<'py, PyAny>) -> PyResult<Option<Prepared<'py>>> {
+        let function = match self.form {
+            Form::Test => py.get_type::<PyBool>().into_any(),
+            Form::Iter => py.import("builtins")?.getattr("iter")?,
+            _ => return Ok(None),
+        };
+        Ok(Some((function, PyTuple::new(py, [value])?)))
     }
 
     /// Result slots of what the island returned.
@@ -207,8 +232,8 @@ impl Island {
                     Ok(())
                 }
                 (Form::Next, _) => self.outs(&mut |i| ffi::PyTuple_GetItem(result, i), out),
-                (Form::Plain, [_]) => self.outs(&mut |_| result, out),
-                (Form::Plain, _) => self.outs(&mut |i| ffi::PyTuple_GetItem(result, i), out),
+                (Form::Plain | Form::Iter, [_]) => self.outs(&mut |_| result, out),
+                (Form::Plain | Form::Iter, _) => self.outs(&mut |i| ffi::PyTuple_GetItem(result, i), out),
                 (Form::Coded, _) => {
                     *ret = ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(result, 0)) as u64;
                     if *ret == 0 && self.ends {
@@ -298,7 +323,58 @@ impl Island {
     }
 }
 
-/// What native code has read of the owners of arrays: memory, dtype, flags, rank, extents and strides of each.
+/// Operands as they were before an island: an array that had been an object as a whole is this object.
+unsafe fn recalled(
+    types: &[Type],
+    operands: *const u64,
+    (owners, before): (&[*mut PyObject], &Descriptors),
+) -> Vec<u64> {
+    let n = types.iter().map(value::slots).sum();
+    // SAFETY: there are operands of these types.
+    let mut slots = unsafe { std::slice::from_raw_parts(operands, n).to_vec() };
+    let mut at = slots.as_mut_ptr();
+    for t in types {
+        // SAFETY: the slots are those of the operands.
+        unsafe {
+            value::each_array(t, at, &mut |a, v| {
+                let n = usize::from(a.ndim);
+                let owner = *v.add(1 + 2 * n);
+                let described = |d: &[isize]| {
+                    let (head, axes) = d.split_at(DESCRIPTOR_HEAD);
+                    let same =
+                        [*v as isize, a.dtype.type_num() as isize] == head[1..3] && head[4] == n as isize;
+                    let extent = |i: usize| *v.add(1 + i) as isize == axes[2 * i];
+                    let stride = |i: usize| *v.add(1 + n + i) as isize == axes[2 * i + 1];
+                    same && (0..n).all(|i| extent(i) && (stride(i) || axes[2 * i] <= 1))
+                };
+                if each(owners, before).any(|(o, d)| o as u64 == owner && described(d)) {
+                    *v = owner;
+                }
+            });
+            at = at.add(value::slots(t));
+        }
+    }
+    slots
+}
+
+/// Words of a descriptor before extents and strides.
+const DESCRIPTOR_HEAD: usize = 5;
+
+/// The descriptors of owners that are arrays.
+fn each<'a>(
+    owners: &'a [*mut PyObject],
+    all: &'a Descriptors,
+) -> impl Iterator<Item = (*mut PyObject, &'a [isize])> {
+    let mut rest = all.as_slice();
+    owners.iter().filter_map(move |&o| {
+        let head = rest.get(..DESCRIPTOR_HEAD).filter(|head| head[0] == o as isize)?;
+        let (this, others) = rest.split_at(DESCRIPTOR_HEAD + 2 * head[4] as usize);
+        rest = others;
+        Some((o, this))
+    })
+}
+
+/// What native code has read of the owners of arrays: owner, memory, dtype, flags, rank, extents and strides of each.
 type Descriptors = SmallVec<[isize; 32]>;
 
 /// Owners that are no arrays have none.
@@ -313,7 +389,8 @@ unsafe fn descriptors(owners: &[*mut PyObject]) -> Descriptors {
             let a = &*o.cast::<ArrayObject>();
             let n = a.nd as usize;
             let writeable = a.flags & crate::numpy::WRITEABLE;
-            out.extend([a.data as isize, a.descr as isize, writeable as isize, n as isize]);
+            let dtype = (*a.descr).type_num as isize;
+            out.extend([o as isize, a.data as isize, dtype, writeable as isize, n as isize]);
             out.extend((0..n).flat_map(|i| [*a.dimensions.add(i), *a.strides.add(i)]));
         }
     }

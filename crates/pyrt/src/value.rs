@@ -313,6 +313,28 @@ unsafe fn each_owner(t: &Type, v: *const u64, f: &mut dyn FnMut(*mut PyObject)) 
     }
 }
 
+/// Calls `f` with the slots of each array in a value.
+///
+/// # Safety
+/// The slots hold a value of the type.
+pub(crate) unsafe fn each_array(t: &Type, v: *mut u64, f: &mut dyn FnMut(&ArrayType, *mut u64)) {
+    // SAFETY: the slots follow from the type.
+    unsafe {
+        match t {
+            Type::Array(a) => f(a, v),
+            Type::Optional(t) if is_some(t, v) => each_array(t, v, f),
+            Type::Tuple(_) | Type::List(_) | Type::Closure(_) => {
+                let mut at = 0;
+                for t in t.parts() {
+                    each_array(t, v.add(at), f);
+                    at += slots(t);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Drops the references that a result brought.
 ///
 /// # Safety
@@ -419,6 +441,11 @@ unsafe fn box_array(a: ArrayType, v: *const u64) -> *mut PyObject {
         let owner = *v.add(1 + 2 * n) as *mut PyObject;
         let shape: Vec<isize> = (0..n).map(|i| *v.add(1 + i) as isize).collect();
         let strides: Vec<isize> = (0..n).map(|i| *v.add(1 + n + i) as isize).collect();
+        if *v == owner as u64 {
+            // no array is at its own address: the owner as it is, whatever has become of it
+            ffi::Py_INCREF(owner);
+            return owner;
+        }
         if ffi::Py_TYPE(owner) == api().array_type {
             let o = &*owner.cast::<ArrayObject>();
             let same = o.data as u64 == *v

@@ -55,7 +55,7 @@ fn form(form: IslandForm) -> (Form, &'static str) {
         IslandForm::Test => (Form::Test, "test"),
         IslandForm::Plain => (Form::Plain, "plain"),
         IslandForm::Coded => (Form::Coded, "coded"),
-        IslandForm::Iter => (Form::Plain, "iter"),
+        IslandForm::Iter => (Form::Iter, "iter"),
         IslandForm::Next => (Form::Next, "next"),
         IslandForm::Drop => (Form::Drop, "drop"),
     }
@@ -72,6 +72,7 @@ fn island(spec: &IslandSpec, source: &str) -> IslandImage {
         ret: spec.ret.clone(),
         watched: spec.watched,
         resume: spec.resume,
+        over: spec.over,
         unbinds: spec.unbinds.clone(),
         assumes: spec.assumes,
         ends: spec.ends,

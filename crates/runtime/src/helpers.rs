@@ -78,12 +78,12 @@ pub const PYRT: &[HelperSig] = &[
         fallible: false,
         pure_fn: false,
     },
-    // py_call(ctx, object index, call signature index, args: *const u64, ret: *mut u64, effects):
+    // py_call(ctx, object index, call signature index, args: *const u64, ret: *mut u64):
     // boxes the arguments, calls ctx.objects[object], unboxes the result. The signature is
-    // entry [sig] of the specialisation's `calls` table. An int outside 64 bits is an exit: status
-    // without an exception, `effects` noted in the context. A result of another type than declared is
+    // entry [sig] of the specialisation's `calls` table. The slot behind those of
+    // the result says whether it is there: an int outside 64 bits is not. A result of another type than declared is
     // an internal error (SystemError). Array results are new references (owner slot).
-    py("py_call", &[I, I, I, I, I]),
+    py("py_call", &[I, I, I, I]),
     // py_box(ctx, call signature index, value: *const u64, ret: *mut u64): the object of a value of the
     // signature's first argument type; a new reference, or 0 for a variable that is not bound.
     py("py_box", &[I, I, I]),

@@ -3,7 +3,7 @@
 use cranelift_entity::EntityRef;
 use numlift_builtins::Kind;
 use numlift_mir::{FuncId, Opcode, Region, Ty, Value};
-use numlift_runtime::{CallSig, ObjectEntry};
+use numlift_runtime::{CallSig, ExitReason, ObjectEntry};
 use numlift_syntax::hir::{Arg, ExprId, ExprKind, Name};
 use numlift_typeck::{ArgSource, Call, Known, Static, operators};
 use numlift_types::{ObjectRef, Scalar, Type};
@@ -289,11 +289,15 @@ impl FnLower<'_, '_> {
         };
         let flat: Vec<Value> = args.iter().flat_map(|(_, v)| v.iter().copied()).collect();
         let ret_tys = flat_tys(ret);
-        let (base, out) = self.helper_area(&flat, ret_tys.len());
+        let (base, out) = self.helper_area(&flat, ret_tys.len() + 1);
         let o = self.e.b.iconst(Ty::I64, i64::from(index));
         let s = self.e.b.iconst(Ty::I64, i64::from(sig));
-        let effects = self.e.b.convert(Opcode::Zext, Ty::I64, self.e.effects);
-        self.e.helper_fallible("py_call", &[o, s, base, out, effects]);
+        self.e.helper_fallible("py_call", &[o, s, base, out]);
+        let fits = self
+            .e
+            .b
+            .load(Ty::I8, out, 8 * ret_tys.len() as i32, Region::Stack);
+        self.e.exit_unless(fits, ExitReason::Overflow);
         let vals: Vals = ret_tys
             .iter()
             .enumerate()

@@ -15,7 +15,6 @@ use numlift_typeck::islands::{Code, Island};
 use numlift_typeck::{Bound, VarTy};
 use numlift_types::Type;
 
-use super::resume::ActiveLoop;
 use super::{FnLower, IsBound, R, Typed, Var};
 use crate::emit::{Frame, Vals, flat_tys};
 use crate::{IslandForm, IslandSpec};
@@ -66,7 +65,8 @@ impl FnLower<'_, '_> {
         } else {
             IslandForm::Plain
         };
-        let out = self.enter_island(island, &outs, form, None)?;
+        let behind = self.frame(*last, true);
+        let out = self.enter_island(island, &outs, form, None, [behind, None])?;
         if coded {
             self.completions(island, &outs, out)?;
         }
@@ -85,8 +85,12 @@ impl FnLower<'_, '_> {
 
     /// The truth of a test that the interpreter evaluates.
     pub(super) fn island_test(&mut self, index: usize) -> R<Value> {
-        let plan = self.plan.ok_or("a test without a plan")?;
-        let out = self.enter_island(&plan.islands[index], &[], IslandForm::Test, None)?;
+        let island = &self.plan.ok_or("a test without a plan")?.islands[index];
+        let resume = match island.code {
+            Code::Test(_, test) => self.frame_within(Some(test)),
+            _ => None,
+        };
+        let out = self.enter_island(island, &[], IslandForm::Test, None, [resume, None])?;
         let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
         let zero = self.e.b.iconst(Ty::I64, 0);
         Ok(self.e.b.icmp(IntCC::Ne, code, zero))
@@ -164,13 +168,15 @@ impl FnLower<'_, '_> {
         out
     }
 
-    /// Calls the island, with the iterator of its loop; the address of its result slots.
+    /// Calls the island, with the iterator of its loop; the address of its result slots. `resume`: the state behind it,
+    /// and where there is no next item.
     pub(super) fn enter_island(
         &mut self,
         island: &Island,
         outs: &[(LocalId, IslandVar)],
         form: IslandForm,
         iterator: Option<Value>,
+        resume: [Option<Frame>; 2],
     ) -> R<Value> {
         let mut wanted = island.reads.clone();
         for (l, var) in outs {
@@ -190,11 +196,10 @@ impl FnLower<'_, '_> {
         }
         let watched = self.watched();
         vals.extend(&watched);
-        let behind = self.frame_behind(island, outs, iterator);
-        let resume = behind.map(|frame| {
+        if let Some(frame) = &resume[0] {
             vals.extend_from_slice(&frame.vals);
-            self.e.point(&frame)
-        });
+        }
+        let [resume, over] = resume.map(|frame| frame.map(|frame| self.e.point(&frame)));
         let size = |t: &Type| flat_tys(t).len();
         let mut outs: Vec<IslandVar> = outs.iter().map(|(_, v)| v.clone()).collect();
         if form == IslandForm::Iter {
@@ -229,6 +234,7 @@ impl FnLower<'_, '_> {
             ret: self.inst.ret.clone(),
             watched: watched.len(),
             resume,
+            over,
             unbinds,
             assumes: island.code.assumed(self.inst).next().is_some(),
             ends: self.is_end(island),
@@ -248,32 +254,6 @@ impl FnLower<'_, '_> {
             all.filter(|v| **v == old).for_each(|v| *v = new);
         }
         Ok(out)
-    }
-
-    /// Where the interpreter goes on if machine code cannot take what an island has bound.
-    fn frame_behind(
-        &mut self,
-        island: &Island,
-        outs: &[(LocalId, IslandVar)],
-        iterator: Option<Value>,
-    ) -> Option<Frame> {
-        let typed = outs.iter().any(|(_, v)| !v.ty.is_object());
-        match (&island.code, iterator) {
-            (Code::Run(stmts), _) => self.frame(*stmts.last()?, true),
-            // the turn begins
-            (Code::Next(s), Some(it)) if typed => {
-                let hir = self.hir.clone();
-                let StmtKind::For { body, .. } = &hir.stmts[*s].kind else {
-                    return None;
-                };
-                let items = (Type::Object(island.reason), Vals::from_slice(&[it]));
-                self.active.push(ActiveLoop::over(hir.stmts[*s].span, items));
-                let frame = body.first().and_then(|first| self.frame(*first, false));
-                self.active.pop();
-                frame
-            }
-            _ => None,
-        }
     }
 
     /// Whether control does not come behind an island, as its types say.

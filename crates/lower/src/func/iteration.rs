@@ -9,12 +9,13 @@ use numlift_mir::{IntCC, Region, Slot, Ty};
 use numlift_runtime::IslandVar;
 use numlift_syntax::facts;
 use numlift_syntax::hir::{Block, LocalId, StmtId};
-use numlift_typeck::islands::Island;
+use numlift_typeck::islands::{Code, Island};
 use numlift_types::Type;
 
 use super::resume::ActiveLoop;
 use super::{FnLower, LoopState, R, scan};
 use crate::IslandForm;
+use crate::emit::Frame;
 
 impl FnLower<'_, '_> {
     pub(super) fn iteration(
@@ -28,7 +29,11 @@ impl FnLower<'_, '_> {
         let [start, next, end] = islands.map(|i| &plan.islands[i]);
         let hir = self.hir.clone();
         let stmt = &hir.stmts[id];
-        let out = self.enter_island(start, &[], IslandForm::Iter, None)?;
+        let behind = match start.code {
+            Code::Iter(_, iter) => self.frame_within(Some(iter)),
+            _ => None,
+        };
+        let out = self.enter_island(start, &[], IslandForm::Iter, None, [behind, None])?;
         let it = self.e.b.load(Ty::I64, out, 8, Region::Stack);
         let slot = self.e.b.create_slot(8, true);
         self.replace_slot(slot, it);
@@ -41,7 +46,14 @@ impl FnLower<'_, '_> {
         self.e.b.set_line(stmt.line);
         self.leave_statement();
         let outs = self.target_outs(id, next)?;
-        let out = self.enter_island(next, &outs, IslandForm::Next, Some(it))?;
+        let items = (Type::Object(next.reason), [it].into_iter().collect());
+        let active = ActiveLoop::over(stmt.span, items);
+        let over = self.frame_over(id, orelse);
+        self.active.push(active.clone());
+        let first = body.first().and_then(|s| self.frame(*s, false));
+        self.active.pop();
+        let resume = [first, over];
+        let out = self.enter_island(next, &outs, IslandForm::Next, Some(it), resume)?;
         let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
         let zero = self.e.b.iconst(Ty::I64, 0);
         let over = self.e.b.icmp(IntCC::Ne, code, zero);
@@ -53,8 +65,7 @@ impl FnLower<'_, '_> {
         self.bind_outs(&outs, out);
 
         self.loops.push(LoopState::default());
-        let items = (Type::Object(next.reason), [it].into_iter().collect());
-        self.active.push(ActiveLoop::over(stmt.span, items));
+        self.active.push(active);
         self.iterators.push(slot);
         self.block(body)?;
         self.iterators.pop();
@@ -70,11 +81,13 @@ impl FnLower<'_, '_> {
         self.active.pop();
 
         self.merge(exits)?;
-        self.end_iteration(slot, end, stmt.line)?;
+        let over = self.frame_over(id, orelse);
+        self.end_iteration(slot, end, stmt.line, over)?;
         self.block(orelse)?;
         let mut behind: Vec<_> = self.suspend(None).into_iter().collect();
         self.merge(l.breaks)?;
-        self.end_iteration(slot, end, stmt.line)?;
+        let left = self.frame(id, true);
+        self.end_iteration(slot, end, stmt.line, left)?;
         behind.extend(self.suspend(None));
         self.merge(behind)?;
         Ok(())
@@ -98,7 +111,7 @@ impl FnLower<'_, '_> {
     }
 
     /// Gives the iterator up, which may run code of the interpreter.
-    fn end_iteration(&mut self, slot: Slot, end: &Island, line: u32) -> R<()> {
+    fn end_iteration(&mut self, slot: Slot, end: &Island, line: u32, behind: Option<Frame>) -> R<()> {
         if !self.reachable() {
             return Ok(());
         }
@@ -108,8 +121,16 @@ impl FnLower<'_, '_> {
         let it = self.e.b.load(Ty::I64, addr, 0, Region::Stack);
         let null = self.e.b.iconst(Ty::I64, 0);
         self.e.b.store(null, addr, 0, Region::Stack);
-        self.enter_island(end, &[], IslandForm::Drop, Some(it))?;
+        self.enter_island(end, &[], IslandForm::Drop, Some(it), [behind, None])?;
         Ok(())
+    }
+
+    /// The state where a loop has no more items.
+    fn frame_over(&mut self, id: StmtId, orelse: &Block) -> Option<Frame> {
+        match orelse.first() {
+            Some(s) => self.frame(*s, false),
+            None => self.frame(id, true),
+        }
     }
 
     /// A `return` leaves the loops around it, the innermost first.

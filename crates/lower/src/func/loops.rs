@@ -325,7 +325,8 @@ impl FnLower<'_, '_> {
         target: &Target,
         body: &hir::Block,
     ) -> R<Vec<Pending>> {
-        self.leave_statement();
+        let span = self.hir.stmts[id].span;
+        self.mark_turn(id, ActiveLoop::new(span, it, i, true));
         let item = match it {
             Iter::Range { start, stop, .. } => {
                 if !count.unit {
@@ -337,7 +338,7 @@ impl FnLower<'_, '_> {
         };
         self.assign(target, item)?;
         self.loops.push(LoopState::default());
-        self.active.push(ActiveLoop::new(self.hir.stmts[id].span, it, i));
+        self.active.push(ActiveLoop::new(span, it, i, false));
         let watched = self.iterated.len();
         self.iterated.extend(it.owners());
         self.block(body)?;

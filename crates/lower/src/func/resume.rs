@@ -41,8 +41,8 @@ impl ActiveLoop {
         }
     }
 
-    /// The loop in the turn with counter `i`.
-    pub(super) fn new(span: Span, it: &Iter, i: Value) -> ActiveLoop {
+    /// The loop in the turn with counter `i`; with `begins` before this turn.
+    pub(super) fn new(span: Span, it: &Iter, i: Value, begins: bool) -> ActiveLoop {
         let mut operands = vec![];
         let mut int = |v: Value| {
             operands.push((Type::INT, Vals::from_slice(&[v])));
@@ -51,12 +51,18 @@ impl ActiveLoop {
         let items = match it {
             Iter::Range { stop, step, .. } => {
                 let (i, stop, step) = (int(i), int(*stop), int(*step));
-                format!("iter(range({i} + {step}, {stop}, {step}))")
+                match begins {
+                    true => format!("iter(range({i}, {stop}, {step}))"),
+                    false => format!("iter(range({i} + {step}, {stop}, {step}))"),
+                }
             }
             other => {
                 let i = int(i);
                 let all = iterable(other, &mut operands);
-                format!("islice({all}, {i} + 1, None)")
+                match begins {
+                    true => format!("islice({all}, {i}, None)"),
+                    false => format!("islice({all}, {i} + 1, None)"),
+                }
             }
         };
         ActiveLoop {
@@ -217,6 +223,16 @@ impl FnLower<'_, '_> {
         self.e.resume = None;
     }
 
+    /// Exits from here on go on with a loop in the state `turn`, before the targets are bound.
+    pub(super) fn mark_turn(&mut self, id: StmtId, turn: ActiveLoop) {
+        self.leave_statement();
+        if self.is_dirty() {
+            self.active.push(turn);
+            self.e.resume = self.frame(id, false).map(Rc::new);
+            self.active.pop();
+        }
+    }
+
     /// An expression has a value: what is done of it is no more of interest. `mark` parts were done before it.
     pub(super) fn done(&mut self, mark: usize, id: ExprId, v: &Typed) {
         if !self.tracked {
@@ -260,7 +276,7 @@ impl FnLower<'_, '_> {
     }
 
     /// The state in the running statement.
-    fn frame_within(&mut self, call: Option<ExprId>) -> Option<Frame> {
+    pub(super) fn frame_within(&mut self, call: Option<ExprId>) -> Option<Frame> {
         let id = self.running.stmt?;
         let mut frame = self.frame_with(id, &self.running.parts.clone())?;
         frame.point.call = call.map(|c| extent(self.hir.exprs[c].span));

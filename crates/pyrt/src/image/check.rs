@@ -46,7 +46,11 @@ pub(super) fn check(image: &Image) -> Checked {
         variables.chain([&island.ret]).try_for_each(rank)?;
         must(island.watched < 1 << 16, "watched arrays")?;
         must(
-            island.resume.is_none_or(|p| (p as usize) < image.points.len()),
+            island
+                .resume
+                .iter()
+                .chain(&island.over)
+                .all(|&p| (p as usize) < image.points.len()),
             "no resume point",
         )?;
     }

@@ -129,6 +129,7 @@ fn islands<'py>(
         form: i.form,
         watched: i.watched,
         resume: i.resume,
+        over: i.over,
         unbinds: i.unbinds.clone(),
         assumes: i.assumes,
         ends: i.ends,

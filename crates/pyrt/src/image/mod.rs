@@ -82,6 +82,7 @@ pub struct IslandImage {
     pub ret: Type,
     pub watched: usize,
     pub resume: Option<u32>,
+    pub over: Option<u32>,
     pub unbinds: Vec<String>,
     /// It assumes types.
     pub assumes: bool,
