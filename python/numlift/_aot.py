@@ -11,7 +11,7 @@ import functools
 import linecache
 import types
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 #: The name that a compiled module has for what stands for the package.
 CARRIED = "__numlift__"
@@ -75,7 +75,8 @@ class Carried:
             scope[name] = getattr(errors, name)
         scope["__version__"] = self.native.version
         scope["prange"] = range
-        scope["Dispatcher"] = dispatcher = self.native.make_class(_dispatcher(self.native))
+        Dispatcher._native = self.native
+        scope["Dispatcher"] = dispatcher = self.native.make_class(Dispatcher)
 
         def decorator(target: Any = None, /, **options: Any) -> Any:
             if isinstance(target, dispatcher):
@@ -150,41 +151,38 @@ def _imported(module: str, *names: str) -> ast.expr:
     return ast.Call(ast.Name(CARRIED, ast.Load()), texts, [])
 
 
-def _dispatcher(native: Native) -> type:
-    class Dispatcher:
-        """A function of a compiled module: machine code for the argument types it was compiled for."""
+class Dispatcher:
+    """A function of a compiled module: machine code for the argument types it was compiled for."""
 
-        __slots__ = ()
-        __module__ = "numlift"
+    __slots__ = ()
+    __module__ = "numlift"
+    _native: ClassVar[Native]
 
-        def __repr__(self) -> str:
-            return f"<numlift.compiled {self.__module__}.{self.__qualname__}>"  # type: ignore[attr-defined]
+    def __repr__(self) -> str:
+        return f"<numlift.compiled {self.__module__}.{self.__qualname__}>"  # type: ignore[attr-defined]
 
-        @property
-        def py_func(self) -> Callable[..., Any]:
-            """The function's Python source."""
-            return native.py_func(self)
+    @property
+    def py_func(self) -> Callable[..., Any]:
+        """The function's Python source."""
+        return self._native.py_func(self)
 
-        @property
-        def signatures(self) -> list[str]:
-            """Argument types that it was compiled for."""
-            return native.signatures(self)
+    @property
+    def signatures(self) -> list[str]:
+        """Argument types that it was compiled for."""
+        return self._native.signatures(self)
 
-        def tier(self, *args: Any, **kwargs: Any) -> str:
-            """What a call with these arguments would run: "native", "mixed" or "interpreter"."""
-            return native.tier(self, args, kwargs)
+    def tier(self, *args: Any, **kwargs: Any) -> str:
+        """What a call with these arguments would run: "native", "mixed" or "interpreter"."""
+        return self._native.tier(self, args, kwargs)
 
-        def __copy__(self) -> Any:
-            return self
+    def __copy__(self) -> Any:
+        return self
 
-        def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-            return self
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self
 
-        def __reduce__(self) -> str:
-            return str(self.__qualname__)  # type: ignore[attr-defined]
-
-    Dispatcher.__qualname__ = "Dispatcher"
-    return Dispatcher
+    def __reduce__(self) -> str:
+        return str(self.__qualname__)  # type: ignore[attr-defined]
 
 
 def start(carried: Carried, module: types.ModuleType, source: str, file: str) -> None:
