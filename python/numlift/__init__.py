@@ -11,6 +11,7 @@
 from typing import TYPE_CHECKING
 
 from numlift import types
+from numlift._cfunc import CFunc, cfunc
 from numlift._core import __version__
 from numlift._decorator import CacheStats, Dispatcher, Specialization, jit, njit, prange
 from numlift._errors import CompileError, NumliftCacheWarning, NumliftError, NumliftFallbackWarning
@@ -41,6 +42,7 @@ from numlift.types import (
 )
 
 __all__ = [
+    "CFunc",
     "CacheStats",
     "CompileError",
     "Dispatcher",
@@ -52,6 +54,7 @@ __all__ = [
     "__version__",
     "bool_",
     "boolean",
+    "cfunc",
     "complex64",
     "complex128",
     "double",

@@ -225,6 +225,21 @@ class Dispatcher(Generic[P, T]):
         """Microseconds per stage of the compilation, by argument types."""
         return {tuple(a): dict(t) for a, t in _core.stage_times(self)}
 
+    def ctypes(self, signature: str) -> Any:
+        """The function as a C function of ctypes, for a signature of numbers: `f.ctypes("float64(float64)")`.
+
+        An exception cannot be passed through C: it is printed, and the result is 0.
+        """
+        from numlift import _cfunc
+
+        return _cfunc.pointer(self, signature)
+
+    def address(self, signature: str) -> int:
+        """The address of the C function that `ctypes` gives; it stays valid."""
+        from numlift import _cfunc
+
+        return _cfunc.address(self, signature)
+
     @property
     def stats(self) -> CacheStats:
         """Which specialisations came from the disk cache, and which were compiled."""
@@ -284,6 +299,18 @@ def watch(watcher: Watcher) -> Watcher:
     return before
 
 
+def signature_text(one: Any) -> str:
+    """The text of a signature. Raises TypeError if it is none."""
+    if isinstance(one, tuple) and all(isinstance(t, (Type, tuple)) for t in one):
+        one = Signature(None, one)
+    if not isinstance(one, (str, Signature)):
+        raise TypeError(
+            "jit() takes a function, a signature such as 'float64(int64)' or float64(int64), "
+            f"or a list of signatures, not {one!r}"
+        )
+    return str(one)
+
+
 def _signatures(target: Any) -> list[str]:
     """Texts of the signatures that the decorator was given: none, one or a list of them."""
     if target is None:
@@ -291,17 +318,7 @@ def _signatures(target: Any) -> list[str]:
     many = target if isinstance(target, list) else [target]
     if isinstance(target, tuple) and not all(isinstance(t, (Type, tuple)) for t in target):
         many = list(target)
-    texts = []
-    for one in many:
-        if isinstance(one, tuple) and all(isinstance(t, (Type, tuple)) for t in one):
-            one = Signature(None, one)
-        if not isinstance(one, (str, Signature)):
-            raise TypeError(
-                "jit() takes a function, a signature such as 'float64(int64)' or float64(int64), "
-                f"or a list of signatures, not {one!r}"
-            )
-        texts.append(str(one))
-    return texts
+    return [signature_text(one) for one in many]
 
 
 def _decorate(function: Any, signatures: list[str], chosen: dict[str, Any]) -> Any:

@@ -8,7 +8,6 @@ _INSTEAD = {
     "guvectorize": "write the loops over the outer dimensions in a function with @jit",
     "stencil": "write the loops over the interior in a function with @jit; index checks are cheap there",
     "cuda": "there is no GPU support; use Numba or CuPy",
-    "cfunc": "there are no C callbacks; pass the arrays to a function with @jit instead",
     "jitclass": "pass the fields as arguments, or as a tuple",
     "generated_jit": "each function is compiled for the types it is called with; use @jit",
     "objmode": "what has no static type runs in the interpreter by itself; use @jit without strict=True",

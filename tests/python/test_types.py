@@ -187,9 +187,7 @@ def test_nopython_is_strict() -> None:
         assert numlift.njit(strict=False)(f)(1) == {1: 1}
 
 
-@pytest.mark.parametrize(
-    "name", ["vectorize", "guvectorize", "stencil", "cuda", "typeof", "objmode", "cfunc"]
-)
+@pytest.mark.parametrize("name", ["vectorize", "guvectorize", "stencil", "cuda", "typeof", "objmode"])
 def test_what_is_missing_is_said(name: str) -> None:
     text = f"numlift has no '{name}': "
     with pytest.raises(AttributeError) as attribute:

@@ -15,6 +15,7 @@ use crate::cpython::{self, Field, VECTORCALL_ARGUMENTS_OFFSET, function_place};
 use crate::helpers::Host;
 use crate::object::{Body, Object, guarded};
 use crate::plan::RetPlan;
+use crate::slots::Held;
 use crate::source::{Args, Guard, Source};
 use crate::spec::{Outcome, Specialization, TRACE};
 use crate::table::Entry;
@@ -99,6 +100,60 @@ pub(crate) unsafe extern "C" fn call(
             RetPlan::None | RetPlan::Bool | RetPlan::Int | RetPlan::Float => s.ret.read(ret),
             RetPlan::Np(_) | RetPlan::Other(_) => guarded(|| s.ret.read(ret)),
         }
+    }
+}
+
+/// How a call with slots ended.
+pub(crate) enum BySlots {
+    /// The result's slots are written.
+    Done,
+    /// The interpreter has finished it: a new reference, or NULL with an exception set.
+    Object(*mut PyObject),
+    /// It was not made: something is not as the code assumes.
+    NotMade,
+}
+
+/// Calls an entry that is `direct` with the slots of its arguments; `args` makes the objects, where they are needed.
+///
+/// # Safety
+/// The slots are those of arguments that `entry` is for; `s` is its code, it is one of `body`; the GIL is held.
+#[inline]
+pub(crate) unsafe fn call_slots(
+    body: &Body,
+    entry: &Entry,
+    s: &Specialization,
+    slots: *const u64,
+    ret: &mut [MaybeUninit<u64>; RET_SLOTS],
+    args: &dyn Fn() -> Option<Held>,
+) -> BySlots {
+    if count::observed() || !holds(s) {
+        return BySlots::NotMade;
+    }
+    entry.counter.add();
+    let mut trace = [const { MaybeUninit::uninit() }; TRACE];
+    let host = Host {
+        spec: s,
+        hidden: std::ptr::null_mut(),
+        // the code of a direct entry does not look at them
+        args: std::ptr::null(),
+        resumed: Cell::new(std::ptr::null_mut()),
+        callers: Cell::new(std::ptr::null_mut()),
+    };
+    let mut ctx = MaybeUninit::<Ctx>::uninit();
+    // SAFETY: as promised by the caller; the context and what it refers to outlive the call of the code.
+    unsafe {
+        let ctx = s.begin(&mut ctx, &mut trace, &host, std::ptr::null(), i64::MAX);
+        let status = s.enter_code(ctx, slots, ret.as_mut_ptr().cast());
+        if status == 0 {
+            return BySlots::Done;
+        }
+        BySlots::Object(match args() {
+            None => std::ptr::null_mut(),
+            Some(held) => {
+                let all = held.as_slice();
+                failed(s, all.as_ptr(), ctx, status, body, all.len())
+            }
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod bind;
 pub mod call;
+pub mod callback;
 pub mod code;
 pub mod count;
 pub mod cpu;

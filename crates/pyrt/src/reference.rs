@@ -19,7 +19,7 @@ impl Ref {
     /// # Safety
     /// The pointer is NULL or an owned reference.
     pub unsafe fn from_owned(o: *mut PyObject) -> Option<Ref> {
-        (!o.is_null()).then_some(Ref(o))
+        (!o.is_null()).then(|| Ref(o))
     }
 
     /// The object, borrowed.

@@ -2,6 +2,7 @@
 
 mod aot;
 mod cache;
+mod callback;
 mod cli;
 mod compile;
 mod dispatcher;
@@ -22,6 +23,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(compile::set_internal_errors_fatal, m)?)?;
     aot::add_to(m)?;
     cache::add_to(m)?;
+    callback::add_to(m)?;
     cli::add_to(m)?;
     explain::add_to(m)?;
     report::add_to(m)?;

@@ -141,11 +141,11 @@ fn dtype(name: &str) -> Option<DType> {
     Some(match name {
         "i1" => DType::I8,
         "i2" => DType::I16,
-        "i4" => DType::I32,
+        "i4" | "intc" => DType::I32,
         "i8" | "int" => DType::I64,
         "u1" => DType::U8,
         "u2" => DType::U16,
-        "u4" => DType::U32,
+        "u4" | "uintc" => DType::U32,
         "u8" => DType::U64,
         "f4" => DType::F32,
         "f8" | "float" => DType::F64,
