@@ -15,6 +15,8 @@ UNBOUND = types.new_class("unbound")()
 
 _UNBOUND = "<unbound>"
 _SEE, _ON = "<see>", "<on>"
+#: The list for variables of an island that raises.
+_LEFT = "<left>"
 # Completion codes besides falling through.
 _RETURN, _BREAK, _CONTINUE = 1, 2, 3
 
@@ -24,14 +26,16 @@ class Spec(NamedTuple):
 
     positions: (line, column) of its statements in the function's source, lines from 1, columns in bytes;
     of a part of a statement that one. form: `test`: its test; `plain`: statements; `coded`: statements, and
-    how they were left; `iter`, `next`, `drop`: of a `for` its iterator, the next item, nothing. params, outs:
-    (name, whether it is certainly bound) of variables.
+    how they were left; `iter`, `next`, `drop`: of a `for` its iterator, the next item, nothing; `class N`:
+    the class of handler N of a `try`. params, outs: (name, whether it is certainly bound) of variables.
+    left: variables that a compiled handler wants as they are when it raises.
     """
 
     positions: list[tuple[int, int]]
     form: str
     params: list[tuple[str, bool]]
     outs: list[tuple[str, bool]]
+    left: list[str]
 
 
 class Watch(NamedTuple):
@@ -129,6 +133,15 @@ def _mark(name: str) -> ast.stmt:
     return ast.Try([ast.Expr(load(name))], [handler], [], [])
 
 
+def _leaving_behind(names: list[str], body: list[ast.stmt]) -> list[ast.stmt]:
+    """`try: body; except: <left>.extend((names)); raise`"""
+    values = ast.Tuple([load(name) for name in names], ast.Load())
+    extend = ast.Call(ast.Attribute(load(_LEFT), "extend", ast.Load()), [values], [])
+    keep: list[ast.stmt] = [*(_mark(name) for name in names), ast.Expr(extend), ast.Raise()]
+    handler = ast.ExceptHandler(load("<BaseException>"), None, keep)
+    return [ast.Try(body, [handler], [], [])]
+
+
 def _report(variable: int, name: str, sure: bool) -> ast.stmt:
     """`if <on>: <see>(variable, name)`, if the name is bound"""
     call: ast.stmt = ast.Expr(ast.Call(load(_SEE), [ast.Constant(variable), load(name)], []))
@@ -209,6 +222,9 @@ class Builder:
             return [*start, ast.copy_location(ast.Return(iterator), node)]
         if spec.form == "next":
             return _next_item(node, self.reports.get(node, []), [load(name) for name, _ in spec.outs])
+        if spec.form.startswith("class "):
+            class_ = node.handlers[int(spec.form.removeprefix("class "))].type
+            return [*start, ast.copy_location(ast.Return(class_), class_)]
         if spec.form == "drop":
             return [ast.Pass()]
         end: list[ast.stmt] = [_mark(name) for name, sure in spec.outs if not sure]
@@ -276,8 +292,10 @@ class Builder:
         return _innermost(compiled, made, name, qualname)
 
     def island(self, spec: Spec) -> types.FunctionType:
-        names = [name for name, _ in spec.params]
-        inside = self.compiled(names, self.body(spec), tuple(self.watching))
+        names, body = [name for name, _ in spec.params], self.body(spec)
+        if spec.left:
+            names, body = [*names, _LEFT], _leaving_behind(spec.left, body)
+        inside = self.compiled(names, body, tuple(self.watching))
         return bound(self.function, inside, self.watching)
 
     def observing(self, own: ast.FunctionDef) -> types.FunctionType:
@@ -360,9 +378,21 @@ def _class_around(qualname: str) -> str | None:
     return names[-1] if names else None
 
 
+def _kept(exc: BaseException) -> tuple[Any, ...]:
+    """What raising an exception once more changes of it."""
+    return exc, exc.__traceback__, exc.__context__, exc.__suppress_context__
+
+
+def _restore(exc: BaseException, traceback: Any, context: Any, suppressed: bool) -> None:
+    exc.__traceback__, exc.__context__, exc.__suppress_context__ = traceback, context, suppressed
+
+
 CONSTANTS: dict[str, Any] = {
     _UNBOUND: UNBOUND,
     "<NameError>": NameError,
+    "<BaseException>": BaseException,
+    "<kept>": _kept,
+    "<restore>": _restore,
     "<iter>": iter,
     "<next>": next,
     "<resume>": object(),

@@ -38,6 +38,8 @@ class _Rest:
         self.builder, self.point = builder, point
         self.target, self.function = builder.running(point.at)
         self.loops = {builder.at(place, ast.stmt): f"<items {i}>" for i, place in enumerate(point.loops)}
+        #: handlers around the statement, as far as it is known
+        self.handlers = 0
         self.old: str | None = None
         self.assigned: list[tuple[tuple[int, ...], str]] = []
         self.replaced: dict[Any, ast.expr] = {}
@@ -82,6 +84,8 @@ class _Rest:
         if node is self.target:
             return [] if self.point.behind else self.statement(node)
         within = next(b for b in blocks(node) if any(s is self.target or self.target in inside(s) for s in b))
+        if isinstance(node, ast.Try):
+            return self.protected(node, within)
         rest = self.block(within)
         if not isinstance(node, (ast.For, ast.While)) or within is node.orelse:
             return rest
@@ -99,6 +103,31 @@ class _Rest:
         turn = ast.If(test, rest or [ast.Pass()], [assign, *node.body])
         again = ast.For(item, load(self.loops[node]), [turn], node.orelse)
         return [ast.copy_location(again, node)]
+
+    def protected(self, node: ast.Try, within: list[ast.stmt]) -> list[ast.stmt]:
+        """The rest of a `try` statement. In a handler its exception is raised once more, as it is."""
+        handler = next((h for h in node.handlers if h.body is within), None)
+        if handler is None:
+            rest = self.block(within) or [ast.Pass()]
+            again = (
+                ast.Try(rest, node.handlers, node.orelse, node.finalbody)
+                if within is node.body
+                else ast.Try(rest, [], [], node.finalbody)
+            )
+            whole = bool(again.handlers or again.finalbody)
+            return [ast.copy_location(again, node)] if whole else rest
+        caught, kept = f"<caught {self.handlers}>", f"<kept {self.handlers}>"
+        self.handlers += 1
+        keep = ast.Assign([ast.Name(kept, ast.Store())], ast.Call(load("<kept>"), [load(caught)], []))
+        restore = ast.Expr(ast.Call(load("<restore>"), [ast.Starred(load(kept), ast.Load())], []))
+        rest = [restore, *self.block(within)]
+        again = ast.Try(
+            [ast.Raise(load(caught))],
+            [ast.ExceptHandler(load("<BaseException>"), handler.name, rest)],
+            [],
+            node.finalbody,
+        )
+        return [ast.copy_location(keep, node), ast.copy_location(again, node)]
 
     def statement(self, node: ast.stmt) -> list[ast.stmt]:
         """The statement, without what is done of it."""

@@ -10,7 +10,7 @@ use numlift_mir::builder::helper_ty;
 use numlift_runtime::{HelperId, HelperSig, abi::offset, helpers};
 
 use crate::CodegenError;
-use crate::checks::ColdBlock;
+use crate::checks::{ColdBlock, Landing};
 use crate::lower::{Lower, NONE, cl_type, signature};
 use crate::thunk;
 
@@ -30,7 +30,10 @@ impl Lower<'_> {
         if helpers::sig(helper).fallible {
             let site = site.ok_or_else(|| self.invalid("a fallible helper without a site"))?;
             let status = self.pos.func.dfg.inst_results(call)[0];
-            self.leave_if_failed(status, site);
+            let landing = self.landing(data)?;
+            // what passes a landing keeps its site
+            let site = (helpers::sig(helper).name != "py_catch").then_some(site);
+            self.leave_if_failed(status, site, landing);
             return Ok(());
         }
         let results = self.pos.func.dfg.inst_results(call).to_vec();
@@ -80,8 +83,8 @@ impl Lower<'_> {
         made
     }
 
-    pub fn leave_if_failed(&mut self, status: Value, site: mir::Site) {
-        let block = self.helper_fail_block(site);
+    fn leave_if_failed(&mut self, status: Value, site: Option<mir::Site>, landing: Option<Landing>) {
+        let block = self.helper_fail_block(site, landing);
         let failed = self.pos.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
         self.branch_away(failed, block);
     }
@@ -127,12 +130,14 @@ impl Lower<'_> {
         let status = results[0];
 
         let block = self.pos.func.dfg.make_block();
+        let landing = self.landing(data)?;
         self.cold.push((
             block,
             ColdBlock::Call {
                 site,
                 recorded,
                 status,
+                landing,
             },
         ));
         let failed = self.pos.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
@@ -178,23 +183,35 @@ impl Lower<'_> {
     }
 
     /// Polls `*ctx.interrupt`; the helper is called out of line.
-    pub fn safepoint(&mut self, site: mir::Site) {
+    pub fn safepoint(&mut self, site: mir::Site, landing: Option<Landing>) {
         let pointer = self.load_constant(offset::INTERRUPT);
         let flags = self.mem_flags();
         let word = self.pos.ins().load(types::I32, flags, pointer, 0);
         let slow = self.pos.func.dfg.make_block();
         let wanted = self.pos.ins().icmp_imm_s(IntCC::NotEqual, word, 0);
         let resume = self.branch_away(wanted, slow);
-        self.cold.push((slow, ColdBlock::Safepoint { site, resume }));
+        self.cold.push((
+            slow,
+            ColdBlock::Safepoint {
+                site,
+                resume,
+                landing,
+            },
+        ));
     }
 
     /// The body of a safepoint's cold block: calls the trampoline, which leaves the status in `ctx.site`.
-    pub fn slow_safepoint(&mut self, site: mir::Site, resume: Block) -> Result<(), CodegenError> {
+    pub fn slow_safepoint(
+        &mut self,
+        site: mir::Site,
+        resume: Block,
+        landing: Option<Landing>,
+    ) -> Result<(), CodegenError> {
         let target = self.safepoint_trampoline();
         self.pos.ins().call(target, &[self.ctx]);
         let flags = self.ctx_flags();
         let status = self.pos.ins().load(types::I32, flags, self.ctx, offset::SITE);
-        let fail = self.helper_fail_block(site);
+        let fail = self.helper_fail_block(Some(site), landing);
         let failed = self.pos.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
         self.pos.ins().brif(failed, fail, NONE, resume, NONE);
         Ok(())

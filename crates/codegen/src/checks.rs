@@ -1,7 +1,7 @@
 //! The operations that can fail, and the cold blocks they fail into.
 
 use cranelift_codegen::cursor::Cursor;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, condcodes::IntCC, types};
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, StackSlot, Value, condcodes::IntCC, types};
 use numlift_mir as mir;
 use numlift_mir::Opcode;
 use numlift_runtime::SiteKind;
@@ -18,18 +18,34 @@ pub(crate) enum ColdBlock {
     Site {
         site: mir::Site,
         operands: SmallVec<[(mir::Ty, Value); 4]>,
+        landing: Option<Landing>,
     },
-    /// Leave with `Status::Python`.
-    Helper { site: mir::Site },
+    /// Leave with `Status::Python`; without a site by that of the failure before.
+    Helper {
+        site: Option<mir::Site>,
+        landing: Option<Landing>,
+    },
     /// A callee failed: pass its status on.
     Call {
         site: mir::Site,
         /// the effects flag, then the operands of the site
         recorded: SmallVec<[(mir::Ty, Value); 4]>,
         status: Value,
+        landing: Option<Landing>,
     },
     /// The safepoint helper, then back.
-    Safepoint { site: mir::Site, resume: Block },
+    Safepoint {
+        site: mir::Site,
+        resume: Block,
+        landing: Option<Landing>,
+    },
+}
+
+/// Where a cold block goes instead of leaving the function.
+pub(crate) struct Landing {
+    block: Block,
+    slot: StackSlot,
+    values: SmallVec<[Value; 4]>,
 }
 
 impl Lower<'_> {
@@ -41,10 +57,14 @@ impl Lower<'_> {
         }
         let args = self.values(&data.args[..own])?;
         if data.op == Opcode::Safepoint {
-            self.safepoint(site);
+            let landing = self.landing(data)?;
+            self.safepoint(site, landing);
             return Ok(());
         }
-        let fail = self.fail_block(site, &data.args[own..])?;
+        let fail = match self.landing(data)? {
+            Some(landing) => self.landing_block(site, &data.args[own..], landing)?,
+            None => self.fail_block(site, &data.args[own..])?,
+        };
         let result = match data.op {
             Opcode::IaddChk => self.iadd_checked(data, args[0], args[1], fail),
             Opcode::IsubChk => self.isub_checked(data, args[0], args[1], fail),
@@ -193,18 +213,79 @@ impl Lower<'_> {
         let block = self.pos.func.dfg.make_block();
         self.fails.insert(key, block);
         let operands = operands.iter().map(|&v| self.func.ty(v)).zip(values).collect();
-        self.cold.push((block, ColdBlock::Site { site, operands }));
+        let landing = None;
+        self.cold.push((
+            block,
+            ColdBlock::Site {
+                site,
+                operands,
+                landing,
+            },
+        ));
         Ok(block)
     }
 
+    /// The block that records `operands` for `site` and goes on at a landing.
+    fn landing_block(
+        &mut self,
+        site: mir::Site,
+        operands: &[mir::Value],
+        landing: Landing,
+    ) -> Result<Block, CodegenError> {
+        let values = self.values(operands)?;
+        let operands = operands.iter().map(|&v| self.func.ty(v)).zip(values).collect();
+        let block = self.pos.func.dfg.make_block();
+        let landing = Some(landing);
+        self.cold.push((
+            block,
+            ColdBlock::Site {
+                site,
+                operands,
+                landing,
+            },
+        ));
+        Ok(block)
+    }
+
+    /// Where an instruction goes on when it fails.
+    pub fn landing(&self, data: &mir::InstData) -> Result<Option<Landing>, CodegenError> {
+        let Some(l) = &data.landing else { return Ok(None) };
+        let slot = self.slots[l.slot].expand();
+        Ok(Some(Landing {
+            block: self.block(l.block)?,
+            slot: slot.ok_or_else(|| self.invalid(format!("{} does not exist", l.slot)))?,
+            values: self.values(&l.values)?.into_iter().collect(),
+        }))
+    }
+
+    /// Ends a cold block: at its landing, or out of the function.
+    fn land(&mut self, landing: Option<Landing>, status: Value) {
+        let Some(l) = landing else {
+            self.leave(status);
+            return;
+        };
+        let flags = self.stack_flags();
+        let base = self.pos.ins().stack_addr(types::I64, l.slot, 0);
+        for (k, v) in l.values.into_iter().enumerate() {
+            self.pos.ins().store(flags, v, base, 8 * k as i32);
+        }
+        self.pos.ins().jump(l.block, &[] as &[BlockArg]);
+    }
+
     /// The block that leaves with a Python exception set by a helper called at `site`.
-    pub fn helper_fail_block(&mut self, site: mir::Site) -> Block {
+    pub fn helper_fail_block(&mut self, site: Option<mir::Site>, landing: Option<Landing>) -> Block {
+        let Some(site) = site.filter(|_| landing.is_none()) else {
+            let block = self.pos.func.dfg.make_block();
+            self.cold.push((block, ColdBlock::Helper { site, landing }));
+            return block;
+        };
         if let Some(&known) = self.helper_fails.get(&site.as_u32()) {
             return known;
         }
         let block = self.pos.func.dfg.make_block();
         self.helper_fails.insert(site.as_u32(), block);
-        self.cold.push((block, ColdBlock::Helper { site }));
+        let site = Some(site);
+        self.cold.push((block, ColdBlock::Helper { site, landing }));
         block
     }
 
@@ -215,26 +296,39 @@ impl Lower<'_> {
             self.pos.func.layout.set_cold(block);
             self.pos.goto_bottom(block);
             match what {
-                ColdBlock::Site { site, operands } => {
+                ColdBlock::Site {
+                    site,
+                    operands,
+                    landing,
+                } => {
                     self.record(site, &operands);
                     self.retain(site)?;
-                    self.leave_with(Status::Site);
+                    let status = self.status(Status::Site);
+                    self.land(landing, status);
                 }
-                ColdBlock::Helper { site } => {
-                    self.store_site(site);
-                    self.leave_with(Status::Python);
+                ColdBlock::Helper { site, landing } => {
+                    if let Some(site) = site {
+                        self.store_site(site);
+                    }
+                    let status = self.status(Status::Python);
+                    self.land(landing, status);
                 }
                 ColdBlock::Call {
                     site,
                     recorded,
                     status,
+                    landing,
                 } => {
                     let number = self.pos.ins().iconst(types::I64, i64::from(site.as_u32()));
                     self.named_helper("trace", &[number])?;
                     self.record_frame(site, &recorded)?;
-                    self.leave(status);
+                    self.land(landing, status);
                 }
-                ColdBlock::Safepoint { site, resume } => self.slow_safepoint(site, resume)?,
+                ColdBlock::Safepoint {
+                    site,
+                    resume,
+                    landing,
+                } => self.slow_safepoint(site, resume, landing)?,
             }
         }
         Ok(())
@@ -302,9 +396,8 @@ impl Lower<'_> {
         self.pos.ins().store(flags, new, self.ctx, offset::EFFECTS);
     }
 
-    fn leave_with(&mut self, status: Status) {
-        let status = self.pos.ins().iconst(types::I32, status as i64);
-        self.leave(status);
+    fn status(&mut self, status: Status) -> Value {
+        self.pos.ins().iconst(types::I32, status as i64)
     }
 }
 

@@ -26,6 +26,10 @@ impl Lower<'_> {
                 self.ret(&values)
             }
             (_, Opcode::Assume) => Ok(()),
+            (_, Opcode::Raised) => {
+                let v = self.pos.ins().iconst(types::I8, 0);
+                self.result(data, v)
+            }
             (_, Opcode::Unreachable) => {
                 self.pos.ins().trap(TrapCode::unwrap_user(1));
                 Ok(())
@@ -294,6 +298,12 @@ impl Lower<'_> {
                 let block = self.block(to.block)?;
                 self.pos.ins().jump(block, &args);
             }
+            // the cold blocks lead to the landing
+            (Imm::Branch(_, other), &[cond]) if self.is_raised(cond) => {
+                let args = self.block_args(other)?;
+                let block = self.block(other.block)?;
+                self.pos.ins().jump(block, &args);
+            }
             (Imm::Branch(then, other), &[cond]) => {
                 let cond = self.value(cond)?;
                 let (a, b) = (self.block_args(then)?, self.block_args(other)?);
@@ -303,6 +313,12 @@ impl Lower<'_> {
             _ => return Err(self.unexpected(data)),
         }
         Ok(())
+    }
+
+    fn is_raised(&self, cond: mir::Value) -> bool {
+        self.func
+            .def(cond)
+            .is_some_and(|i| self.func.insts[i].op == Opcode::Raised)
     }
 
     fn block_args(&self, to: &mir::BlockCall) -> Result<SmallVec<[BlockArg; 8]>, CodegenError> {

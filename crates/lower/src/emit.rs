@@ -10,6 +10,8 @@ use numlift_runtime::{ExitReason, ResumePoint, SiteData, SiteKind, helpers};
 use numlift_types::{Scalar, Type};
 use smallvec::SmallVec;
 
+use crate::func::{AtIsland, Var};
+
 /// The machine values of one value, flattened as `numlift_runtime::abi` says
 /// (a complex number has two, an array data, shape, strides, owner).
 pub type Vals = SmallVec<[Value; 4]>;
@@ -28,7 +30,22 @@ pub struct Emit<'m> {
     pub resume: Option<Rc<Frame>>,
     /// Resume points of the module.
     pub points: &'m mut Vec<ResumePoint>,
+    /// The variables, where code is emitted.
+    pub(crate) vars: Vec<Var>,
+    /// What may raise in the innermost `try` or handler; without one it leaves the function.
+    pub(crate) raised: Option<Vec<Raised>>,
     scratch: Option<(Slot, u32)>,
+}
+
+/// A place in a `try` or handler that may raise.
+#[derive(Debug)]
+pub(crate) struct Raised {
+    pub site: Site,
+    /// The variables there.
+    pub vars: Vec<Var>,
+    /// The effects flag; `None`: it has had one for sure.
+    pub effects: Option<Value>,
+    pub island: Option<AtIsland>,
 }
 
 /// The state at the start of a statement, or in it.
@@ -61,17 +78,40 @@ impl<'m> Emit<'m> {
             wrap,
             resume: None,
             points,
+            vars: vec![],
+            raised: None,
             scratch: None,
         }
     }
 
     /// A new site at the current line.
     pub fn site(&mut self, kind: SiteKind) -> Site {
-        self.sites.push(SiteData {
+        let raises = !matches!(kind, SiteKind::Exit(_) | SiteKind::Resume { .. });
+        let site = self.sites.push(SiteData {
             kind,
             frame: self.frame,
             line: self.b.line(),
-        })
+        });
+        if let (true, Some(raised)) = (raises, &mut self.raised) {
+            raised.push(Raised {
+                site,
+                vars: self.vars.clone(),
+                effects: Some(self.effects),
+                island: None,
+            });
+        }
+        site
+    }
+
+    /// What raises since `count` places were known may have had an effect before.
+    pub(crate) fn raises_behind_effect(&mut self, count: usize) {
+        let raised = self.raised.iter_mut().flatten().skip(count);
+        raised.for_each(|r| r.effects = None);
+    }
+
+    /// How many places may raise.
+    pub(crate) fn raising(&self) -> usize {
+        self.raised.as_ref().map_or(0, Vec::len)
     }
 
     /// The site of an exit and its operands. Behind an effect the interpreter goes on from where the frame was

@@ -39,6 +39,8 @@ pub enum IslandForm {
     Next,
     /// Gives an iterator up.
     Drop,
+    /// Evaluates the class of the handler of that number.
+    Class(usize),
 }
 
 /// Code that the interpreter runs.
@@ -49,6 +51,10 @@ pub struct IslandSpec {
     pub form: IslandForm,
     pub params: Vec<IslandVar>,
     pub outs: Vec<IslandVar>,
+    /// Variables as it has left them when it raises, for a compiled handler.
+    pub partial: Vec<IslandVar>,
+    /// A compiled handler goes on if it raises.
+    pub protected: bool,
     /// Result type of the function.
     pub ret: Type,
     pub watched: usize,

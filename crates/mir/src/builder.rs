@@ -4,8 +4,8 @@ use numlift_runtime::{HelperId, HelperType};
 use smallvec::SmallVec;
 
 use crate::ir::{
-    Block, BlockCall, BlockData, FloatCC, FuncId, Function, Imm, Inst, InstData, IntCC, Region, Site, Slot,
-    SlotData, Ty, Value, ValueData, ValueDef,
+    Block, BlockCall, BlockData, FloatCC, FuncId, Function, Imm, Inst, InstData, IntCC, Landing, Region,
+    Site, Slot, SlotData, Ty, Value, ValueData, ValueDef,
 };
 use crate::ops::Opcode;
 
@@ -89,6 +89,7 @@ impl Builder {
             args: SmallVec::from_slice(args),
             imm,
             results: SmallVec::new(),
+            landing: None,
             line: self.line,
         };
         let inst = self.func.insts.push(data);
@@ -211,6 +212,11 @@ impl Builder {
         self.push(op, ty, &args, Imm::Site(site), &[]);
     }
 
+    /// Whether an instruction has failed that lands in the first block of the branch on the result.
+    pub fn raised(&mut self) -> Value {
+        self.one(Opcode::Raised, Ty::I8, &[], Imm::None, Ty::I8)
+    }
+
     /// Says that a condition holds, for range analysis.
     pub fn assume(&mut self, cond: Value) {
         self.push(Opcode::Assume, Ty::I8, &[cond], Imm::None, &[]);
@@ -218,6 +224,16 @@ impl Builder {
 
     pub fn safepoint(&mut self, site: Site) {
         self.push(Opcode::Safepoint, Ty::I64, &[], Imm::Site(site), &[]);
+    }
+
+    /// Gives the last instruction of the block a landing.
+    pub fn land(&mut self, landing: Option<Box<Landing>>) {
+        let last = self
+            .current
+            .and_then(|b| self.func.blocks[b].insts.last().copied());
+        if let Some(i) = last {
+            self.func.insts[i].landing = landing;
+        }
     }
 
     pub fn fail(&mut self, operands: &[Value], site: Site) {

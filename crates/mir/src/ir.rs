@@ -317,6 +317,15 @@ pub enum Imm {
     Branch(BlockCall, BlockCall),
 }
 
+/// Where an instruction goes on when it fails, instead of leaving the function: its site and operands are recorded, and
+/// values are stored in a slot, 8 bytes for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landing {
+    pub block: Block,
+    pub slot: Slot,
+    pub values: SmallVec<[Value; 4]>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstData {
     pub op: Opcode,
@@ -325,6 +334,8 @@ pub struct InstData {
     pub args: SmallVec<[Value; 4]>,
     pub imm: Imm,
     pub results: SmallVec<[Value; 2]>,
+    /// Of an instruction with a site.
+    pub landing: Option<Box<Landing>>,
     /// 1-based source line, 0 if none.
     pub line: u32,
 }
@@ -445,7 +456,7 @@ impl Function {
         }
     }
 
-    /// Every value an instruction reads, arguments of its branch targets included.
+    /// Every value an instruction reads, arguments of its branch targets and what its landing stores included.
     pub fn uses(&self, i: Inst) -> SmallVec<[Value; 8]> {
         let data = &self.insts[i];
         let mut out = SmallVec::from_slice(&data.args);
@@ -457,6 +468,7 @@ impl Function {
             }
             _ => {}
         }
+        out.extend(data.landing.iter().flat_map(|l| l.values.iter().copied()));
         out
     }
 
@@ -469,7 +481,8 @@ impl Function {
             _ => &mut [],
         };
         let passed = branches.iter_mut().flat_map(|t| t.args.iter_mut());
-        for v in data.args.iter_mut().chain(passed) {
+        let stored = data.landing.iter_mut().flat_map(|l| l.values.iter_mut());
+        for v in data.args.iter_mut().chain(passed).chain(stored) {
             *v = f(*v);
         }
     }

@@ -428,6 +428,8 @@ define_ops! {
     Guard = "guard", Site, I8, (Ty; Operands) -> (), Check;
     /// its argument is 1: for range analysis, without code
     Assume = "assume", Plain, I8, (Ty) -> (), Check;
+    /// 0, and 1 where an instruction has failed that names the first block of the branch on it as its landing
+    Raised = "raised", Plain, I8, () -> (Ty), Check;
     /// polls for signals and other threads; an exception that they bring leaves by the site
     Safepoint = "safepoint", Site, I64, () -> (), Check;
 

@@ -162,7 +162,12 @@ impl Display for InstData {
         if implied_ty(self.op, &self.imm) != Some(self.ty) {
             write!(f, ".{}", self.ty.name())?;
         }
-        write_operands(f, self)
+        write_operands(f, self)?;
+        match &self.landing {
+            Some(l) if l.values.is_empty() => write!(f, " else {} {}", l.block, l.slot),
+            Some(l) => write!(f, " else {} {}({})", l.block, l.slot, List::<Value>(&l.values)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use pyo3::ffi::PyObject;
 use crate::call::indirect;
 use crate::count;
 use crate::cpython::{self, Field, VECTORCALL_ARGUMENTS_OFFSET, function_place};
+use crate::handlers::Catching;
 use crate::helpers::Host;
 use crate::object::{Body, Object, guarded};
 use crate::plan::RetPlan;
@@ -89,6 +90,7 @@ pub(crate) unsafe extern "C" fn call(
             args,
             resumed: Cell::new(std::ptr::null_mut()),
             callers: Cell::new(std::ptr::null_mut()),
+            catching: Catching::new(),
         };
         let mut ctx = MaybeUninit::<Ctx>::uninit();
         let ctx = s.begin(&mut ctx, &mut trace, &host, std::ptr::null(), i64::MAX);
@@ -138,6 +140,7 @@ pub(crate) unsafe fn call_slots(
         args: std::ptr::null(),
         resumed: Cell::new(std::ptr::null_mut()),
         callers: Cell::new(std::ptr::null_mut()),
+        catching: Catching::new(),
     };
     let mut ctx = MaybeUninit::<Ctx>::uninit();
     // SAFETY: as promised by the caller; the context and what it refers to outlive the call of the code.

@@ -179,6 +179,7 @@ pub unsafe fn failure(spec: &Specialization, args: Args, ctx: *mut Ctx, status: 
     unsafe {
         Python::attach_unchecked(|py| {
             let pending = if status == 2 { PyErr::take(py) } else { None };
+            (*(*ctx).host.cast::<Host<'_>>()).catching.leave();
             if let Some(result) = resumed(py, spec, args, ctx) {
                 return Failure::Resumed(match result {
                     Ok(o) => o.into_ptr(),
@@ -224,7 +225,11 @@ unsafe fn resumed<'py>(
     }
 }
 
-unsafe fn build(
+/// The exception of a failure; `None`: it is an exit before any effect.
+///
+/// # Safety
+/// As for [`failure`].
+pub(crate) unsafe fn build(
     py: Python<'_>,
     spec: &Specialization,
     ctx: *mut Ctx,

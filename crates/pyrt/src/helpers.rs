@@ -12,6 +12,7 @@ use pyo3::types::{PyString, PyTuple};
 
 use crate::cpython;
 use crate::fail::Caller;
+use crate::handlers::{Catching, py_catch, py_handle, py_matches, py_matches_class, py_raise};
 use crate::island::{Island, py_box, py_island, py_object};
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
@@ -74,6 +75,8 @@ pub struct Host<'a> {
     pub resumed: Cell<*mut PyObject>,
     /// The callers that an exit has passed: NULL, or a list in a box.
     pub(crate) callers: Cell<*mut Vec<Caller>>,
+    /// The handlers it is in.
+    pub(crate) catching: Catching,
 }
 
 /// The hidden arguments of a call in progress.
@@ -259,6 +262,11 @@ pub fn table() -> *const *const c_void {
             "py_box" => py_box as *const c_void,
             "py_object" => py_object as *const c_void,
             "py_frame" => py_frame as *const c_void,
+            "py_catch" => py_catch as *const c_void,
+            "py_raise" => py_raise as *const c_void,
+            "py_handle" => py_handle as *const c_void,
+            "py_matches" => py_matches as *const c_void,
+            "py_matches_class" => py_matches_class as *const c_void,
             "py_island" => py_island as *const c_void,
             "array_new" => array_new as *const c_void,
             _ => std::ptr::null(),

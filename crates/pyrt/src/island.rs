@@ -48,6 +48,10 @@ pub struct Island {
     pub unbound: Ref,
     pub params: Vec<IslandVar>,
     pub outs: Vec<IslandVar>,
+    /// Variables as it has left them when it raises: its last argument is then a list for their values.
+    pub partial: Vec<IslandVar>,
+    /// A compiled handler goes on if it raises.
+    pub protected: bool,
     /// Result type of the function, for islands that return.
     pub ret: Type,
     pub form: Form,
@@ -76,6 +80,23 @@ enum Stop {
     Raised,
     /// Native code cannot go on.
     Exit,
+}
+
+impl Stop {
+    /// Machine code cannot go on with an exception: it is another error.
+    fn lost() -> Stop {
+        // SAFETY: the GIL is held.
+        unsafe { ffi::PyErr_Clear() };
+        Stop::Exit
+    }
+}
+
+/// Whether what native code has read of the world outside holds; an exception on its way survives.
+unsafe fn refreshed(host: &Host<'_>) -> bool {
+    let mut holds = false;
+    // SAFETY: the GIL is held, and the call is in progress.
+    crate::slots::with_exception_aside(|| holds = unsafe { host.refresh() });
+    holds
 }
 
 impl Island {
@@ -107,6 +128,13 @@ impl Island {
                 objects.push(o);
                 at = at.add(value::slots(&p.ty));
             }
+            if !self.partial.is_empty() {
+                let left = ffi::PyList_New(0);
+                if left.is_null() {
+                    return Err(Stop::Raised);
+                }
+                objects.push(left);
+            }
             let watched = std::slice::from_raw_parts(at.cast::<*mut PyObject>(), self.watched);
             let before = descriptors(watched);
             (*ctx).effects |= 1;
@@ -124,10 +152,13 @@ impl Island {
             };
             let unlocked = || host.spec.unlocked(|| self.counter.count(call));
             let result = unlocked().unwrap_or(std::ptr::null_mut());
-            if result.is_null() {
-                return Err(Stop::Raised);
-            }
             let unchanged = watched.is_empty() || descriptors(watched) == before;
+            if result.is_null() {
+                return Err(match self.protected && !(unchanged && refreshed(host)) {
+                    true => Stop::lost(),
+                    false => self.raised(objects.as_slice(), ret),
+                });
+            }
             let mut outcome = match unchanged && host.refresh() {
                 true => self.assumed(self.parse(result, ret), host),
                 false => Err(Stop::Exit),
@@ -146,6 +177,34 @@ impl Island {
             host.spec.count_miss();
         }
         outcome
+    }
+
+    /// The island has raised: its variables, for a handler, as it has left them, or as they were if it did not begin.
+    unsafe fn raised(&self, objects: &[*mut PyObject], ret: *mut u64) -> Stop {
+        let (Some(&left), false) = (objects.last(), self.partial.is_empty()) else {
+            return Stop::Raised;
+        };
+        let mut stop = Stop::Raised;
+        // SAFETY: the last object is a list; there are room and an object for each variable.
+        crate::slots::with_exception_aside(|| unsafe {
+            let begun = ffi::PyList_Size(left) > 0;
+            let before = |i: isize| {
+                let name = &self.partial[i as usize].name;
+                let at = self.params.iter().position(|p| p.name == *name);
+                at.map_or(self.unbound.as_ptr(), |at| objects[at])
+            };
+            let mut item = |i: isize| match begun {
+                true => ffi::PyList_GetItem(left, i),
+                false => before(i),
+            };
+            if self.write(&self.partial, &mut item, ret.add(1)).is_err() {
+                stop = Stop::Exit;
+            }
+        });
+        match stop {
+            Stop::Exit => Stop::lost(),
+            Stop::Raised => Stop::Raised,
+        }
     }
 
     /// Native code cannot take what the island returned: the interpreter goes on behind it.
@@ -182,6 +241,7 @@ impl Island {
             let outs = outs.map(|(i, v)| (v.name.as_str(), out(i)));
             let unbound = self.unbinds.iter().map(|n| (n.as_str(), self.unbound.as_ptr()));
             let bound: Vec<_> = outs.chain(unbound).collect();
+            host.catching.leave();
             let env = Env { ctx, args: host.args };
             let run = || {
                 Python::attach_unchecked(|py| {
@@ -199,7 +259,10 @@ impl Island {
                     host.resumed.set(o);
                     Err(Stop::Exit)
                 }
-                Err(()) => Err(Stop::Raised),
+                Err(()) => {
+                    host.catching.end();
+                    Err(Stop::Raised)
+                }
             }
         }
     }
@@ -231,16 +294,19 @@ impl Island {
                     *ret = 1;
                     Ok(())
                 }
-                (Form::Next, _) => self.outs(&mut |i| ffi::PyTuple_GetItem(result, i), out),
-                (Form::Plain | Form::Iter, [_]) => self.outs(&mut |_| result, out),
-                (Form::Plain | Form::Iter, _) => self.outs(&mut |i| ffi::PyTuple_GetItem(result, i), out),
+                (Form::Next, _) => self.write(&self.outs, &mut |i| ffi::PyTuple_GetItem(result, i), out),
+                (Form::Plain | Form::Iter, [_]) => self.write(&self.outs, &mut |_| result, out),
+                (Form::Plain | Form::Iter, _) => {
+                    self.write(&self.outs, &mut |i| ffi::PyTuple_GetItem(result, i), out)
+                }
                 (Form::Coded, _) => {
                     *ret = ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(result, 0)) as u64;
                     if *ret == 0 && self.ends {
                         return Err(Stop::Exit);
                     }
                     if *ret != 1 {
-                        return self.outs(&mut |i| ffi::PyTuple_GetItem(result, i + 1), out);
+                        let mut item = |i| ffi::PyTuple_GetItem(result, i + 1);
+                        return self.write(&self.outs, &mut item, out);
                     }
                     let value = ffi::PyTuple_GetItem(result, 1);
                     if !value::write_if(value, &self.ret, out) {
@@ -253,16 +319,17 @@ impl Island {
         }
     }
 
-    /// Writes the outs: all of them, or none holds a reference.
-    unsafe fn outs(
+    /// Writes variables: all of them, or none holds a reference.
+    unsafe fn write(
         &self,
+        vars: &[IslandVar],
         item: &mut dyn FnMut(isize) -> *mut PyObject,
         mut out: *mut u64,
     ) -> Result<(), Stop> {
         let first = out;
         // SAFETY: there is an item for each out, and room for its slots.
         unsafe {
-            for (i, v) in self.outs.iter().enumerate() {
+            for (i, v) in vars.iter().enumerate() {
                 let o = item(i as isize);
                 let bound = o != self.unbound.as_ptr();
                 if v.maybe {
@@ -283,7 +350,7 @@ impl Island {
                 out = out.add(value::slots(&v.ty));
             }
             let mut at = first;
-            for v in &self.outs {
+            for v in vars {
                 let bound = !v.maybe || *at != 0;
                 at = at.add(usize::from(v.maybe));
                 if bound {

@@ -12,6 +12,7 @@ mod direct;
 pub mod fail;
 pub mod feedback;
 mod foreign;
+mod handlers;
 pub mod helpers;
 pub mod image;
 pub mod island;

@@ -13,6 +13,7 @@ use pyo3::ffi::{self, PyObject};
 use crate::code::Code;
 use crate::direct::{self, Place};
 use crate::fail::{Failure, failure};
+use crate::handlers::Catching;
 use crate::helpers::{BoxedCall, HiddenState, Host, table};
 use crate::island::Island;
 use crate::plan::{ArgPlan, RetPlan};
@@ -263,6 +264,7 @@ impl Specialization {
             args,
             resumed: Cell::new(std::ptr::null_mut()),
             callers: Cell::new(std::ptr::null_mut()),
+            catching: Catching::new(),
         };
         let hidden = match state.is_null() {
             true => std::ptr::null(),

@@ -58,6 +58,7 @@ fn form(form: IslandForm) -> (Form, &'static str) {
         IslandForm::Iter => (Form::Iter, "iter"),
         IslandForm::Next => (Form::Next, "next"),
         IslandForm::Drop => (Form::Drop, "drop"),
+        IslandForm::Class(_) => (Form::Plain, "class"),
     }
 }
 
@@ -65,10 +66,15 @@ fn island(spec: &IslandSpec, source: &str) -> IslandImage {
     let (form, kind) = form(spec.form);
     IslandImage {
         at: spec.spans.iter().map(|s| position(source, s.start)).collect(),
-        kind: kind.to_owned(),
+        kind: match spec.form {
+            IslandForm::Class(n) => format!("{kind} {n}"),
+            _ => kind.to_owned(),
+        },
         form,
         params: spec.params.clone(),
         outs: spec.outs.clone(),
+        partial: spec.partial.clone(),
+        protected: spec.protected,
         ret: spec.ret.clone(),
         watched: spec.watched,
         resume: spec.resume,

@@ -370,9 +370,11 @@ fn add_islands(
         }
         // The statement of a test or a loop has blocks that are compiled: the test is its first line.
         let ranges = spec.spans.iter().map(|s| match spec.form {
-            IslandForm::Test | IslandForm::Iter | IslandForm::Next | IslandForm::Drop => {
-                spec.line..=spec.line
-            }
+            IslandForm::Test
+            | IslandForm::Iter
+            | IslandForm::Next
+            | IslandForm::Drop
+            | IslandForm::Class(_) => spec.line..=spec.line,
             IslandForm::Plain | IslandForm::Coded => {
                 source.line(s.start)..=source.line(s.end.saturating_sub(1).max(s.start))
             }

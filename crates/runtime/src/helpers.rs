@@ -96,6 +96,32 @@ pub const PYRT: &[HelperSig] = &[
         fallible: false,
         pure_fn: false,
     },
+    // py_catch(ctx, ret: *mut u64): the failure in the context becomes the exception that is handled; it and the one that
+    // was handled before, or 0, are new references. An exit is no exception: a status.
+    py("py_catch", &[I]),
+    // py_raise(ctx, exception): fails with an exception as it is, of which it takes the reference.
+    py("py_raise", &[I]),
+    // py_handle(ctx, exception): the exception that is handled again, or 0, as `py_catch` gave it; takes the reference.
+    HelperSig {
+        name: "py_handle",
+        ctx: true,
+        params: &[I],
+        ret: None,
+        fallible: false,
+        pure_fn: false,
+    },
+    // py_matches(ctx, exception, object index): whether it is of the class.
+    HelperSig {
+        name: "py_matches",
+        ctx: true,
+        params: &[I, I],
+        ret: Some(I),
+        fallible: false,
+        pure_fn: false,
+    },
+    // py_matches_class(ctx, args: *const u64, ret: *mut u64): the same of an exception and the value of a handler's
+    // class expression. TypeError as Python.
+    py("py_matches_class", &[I, I]),
     // py_object(ctx, object index): a borrowed reference to ctx.objects[index].
     HelperSig {
         name: "py_object",

@@ -203,6 +203,7 @@ impl Printer<'_> {
                 handlers,
                 orelse,
                 finalbody,
+                ..
             } => {
                 self.nested_block("try:", body);
                 for handler in handlers {

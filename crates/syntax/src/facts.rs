@@ -75,6 +75,7 @@ pub fn blocks(kind: &StmtKind) -> Vec<&Block> {
             handlers,
             orelse,
             finalbody,
+            ..
         } => {
             let mut all = vec![body];
             all.extend(handlers.iter().map(|handler| &handler.body));

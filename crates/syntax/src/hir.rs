@@ -340,12 +340,13 @@ pub enum StmtKind {
         items: Vec<(ExprId, Option<Target>)>,
         body: Block,
     },
-    /// `except*` is one too.
     Try {
         body: Block,
         handlers: Vec<Handler>,
         orelse: Block,
         finalbody: Block,
+        /// `except*`, or a handler that binds a name outside: only the interpreter runs it.
+        dynamic: bool,
     },
     Pass,
     /// `global` and `nonlocal` declarations carry no code; anything else (class, async for…).

@@ -104,6 +104,7 @@ pub fn walk_stmt<V: Visitor + ?Sized>(v: &mut V, f: &Function, stmt: StmtId) {
             handlers,
             orelse,
             finalbody,
+            ..
         } => {
             v.visit_block(f, body);
             for handler in handlers {

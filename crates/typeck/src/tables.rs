@@ -163,6 +163,10 @@ pub struct Tables {
     pub targets: HashMap<StmtId, Vec<VarTy>>,
     /// Variables at the head of a loop.
     pub loops: HashMap<StmtId, Vec<VarTy>>,
+    /// Variables where the handlers of a compiled `try` begin: as they are wherever its body may raise.
+    pub handlers: HashMap<StmtId, Vec<VarTy>>,
+    /// Classes of handlers that are known when compiling.
+    pub classes: HashMap<ExprId, Vec<ObjectRef>>,
     /// Loops whose first turn has types of its own: tables of that turn's body.
     pub peeled: HashMap<StmtId, Tables>,
     pub calls: HashMap<ExprId, Call>,

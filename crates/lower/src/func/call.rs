@@ -2,7 +2,7 @@
 
 use cranelift_entity::EntityRef;
 use numlift_builtins::Kind;
-use numlift_mir::{FuncId, Opcode, Region, Ty, Value};
+use numlift_mir::{FuncId, Opcode, Region, Slot, Ty, Value};
 use numlift_runtime::{CallSig, ExitReason, ObjectEntry};
 use numlift_syntax::hir::{Arg, ExprId, ExprKind, Name};
 use numlift_typeck::{ArgSource, Call, Known, Static, operators};
@@ -12,6 +12,13 @@ use super::tuple::part_of;
 use super::{FnLower, IsBound, R, Typed};
 use crate::arith;
 use crate::emit::{Vals, flat_tys};
+
+/// A stack slot with the arguments of a helper and, from an offset on, room for its results.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Area {
+    pub slot: Slot,
+    pub results: i64,
+}
 
 impl FnLower<'_, '_> {
     pub(crate) fn call(&mut self, id: ExprId, func: ExprId, args: &[Arg]) -> R<Typed> {
@@ -64,6 +71,7 @@ impl FnLower<'_, '_> {
                     }
                 }
                 self.e.b.set_line(line);
+                let raising = self.e.raising();
                 let v = self.boxed(object, method, keywords, &values, &ty)?;
                 let effect = match &self.hir.exprs[func].kind {
                     ExprKind::Attribute(_, n) => n == "fill" || self.draws(object),
@@ -71,6 +79,7 @@ impl FnLower<'_, '_> {
                 };
                 if effect {
                     self.effect();
+                    self.e.raises_behind_effect(raising);
                 }
                 Ok(v)
             }
@@ -150,7 +159,7 @@ impl FnLower<'_, '_> {
             id = base;
         }
         if let ExprKind::Name(Name::Local(l)) = hir.exprs[id].kind
-            && self.vars[l.index()].bound != IsBound::Yes
+            && self.e.vars[l.index()].bound != IsBound::Yes
         {
             self.e.b.set_line(hir.exprs[id].line);
             self.read_local(l)?;
@@ -228,7 +237,11 @@ impl FnLower<'_, '_> {
         self.e.b.set_line(line);
         args.extend(values.into_iter().flatten());
         args.push(self.e.effects);
+        let raising = self.e.raising();
         let (site, recorded) = self.call_site(id, inst.effects);
+        if inst.effects {
+            self.e.raises_behind_effect(raising);
+        }
         args.extend(recorded);
         let ret = self.sh.results.get(&callee).cloned().unwrap_or(Type::Never);
         let tys = flat_tys(&ret);
@@ -256,6 +269,11 @@ impl FnLower<'_, '_> {
     /// A stack slot with values as arguments of a helper and room for its results: addresses of both. They differ even
     /// without arguments: an address of the slot itself is one that only stores and loads of this function use.
     pub(super) fn helper_area(&mut self, args: &[Value], results: usize) -> (Value, Value) {
+        let area = self.area(args, results);
+        (self.e.b.slot_addr(area.slot), self.results_of(area))
+    }
+
+    pub(super) fn area(&mut self, args: &[Value], results: usize) -> Area {
         let n = args.len().max(1);
         let slot = self.e.b.create_slot(8 * (n + results) as u32, false);
         let base = self.e.b.slot_addr(slot);
@@ -263,8 +281,17 @@ impl FnLower<'_, '_> {
             let v = self.widen(v);
             self.e.b.store(v, base, 8 * i as i32, Region::Stack);
         }
-        let skip = self.e.b.iconst(Ty::I64, 8 * n as i64);
-        (base, self.e.b.op(Opcode::Iadd, &[base, skip]))
+        Area {
+            slot,
+            results: 8 * n as i64,
+        }
+    }
+
+    /// The address of the results of a helper.
+    pub(super) fn results_of(&mut self, area: Area) -> Value {
+        let base = self.e.b.slot_addr(area.slot);
+        let skip = self.e.b.iconst(Ty::I64, area.results);
+        self.e.b.op(Opcode::Iadd, &[base, skip])
     }
 
     /// A call through the interpreter: arguments and result go through a stack slot.

@@ -127,7 +127,7 @@ impl FnLower<'_, '_> {
                 let v = self.expr(*v)?;
                 if self.reachable() {
                     // the value the variable had may be in use in this expression
-                    let old = &self.vars[l.index()];
+                    let old = &self.e.vars[l.index()];
                     let old = (old.ty.clone(), old.vals.clone());
                     self.keep(&old);
                     self.set_var(*l, v.clone());
@@ -212,7 +212,7 @@ impl FnLower<'_, '_> {
 
     /// Reads a variable, or raises `UnboundLocalError`.
     pub(crate) fn read_local(&mut self, l: LocalId) -> R<Typed> {
-        let var = self.vars[l.index()].clone();
+        let var = self.e.vars[l.index()].clone();
         let name = &self.hir.locals[l].name;
         let text =
             format!("\"cannot access local variable '{name}' where it is not associated with a value\"");

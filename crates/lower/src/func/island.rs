@@ -15,7 +15,7 @@ use numlift_typeck::islands::{Code, Island};
 use numlift_typeck::{Bound, VarTy};
 use numlift_types::Type;
 
-use super::{FnLower, IsBound, R, Typed, Var};
+use super::{AtIsland, FnLower, IsBound, R, Typed, Var};
 use crate::emit::{Frame, Vals, flat_tys};
 use crate::{IslandForm, IslandSpec};
 
@@ -179,9 +179,11 @@ impl FnLower<'_, '_> {
         resume: [Option<Frame>; 2],
     ) -> R<Value> {
         let mut wanted = island.reads.clone();
-        for (l, var) in outs {
-            if !var.sure && !wanted.contains(l) {
-                wanted.push(*l);
+        let unsure = outs.iter().filter(|(_, var)| !var.sure).map(|(l, _)| *l);
+        let kept = self.left_by_raise(island).into_iter().map(|(l, _)| l);
+        for l in unsure.chain(kept) {
+            if !wanted.contains(&l) {
+                wanted.push(l);
             }
         }
         let (mut params, mut vals) = (vec![], vec![]);
@@ -201,21 +203,25 @@ impl FnLower<'_, '_> {
         }
         let [resume, over] = resume.map(|frame| frame.map(|frame| self.e.point(&frame)));
         let size = |t: &Type| flat_tys(t).len();
+        let landed = self.left_by_raise(island);
         let mut outs: Vec<IslandVar> = outs.iter().map(|(_, v)| v.clone()).collect();
-        if form == IslandForm::Iter {
+        if matches!(form, IslandForm::Iter | IslandForm::Class(_)) {
             outs.push(an_iterator(island));
         }
-        let out_size: usize = outs.iter().map(|v| usize::from(v.maybe) + size(&v.ty)).sum();
-        let ret_size = 1 + out_size.max(size(&self.inst.ret));
+        let slots = |outs: &[IslandVar]| outs.iter().map(|v| usize::from(v.maybe) + size(&v.ty)).sum();
+        let out_size: usize = slots(&outs);
+        let partial: Vec<IslandVar> = landed.iter().map(|(_, v)| v.clone()).collect();
+        let ret_size = 1 + out_size.max(size(&self.inst.ret)).max(slots(&partial));
         let floats = self.floats();
-        let (base, out) = self.helper_area(&vals, ret_size + floats.len());
+        let area = self.area(&vals, ret_size + floats.len());
+        let (base, out) = (self.e.b.slot_addr(area.slot), self.results_of(area));
         let kept = |i: usize| 8 * (ret_size + i) as i32;
         for (i, &v) in floats.iter().enumerate() {
             self.e.b.store(v, out, kept(i), Region::Stack);
         }
         let spans = match &island.code {
             Code::Run(stmts) => stmts.iter().map(|s| self.hir.stmts[*s].span).collect(),
-            Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) => {
+            Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) | Code::Class(s, ..) => {
                 vec![self.hir.stmts[*s].span]
             }
         };
@@ -231,6 +237,8 @@ impl FnLower<'_, '_> {
             form,
             params,
             outs,
+            partial,
+            protected: self.e.raised.is_some(),
             ret: self.inst.ret.clone(),
             watched: watched.len(),
             resume,
@@ -244,13 +252,23 @@ impl FnLower<'_, '_> {
         self.sh.islands.push(spec);
         let index = self.e.b.iconst(Ty::I64, self.sh.islands.len() as i64 - 1);
         let id = helpers::find("py_island").ok_or("no helper for islands")?;
+        let raising = self.e.raising();
         let site = self.e.site(SiteKind::Island);
+        self.e.raises_behind_effect(raising);
+        if let Some(r) = self.e.raised.as_mut().and_then(|r| r.last_mut()) {
+            let floats = floats.iter().enumerate().map(|(i, v)| (*v, kept(i)));
+            r.island = Some(AtIsland {
+                area,
+                floats: floats.collect(),
+                outs: landed,
+            });
+        }
         self.e.b.call_helper(id, &[index, base, out], Some(site));
         self.effect();
         for (i, &old) in floats.iter().enumerate() {
             let t = self.e.b.func.ty(old);
             let new = self.e.b.load(t, out, kept(i), Region::Stack);
-            let all = self.vars.iter_mut().flat_map(|v| &mut v.vals);
+            let all = self.e.vars.iter_mut().flat_map(|v| &mut v.vals);
             all.filter(|v| **v == old).for_each(|v| *v = new);
         }
         Ok(out)
@@ -268,7 +286,7 @@ impl FnLower<'_, '_> {
     /// Floating-point values of variables. Calls clobber their registers, and a value that is live across one
     /// would be kept in memory in the loop that computes it too: it is stored and loaded again here.
     fn floats(&self) -> Vec<Value> {
-        let bound = self.vars.iter().filter(|v| v.bound != IsBound::No);
+        let bound = self.e.vars.iter().filter(|v| v.bound != IsBound::No);
         let all = bound.flat_map(|v| v.vals.iter().copied());
         let mut out: Vec<Value> = all.filter(|v| self.e.b.func.ty(*v).is_float()).collect();
         out.sort();
@@ -278,7 +296,7 @@ impl FnLower<'_, '_> {
 
     /// A variable as it goes into an island.
     fn island_param(&mut self, l: LocalId) -> R<(IslandVar, Vals)> {
-        let var = self.vars[l.index()].clone();
+        let var = self.e.vars[l.index()].clone();
         let mut vals = Vals::new();
         let maybe = match var.bound {
             IsBound::Yes => false,
@@ -346,14 +364,17 @@ impl FnLower<'_, '_> {
         });
         let (base, out) = self.helper_area(vals, 1);
         let sig = self.e.b.iconst(Ty::I64, i64::from(sig));
+        // out of memory where paths meet: typing knows of no exception there
+        let raised = self.e.raised.take();
         self.e.helper_fallible("py_box", &[sig, base, out]);
+        self.e.raised = raised;
         self.e.b.load(Ty::I64, out, 0, Region::Stack)
     }
 
     /// Owners of the arrays that native code may use behind an island.
     fn watched(&self) -> Vec<Value> {
         let mut out = self.iterated.clone();
-        for var in self.vars.iter().filter(|v| v.bound != IsBound::No) {
+        for var in self.e.vars.iter().filter(|v| v.bound != IsBound::No) {
             Self::owners(&var.ty, &var.vals, false, &mut out);
         }
         out.sort();
@@ -383,6 +404,7 @@ impl FnLower<'_, '_> {
                 }
                 // the references are new
                 f.drop_iterators();
+                f.leave_handlers(0);
                 f.e.b.ret(&vals);
                 Ok(())
             })?;
@@ -391,6 +413,7 @@ impl FnLower<'_, '_> {
         for (_, way) in ways.into_iter().filter(|(is, _)| *is) {
             on(self, way, &mut |f| {
                 f.bind_outs(outs, out);
+                f.leave_handlers(f.loops.len());
                 let end = f.suspend(None);
                 let Some(l) = f.loops.last_mut() else {
                     return Err("a break outside a loop".into());
@@ -419,7 +442,7 @@ impl FnLower<'_, '_> {
             let mut v = (var.ty.clone(), vals);
             self.mark_extents(&mut v);
             self.adopt(*l, &v);
-            self.vars[l.index()] = Var {
+            self.e.vars[l.index()] = Var {
                 ty: v.0,
                 vals: v.1,
                 bound: flag.map_or(IsBound::Yes, IsBound::Flag),

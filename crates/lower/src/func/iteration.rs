@@ -37,6 +37,7 @@ impl FnLower<'_, '_> {
         let it = self.e.b.load(Ty::I64, out, 8, Region::Stack);
         let slot = self.e.b.create_slot(8, true);
         self.replace_slot(slot, it);
+        self.all_iterators.push(slot);
 
         let mut assigned = scan::assigned_in(&hir, body);
         facts::stmt_locals(&hir, id, &mut assigned);

@@ -98,7 +98,7 @@ impl FnLower<'_, '_> {
     fn head_args(&mut self, head: &Head, extra: &[Value]) -> R<Vec<Value>> {
         let mut args = extra.to_vec();
         for (i, t) in &head.params {
-            let var = self.vars[*i].clone();
+            let var = self.e.vars[*i].clone();
             args.extend(self.convert_var(&var, t)?);
         }
         args.push(self.e.effects);
@@ -119,7 +119,7 @@ impl FnLower<'_, '_> {
             .map(|&t| self.e.b.func.append_param(head.block, t))
             .collect();
         for (i, t) in &head.params {
-            self.vars[*i] = self.param_var(head.block, t);
+            self.e.vars[*i] = self.param_var(head.block, t);
         }
         self.e.effects = self.e.b.func.append_param(head.block, Ty::I8);
         out
@@ -183,7 +183,7 @@ impl FnLower<'_, '_> {
         let bound = scan::walrus_in(&self.hir, test);
         let mut params = head.params.clone();
         for (i, t) in params.iter_mut().filter(|(i, _)| bound.contains(i)) {
-            *t = super::var_ty(&self.vars[*i]);
+            *t = super::var_ty(&self.e.vars[*i]);
         }
         Head {
             block: head.block,
@@ -194,7 +194,7 @@ impl FnLower<'_, '_> {
     /// Brings the loop's variables into the types of its head, in place.
     fn normalise(&mut self, head: &Head) -> R<()> {
         for (i, t) in &head.params {
-            let var = self.vars[*i].clone();
+            let var = self.e.vars[*i].clone();
             let mut vals = self.convert_var(&var, t)?;
             let bound = match t.bound {
                 numlift_typeck::Bound::No => super::IsBound::No,
@@ -204,7 +204,7 @@ impl FnLower<'_, '_> {
                     None => super::IsBound::No,
                 },
             };
-            self.vars[*i] = super::Var {
+            self.e.vars[*i] = super::Var {
                 ty: t.ty.clone(),
                 vals,
                 bound,

@@ -4,6 +4,7 @@ mod array;
 mod call;
 mod expr;
 mod foreign;
+mod handlers;
 mod index;
 mod island;
 mod iteration;
@@ -36,6 +37,8 @@ use smallvec::SmallVec;
 use crate::emit::{Emit, Frame, Vals, flat_tys};
 use crate::{Lowered, Shared, arith};
 
+pub(crate) use handlers::AtIsland;
+use handlers::Handling;
 use resume::{ActiveLoop, Running};
 
 /// A typed value.
@@ -85,7 +88,6 @@ pub(crate) struct FnLower<'a, 'm> {
     /// The instance with the tables of a loop's first turn.
     pub peeled: &'a HashMap<StmtId, Instance>,
     pub hir: Arc<Function>,
-    pub vars: Vec<Var>,
     pub captures: Vec<Typed>,
     pub loops: Vec<LoopState>,
     /// Owner slots of variables: (variable, number of the array in it).
@@ -106,6 +108,12 @@ pub(crate) struct FnLower<'a, 'm> {
     pub running: Running,
     /// Owner slots of the iterators of the loops over objects around.
     pub iterators: Vec<Slot>,
+    /// The same of all loops lowered so far.
+    pub all_iterators: Vec<Slot>,
+    /// The handlers around, innermost last.
+    pub handling: Vec<Handling>,
+    /// Variables where the handlers of the innermost `try` begin.
+    pub landing: Option<Rc<Vec<VarTy>>>,
 }
 
 pub(crate) fn lower_instance(
@@ -155,14 +163,6 @@ pub(crate) fn lower_instance(
         inst,
         peeled: &peeled,
         hir: inst.hir.clone(),
-        vars: vec![
-            Var {
-                ty: Type::Never,
-                vals: Vals::new(),
-                bound: IsBound::No
-            };
-            inst.hir.locals.len()
-        ],
         captures: vec![],
         loops: vec![],
         slots: HashMap::new(),
@@ -171,14 +171,23 @@ pub(crate) fn lower_instance(
         plan: out.plan.filter(|_| program.root.is_some_and(|r| r.0 == index)),
         iterated: vec![],
         iterators: vec![],
+        all_iterators: vec![],
+        handling: vec![],
+        landing: None,
         active: vec![],
         entry: None,
         tracked: inst.effects || (out.plan.is_some() && program.root.is_some_and(|r| r.0 == index)),
         running: Running::default(),
     };
+    let unbound = Var {
+        ty: Type::Never,
+        vals: Vals::new(),
+        bound: IsBound::No,
+    };
+    f.e.vars = vec![unbound; inst.hir.locals.len()];
     f.bind_params(&params);
     if program.root.is_some_and(|r| r.0 == index) && !inst.recursive {
-        f.entry = Some(f.vars.clone());
+        f.entry = Some(f.e.vars.clone());
     }
     if inst.recursive {
         // A function that is not entered has no line in the traceback.
@@ -236,7 +245,7 @@ impl FnLower<'_, '_> {
         for (p, mut v) in hir.params.iter().zip(args) {
             self.mark_extents(&mut v);
             let (ty, vals) = v;
-            self.vars[p.local.index()] = Var {
+            self.e.vars[p.local.index()] = Var {
                 ty,
                 vals,
                 bound: IsBound::Yes,
@@ -282,7 +291,7 @@ impl FnLower<'_, '_> {
 
     pub(crate) fn state(&self) -> State {
         State {
-            vars: self.vars.clone(),
+            vars: self.e.vars.clone(),
             effects: self.e.effects,
             resume: self.e.resume.clone(),
             running: self.running.clone(),
@@ -290,7 +299,7 @@ impl FnLower<'_, '_> {
     }
 
     pub(crate) fn set_state(&mut self, s: State) {
-        self.vars = s.vars;
+        self.e.vars = s.vars;
         self.e.effects = s.effects;
         self.e.resume = s.resume;
         self.running = s.running;
@@ -331,7 +340,7 @@ impl FnLower<'_, '_> {
             self.resume(&p);
             return Ok(p.extra);
         }
-        let n = self.vars.len();
+        let n = self.e.vars.len();
         let first = ends[0].state.clone();
         let mut joined: Vec<Option<VarTy>> = vec![None; n];
         for (i, j) in joined.iter_mut().enumerate() {
@@ -358,7 +367,7 @@ impl FnLower<'_, '_> {
             let mut args: SmallVec<[Value; 16]> = SmallVec::new();
             for (i, j) in joined.iter().enumerate() {
                 if let Some(v) = j {
-                    let var = self.vars[i].clone();
+                    let var = self.e.vars[i].clone();
                     args.extend(self.convert_var(&var, v)?);
                 }
             }
@@ -376,7 +385,7 @@ impl FnLower<'_, '_> {
         }
         for (i, j) in joined.iter().enumerate() {
             if let Some(v) = j {
-                self.vars[i] = self.param_var(block, v);
+                self.e.vars[i] = self.param_var(block, v);
             }
         }
         if effects_differ {
@@ -544,6 +553,7 @@ impl FnLower<'_, '_> {
             self.e.helper("py_incref", &[owner]);
         }
         self.drop_iterators();
+        self.leave_handlers(0);
         self.e.b.ret(&vals);
         Ok(())
     }

@@ -55,7 +55,7 @@ impl FnLower<'_, '_> {
     pub(crate) fn settled(&self, test: ExprId) -> Option<bool> {
         let excluded = |truth: bool| {
             learnt(&self.hir, test, truth).into_iter().any(|(l, known)| {
-                match (known, &self.vars[cranelift_entity::EntityRef::index(l)].ty) {
+                match (known, &self.e.vars[cranelift_entity::EntityRef::index(l)].ty) {
                     (_, Type::Optional(_) | Type::Object(_) | Type::Never) => false,
                     (Known::None, t) => *t != Type::None,
                     (Known::Value, t) => *t == Type::None,
@@ -69,7 +69,7 @@ impl FnLower<'_, '_> {
     pub(crate) fn narrow(&mut self, test: ExprId, truth: bool) {
         let hir = self.hir.clone();
         for (l, known) in learnt(&hir, test, truth) {
-            let var = &mut self.vars[cranelift_entity::EntityRef::index(l)];
+            let var = &mut self.e.vars[cranelift_entity::EntityRef::index(l)];
             let Some(((ty, vals), _)) = parts(&(var.ty.clone(), var.vals.clone())) else {
                 continue;
             };

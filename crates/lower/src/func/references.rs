@@ -64,7 +64,7 @@ impl FnLower<'_, '_> {
             self.e.helper("py_incref", &[owner]);
         }
         self.adopt(l, &v);
-        self.vars[l.index()] = Var {
+        self.e.vars[l.index()] = Var {
             ty: v.0,
             vals: v.1,
             bound: IsBound::Yes,
@@ -107,7 +107,7 @@ impl FnLower<'_, '_> {
             let null = self.e.b.iconst(Ty::I64, 0);
             self.replace_slot(slot, null);
         }
-        self.vars[l.index()] = Var {
+        self.e.vars[l.index()] = Var {
             ty: Type::Never,
             vals: Vals::new(),
             bound: IsBound::No,

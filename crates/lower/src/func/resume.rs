@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use cranelift_entity::EntityRef;
 use numlift_diagnostics::Span;
-use numlift_mir::{Site, Value};
+use numlift_mir::{Region, Site, Ty, Value};
 use numlift_runtime::abi::MAX_OPERANDS;
 use numlift_runtime::{Done, Extent, ObjectEntry, ResumePoint, ResumeSource, SiteKind};
 use numlift_syntax::hir::{ExprId, Function, StmtId};
@@ -358,7 +358,7 @@ impl FnLower<'_, '_> {
     fn frame_vars(&mut self, hir: &Function, operands: &mut Operands) -> Option<Vec<(String, ResumeSource)>> {
         let mut vars = vec![];
         for (l, local) in hir.locals.iter() {
-            let var = self.vars[l.index()].clone();
+            let var = self.e.vars[l.index()].clone();
             let maybe = match var.bound {
                 IsBound::No => {
                     vars.push((local.name.clone(), ResumeSource::Unbound));
@@ -391,6 +391,16 @@ impl FnLower<'_, '_> {
                 },
             };
             vars.push((local.name.clone(), source));
+        }
+        for (n, handling) in self.handling.clone().into_iter().enumerate() {
+            let ty = Type::Object(numlift_types::Reason::JOIN);
+            let addr = self.e.b.slot_addr(handling.exception);
+            let exception = self.e.b.load(Ty::I64, addr, 0, Region::Stack);
+            operands.push(&ty, &[exception]);
+            vars.push((
+                format!("<caught {n}>"),
+                ResumeSource::Operand { ty, maybe: false },
+            ));
         }
         Some(vars)
     }

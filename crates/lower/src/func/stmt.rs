@@ -80,12 +80,14 @@ impl FnLower<'_, '_> {
             } => self.for_loop(id, target, *iter, body, orelse)?,
             StmtKind::Match { subject, cases } => self.match_stmt(*subject, cases)?,
             StmtKind::Break => {
+                self.leave_handlers(self.loops.len());
                 let p = self.suspend(None);
                 if let Some(l) = self.loops.last_mut() {
                     l.breaks.extend(p);
                 }
             }
             StmtKind::Continue => {
+                self.leave_handlers(self.loops.len());
                 let p = self.suspend(None);
                 if let Some(l) = self.loops.last_mut() {
                     l.continues.extend(p);
@@ -110,6 +112,7 @@ impl FnLower<'_, '_> {
                     self.merge(yes)?;
                 }
             }
+            StmtKind::Raise { exc: None, .. } if !self.handling.is_empty() => self.raise_again(),
             StmtKind::Raise { .. } => self.raise(id)?,
             StmtKind::Import { module, local, top } => {
                 let path = if *top {
@@ -146,6 +149,12 @@ impl FnLower<'_, '_> {
                     }
                 }
             }
+            StmtKind::Try {
+                body,
+                handlers,
+                orelse,
+                ..
+            } if self.inst.tables.handlers.contains_key(&id) => self.try_stmt(id, body, handlers, orelse)?,
             StmtKind::With { .. } | StmtKind::Try { .. } | StmtKind::Dynamic(_) => {
                 return Err("a dynamic statement".into());
             }
@@ -159,7 +168,7 @@ impl FnLower<'_, '_> {
     fn import(&mut self, local: numlift_syntax::hir::LocalId, r: Resolved) {
         match r {
             Resolved::Const(ty) => {
-                self.vars[local.index()] = Var {
+                self.e.vars[local.index()] = Var {
                     ty,
                     vals: Vals::new(),
                     bound: IsBound::Yes,

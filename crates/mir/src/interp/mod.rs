@@ -110,6 +110,11 @@ pub trait Host {
     /// `ctx.objects[index]`
     fn object(&mut self, index: i64) -> Option<u64>;
 
+    /// An instruction has failed whose landing comes next.
+    fn landed(&mut self, failure: Failure) {
+        let _ = failure;
+    }
+
     /// Whether a safepoint has something to do: it then calls the `safepoint` helper.
     fn interrupted(&mut self) -> bool {
         false
@@ -214,8 +219,12 @@ impl<'a> Interpreter<'a> {
                 let Some(frame) = stack.last_mut() else {
                     return Ok(result);
                 };
-                if let Err(failure) = frame.take_results(result)? {
-                    ended = Some(Err(failure));
+                let func = frame.func;
+                let at = func.blocks[frame.block].insts[frame.at];
+                if let Err(failure) = frame.take_results(result)?
+                    && let Next::End(result) = self.land(frame, &func.insts[at], failure)?
+                {
+                    ended = Some(result);
                     self.pop(&mut stack)?;
                 }
                 continue;
@@ -346,6 +355,7 @@ impl<'a> Interpreter<'a> {
             _ => match d.op {
                 Opcode::Return => Ok(Next::End(Ok(raw))),
                 Opcode::Unreachable => Err(Trap::Unreachable),
+                Opcode::Raised => frame.result(d, 0u64),
                 Opcode::Assume if raw[..] == [1] => Ok(Next::Inst),
                 Opcode::Assume => Err(Trap::Assumption),
                 _ => Err(malformed(d)),
@@ -422,8 +432,27 @@ impl<'a> Interpreter<'a> {
         match passed {
             Some(Some(x)) => frame.result(d, x as u64),
             Some(None) => Ok(Next::Inst),
-            None => Ok(Next::End(Err(self.failure(site, &args[own..])))),
+            None => {
+                let failure = self.failure(site, &args[own..]);
+                self.land(frame, d, failure)
+            }
         }
+    }
+
+    /// A failure goes on at the landing of its instruction, or ends the function.
+    fn land(&mut self, frame: &mut Frame<'a>, d: &InstData, failure: Failure) -> Result<Next, Trap> {
+        let Some(l) = &d.landing else {
+            return Ok(Next::End(Err(failure)));
+        };
+        for (k, &v) in l.values.iter().enumerate() {
+            let address = frame.slots[l.slot] + 8 * k as u64;
+            let bytes = frame.func.ty(v).bytes() as usize;
+            self.memory
+                .write(address, &frame.values[v].to_le_bytes()[..bytes])?;
+        }
+        self.host.landed(failure);
+        frame.enter(l.block, &[]);
+        Ok(Next::Block)
     }
 
     fn failure(&self, site: Site, operands: &[(Ty, u64)]) -> Failure {
@@ -472,10 +501,11 @@ impl<'a> Interpreter<'a> {
             Answer::Value(x) => frame.result(d, truncate(d.ty, x)),
             Answer::Raised => {
                 let site = site.ok_or_else(|| malformed(d))?;
-                Ok(Next::End(Err(Failure {
+                let failure = Failure {
                     status: Status::Python,
                     ..self.failure(site, &[])
-                })))
+                };
+                self.land(frame, d, failure)
             }
         }
     }

@@ -9,8 +9,8 @@ use super::cursor::Cursor;
 use super::{ParseError, Reader, in_order};
 use crate::builder::helper_ty;
 use crate::ir::{
-    Block, BlockCall, BlockData, FloatCC, FuncId, Function, Imm, Inst, InstData, IntCC, Module, Region, Slot,
-    SlotData, Ty, Value, ValueData, ValueDef,
+    Block, BlockCall, BlockData, FloatCC, FuncId, Function, Imm, Inst, InstData, IntCC, Landing, Module,
+    Region, Slot, SlotData, Ty, Value, ValueData, ValueDef,
 };
 use crate::ops::{Format, Opcode};
 use crate::writer::implied_ty;
@@ -246,6 +246,7 @@ impl<'a> Body<'_, 'a> {
             .or_else(|| implied_ty(op, &imm))
             .ok_or_else(|| op_at.error(format!("`{name}` needs a type, as in `{name}.i64`")))?;
         let imm = constant(imm_at, op, ty, imm)?;
+        let landing = self.landing(c)?;
         let line = c.source_line()?;
         self.type_results(at, op, ty, &imm, &results)?;
         self.func.insts.push(InstData {
@@ -254,6 +255,7 @@ impl<'a> Body<'_, 'a> {
             args,
             imm,
             results,
+            landing,
             line,
         });
         self.func.blocks[block].insts.push(inst);
@@ -307,12 +309,7 @@ impl<'a> Body<'_, 'a> {
             Format::FloatConst => Imm::Float(c.float()?),
             Format::IntCmp => Imm::IntCC(c.named("a comparison", IntCC::from_name)?),
             Format::FloatCmp => Imm::FloatCC(c.named("a comparison", FloatCC::from_name)?),
-            Format::Slot => {
-                let at = *c;
-                let slot = Slot::new(c.entity("ss")? as usize);
-                self.used.push((at, Entity::Slot(slot)));
-                Imm::Slot(slot)
-            }
+            Format::Slot => Imm::Slot(self.slot_ref(c)?),
             Format::Mem => {
                 let region = match c.peek_word().is_empty() || c.at_entity("v") {
                     true => Region::Any,
@@ -355,6 +352,29 @@ impl<'a> Body<'_, 'a> {
         };
         self.values(c, &mut args)?;
         Ok((args, imm))
+    }
+
+    /// `else block1 ss0(v0, v1)`, if it is there
+    fn landing(&mut self, c: &mut Cursor<'a>) -> Result<Option<Box<Landing>>, ParseError> {
+        if !c.eat_word("else") {
+            return Ok(None);
+        }
+        let at = *c;
+        let block = self.block_number(c)?;
+        self.used.push((at, Entity::Block(block)));
+        let slot = self.slot_ref(c)?;
+        let values = match c.at("(") {
+            true => self.value_list(c)?.into(),
+            false => SmallVec::new(),
+        };
+        Ok(Some(Box::new(Landing { block, slot, values })))
+    }
+
+    fn slot_ref(&mut self, c: &mut Cursor<'a>) -> Result<Slot, ParseError> {
+        let at = *c;
+        let slot = Slot::new(c.entity("ss")? as usize);
+        self.used.push((at, Entity::Slot(slot)));
+        Ok(slot)
     }
 
     /// Values between commas, if there are any.

@@ -6,7 +6,7 @@ use numlift_runtime::{HelperId, HelperType, SiteKind, helpers};
 use super::Checker;
 use crate::builder::helper_ty;
 use crate::flatten::flat_tys;
-use crate::ir::{BlockCall, FuncId, Imm, InstData, Region, Site, Slot, Ty, Value, ValueDef};
+use crate::ir::{BlockCall, FuncId, Imm, InstData, Landing, Region, Site, Slot, Ty, Value, ValueDef};
 use crate::ops::{Format, Opcode, Operand, Rest};
 
 impl Checker<'_> {
@@ -20,7 +20,24 @@ impl Checker<'_> {
         let (args, results) = (d.op.args(), d.op.result_types());
         self.fixed("argument", &d.args, args, d.ty)?;
         self.fixed("result", &d.results, results, d.ty)?;
-        self.immediate(d)
+        self.immediate(d)?;
+        d.landing.as_ref().map_or(Ok(()), |l| self.landing(d, l))
+    }
+
+    /// A landing is of an instruction that raises, and its slot has room.
+    fn landing(&self, d: &InstData, l: &Landing) -> Result<(), String> {
+        let site = match d.imm {
+            Imm::Site(site) | Imm::Call { site, .. } | Imm::Helper { site: Some(site), .. } => site,
+            _ => return Err("a landing without a site".into()),
+        };
+        if matches!(self.site_kind(site)?, SiteKind::Exit(_) | SiteKind::Resume { .. }) {
+            return Err(format!("{site} is an exit, which lands nowhere"));
+        }
+        self.slot(l.slot)?;
+        match self.f.slots[l.slot].bytes as usize >= 8 * l.values.len() {
+            true => Ok(()),
+            false => Err(format!("{} values for {}", l.values.len(), l.slot)),
+        }
     }
 
     /// The arguments or results that the table lists; no others unless something follows them.

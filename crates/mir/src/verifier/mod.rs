@@ -19,6 +19,7 @@
 //! - A helper is called with the arguments of its signature; it has a site exactly if it is fallible.
 //! - A `return` gives the function's results.
 //! - A site exists, is of a kind that the operation can leave by, and the operands are those it records.
+//! - What lands in a block has a site that raises, and is dominated by the only block that leads there.
 //! - An access whose address is a slot's says so by its region, and is inside of the slot.
 
 mod inst;
@@ -77,6 +78,7 @@ impl Checker<'_> {
         let blocks = self.f.inst_blocks();
         for &b in self.f.layout.iter().filter(|b| cfg.is_reachable(**b)) {
             self.uses(b, &dominators, &blocks)?;
+            self.landings(b, &cfg, &dominators)?;
         }
         Ok(())
     }
@@ -127,9 +129,15 @@ impl Checker<'_> {
                 }
             }
         }
-        let mut targets = self.f.layout.iter().flat_map(|b| self.f.successors(*b));
-        match targets.find(|t| !blocks.contains(t.block)) {
-            Some(t) => Err(format!("{} is not in the layout", t.block)),
+        let targets = self.f.layout.iter().flat_map(|b| self.f.successors(*b));
+        let landings = self.f.layout.iter().flat_map(|b| &self.f.blocks[*b].insts);
+        let landings = landings.filter_map(|i| Some(self.f.insts[*i].landing.as_ref()?.block));
+        match targets
+            .map(|t| t.block)
+            .chain(landings)
+            .find(|b| !blocks.contains(*b))
+        {
+            Some(b) => Err(format!("{b} is not in the layout")),
             None => Ok(()),
         }
     }
@@ -181,6 +189,24 @@ impl Checker<'_> {
                 }
             }
             defined.extend(&self.f.insts[i].results);
+        }
+        Ok(())
+    }
+
+    /// What is defined where a landing begins is defined at the instructions that land there: they come behind
+    /// the only block that leads to it.
+    fn landings(&self, b: Block, cfg: &ControlFlowGraph, dominators: &DominatorTree) -> Result<(), String> {
+        for &i in &self.f.blocks[b].insts {
+            let d = &self.f.insts[i];
+            if let Some(l) = &d.landing
+                && !matches!(cfg.preds(l.block), [p] if *p != b && dominators.dominates(*p, b))
+            {
+                return Err(format!(
+                    "{b} {}: lands in {}, which is not around it",
+                    d.op.name(),
+                    l.block
+                ));
+            }
         }
         Ok(())
     }

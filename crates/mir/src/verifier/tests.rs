@@ -404,3 +404,32 @@ fn the_entry_exists_and_recursion_raises() {
         "fn0 `f`: recursive by site0, which does not raise",
     );
 }
+
+#[test]
+fn landings_are_around_what_lands() {
+    let protected = |check: &str| {
+        body(&format!(
+            "v3 = raised; br v3, block2, block1; block1:; {check}; return v0; block2 cold:"
+        ))
+    };
+    let ok = protected("v4 = bounds_check v0, v0 site1 else block2 ss0(v0, v1)");
+    assert_eq!(verify(&read(&ok)), Ok(()));
+    refused(
+        &protected("v4 = iadd_chk v0, v0 (v2) site0 else block2 ss0"),
+        "fn0 `f`: block1 iadd_chk: site0 is an exit, which lands nowhere",
+    );
+    refused(
+        &protected("guard v2 site1 else block2 ss0(v0, v1, v2)"),
+        "fn0 `f`: block1 guard: 3 values for ss0",
+    );
+    refused(
+        &protected("v4 = ineg.i64 v0 else block2 ss0"),
+        "fn0 `f`: block1 ineg: a landing without a site",
+    );
+    refused(
+        &body(
+            "guard v2 site1 else block2 ss0; v3 = raised; br v3, block2, block1; block1:; return v0; block2:",
+        ),
+        "fn0 `f`: block0 guard: lands in block2, which is not around it",
+    );
+}

@@ -53,6 +53,7 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
                 d.op = op;
                 d.args.truncate(2);
                 d.imm = Imm::None;
+                d.landing = None;
             }
             Verdict::Holds => {
                 context.remark(line, format!("{} removed", what(f.insts[i].op)));

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use cranelift_entity::SecondaryMap;
 use cranelift_entity::packed_option::PackedOption;
 use numlift_mir::{
-    Block, BlockCall, BlockData, ControlFlowGraph, Function, Imm, Inst, InstData, Value, ValueData, ValueDef,
+    Block, BlockCall, BlockData, ControlFlowGraph, Function, Imm, Inst, InstData, Opcode, Value, ValueData,
+    ValueDef,
 };
 use smallvec::SmallVec;
 
@@ -33,6 +34,16 @@ impl Copies {
     pub fn value(&self, v: Value) -> Value {
         self.values[v].expand().unwrap_or(v)
     }
+}
+
+/// Whether something in blocks lands outside of them: they cannot be copied, as a landing has one block that leads to it.
+pub(crate) fn lands_outside(f: &Function, blocks: &[Block]) -> bool {
+    let raised = |v: Value| f.def(v).is_some_and(|i| f.insts[i].op == Opcode::Raised);
+    let branches = blocks.iter().filter_map(|b| f.terminator(*b));
+    branches.into_iter().any(|i| match &f.insts[i].imm {
+        Imm::Branch(then, _) => raised(f.insts[i].args[0]) && !blocks.contains(&then.block),
+        _ => false,
+    })
 }
 
 /// Copies blocks: branches among them lead to copies, all others where they did. The copies are not in
@@ -77,6 +88,9 @@ pub(crate) fn copy_blocks(f: &mut Function, blocks: &[Block], given: Option<(Blo
             }
         }
         f.insts[copy].imm = imm;
+        if let Some(l) = &mut f.insts[copy].landing {
+            l.block = c.block(l.block);
+        }
     }
     c
 }

@@ -18,6 +18,7 @@ impl Emit<'_> {
             args: SmallVec::from_slice(args),
             imm,
             results: SmallVec::new(),
+            landing: None,
             line: self.line,
         });
         self.f.blocks[self.block].insts.push(i);
@@ -55,6 +56,7 @@ impl Emit<'_> {
             args: SmallVec::new(),
             imm: Imm::Jump(target),
             results: SmallVec::new(),
+            landing: None,
             line: self.line,
         });
         self.f.blocks[self.block].insts.push(i);

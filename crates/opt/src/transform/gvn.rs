@@ -95,6 +95,9 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
 /// The key of an instruction that may be merged with others.
 pub(super) fn key(f: &Function, i: Inst) -> Option<Key> {
     let d = &f.insts[i];
+    if d.op == Opcode::Raised {
+        return None;
+    }
     let mut args: SmallVec<[Value; 4]> = d.args.clone();
     let imm = match d.imm {
         Imm::None => 0,

@@ -29,8 +29,8 @@
 //! Only the real limit in `block3` ends the loop: a strip's end that wrapped just polls more often.
 
 use numlift_mir::{
-    Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, IntCC, Loop, LoopForest,
-    Opcode, Site, Ty, Value, ValueDef,
+    Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, IntCC, Landing, Loop,
+    LoopForest, Opcode, Site, Ty, Value, ValueDef,
 };
 
 use crate::{Pass, PassContext};
@@ -72,6 +72,7 @@ struct Counted {
     latch: Block,
     poll: Inst,
     site: Site,
+    landing: Option<Box<Landing>>,
     cc: IntCC,
     /// Number of the parameter that counts.
     counter: usize,
@@ -123,6 +124,7 @@ impl Counted {
             latch,
             poll,
             site,
+            landing: f.insts[poll].landing.clone(),
             cc,
             counter,
             step,
@@ -184,6 +186,7 @@ impl Counted {
         b.br(cond, (poll, &[]), (exit.block, &exit.args));
         b.switch_to(poll);
         b.safepoint(self.site);
+        b.land(self.landing.clone());
         let next = self.strip_end(&mut b, self.test);
         b.jump(self.header, &with(&again.args, next));
         *f = b.func;

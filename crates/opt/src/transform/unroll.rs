@@ -92,7 +92,10 @@ fn short(f: &Function, scev: &ScalarEvolution<'_>, l: Loop) -> Option<Short> {
         .filter_map(|&v| Some((scev.constant_turns(v)?, scev.induction(v)?.before)))
         .min_by_key(|x| x.0)?;
     let size: usize = data.blocks.iter().map(|b| f.blocks[*b].insts.len()).sum();
-    let fits = turns <= MAX_TURNS && size * turns as usize <= MAX_LOOP;
+    // a `try` in it is not worth copies of its handlers
+    let mut ops = data.blocks.iter().flat_map(|b| &f.blocks[*b].insts);
+    let handles = ops.any(|i| f.insts[*i].op == Opcode::Raised);
+    let fits = turns <= MAX_TURNS && size * turns as usize <= MAX_LOOP && !handles;
     (fits && !f.blocks[data.header].cold).then(|| Short {
         header: data.header,
         latch,

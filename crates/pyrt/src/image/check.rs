@@ -42,7 +42,8 @@ pub(super) fn check(image: &Image) -> Checked {
         )?;
     }
     for island in &image.islands {
-        let variables = island.params.iter().chain(&island.outs).map(|v| &v.ty);
+        let variables = island.params.iter().chain(&island.outs).chain(&island.partial);
+        let variables = variables.map(|v| &v.ty);
         variables.chain([&island.ret]).try_for_each(rank)?;
         must(island.watched < 1 << 16, "watched arrays")?;
         must(

@@ -21,12 +21,13 @@ use crate::source::Hidden;
 use crate::spec::Parts;
 use crate::world::{Fingerprint, World};
 
-/// Positions, form, parameters, outs: a `Spec` of `numlift._islands`.
+/// Positions, form, parameters, outs, variables left when it raises: a `Spec` of `numlift._islands`.
 type Row<'a> = (
     &'a [(u32, u32)],
     &'a str,
     Vec<(&'a str, bool)>,
     Vec<(&'a str, bool)>,
+    Vec<&'a str>,
 );
 
 /// What a specialisation is made of. The world is that of the image: the one it was compiled in, or one in which
@@ -125,6 +126,8 @@ fn islands<'py>(
         unbound: Ref::from(&unbound),
         params: i.params.clone(),
         outs: i.outs.clone(),
+        partial: i.partial.clone(),
+        protected: i.protected,
         ret: i.ret.clone(),
         form: i.form,
         watched: i.watched,
@@ -143,7 +146,14 @@ fn islands<'py>(
 fn row(island: &IslandImage) -> Row<'_> {
     let params = island.params.iter().map(|v| (v.name.as_str(), v.sure));
     let outs = island.outs.iter().map(|v| (v.name.as_str(), v.sure));
-    (&island.at, &island.kind, params.collect(), outs.collect())
+    let left = island.partial.iter().map(|v| v.name.as_str());
+    (
+        &island.at,
+        &island.kind,
+        params.collect(),
+        outs.collect(),
+        left.collect(),
+    )
 }
 
 fn missing(what: &str) -> PyErr {

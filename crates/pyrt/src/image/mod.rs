@@ -79,6 +79,8 @@ pub struct IslandImage {
     pub form: Form,
     pub params: Vec<IslandVar>,
     pub outs: Vec<IslandVar>,
+    pub partial: Vec<IslandVar>,
+    pub protected: bool,
     pub ret: Type,
     pub watched: usize,
     pub resume: Option<u32>,

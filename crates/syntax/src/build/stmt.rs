@@ -138,8 +138,8 @@ impl Builder<'_> {
                 items: x.items.iter().map(|item| self.with_item(item)).collect(),
                 body: self.block(&x.body),
             },
-            ast::Stmt::Try(x) => self.try_stmt(&x.body, &x.handlers, &x.orelse, &x.finalbody),
-            ast::Stmt::TryStar(x) => self.try_stmt(&x.body, &x.handlers, &x.orelse, &x.finalbody),
+            ast::Stmt::Try(x) => self.try_stmt([&x.body, &x.orelse, &x.finalbody], &x.handlers, false),
+            ast::Stmt::TryStar(x) => self.try_stmt([&x.body, &x.orelse, &x.finalbody], &x.handlers, true),
             ast::Stmt::AsyncFor(x) => StmtKind::Dynamic(self.opaque("async for", |this| {
                 this.expr(&x.iter);
                 this.target(&x.target);
@@ -276,17 +276,20 @@ impl Builder<'_> {
 
     fn try_stmt(
         &mut self,
-        body: &[ast::Stmt],
+        [body, orelse, finalbody]: [&[ast::Stmt]; 3],
         handlers: &[ast::ExceptHandler],
-        orelse: &[ast::Stmt],
-        finalbody: &[ast::Stmt],
+        star: bool,
     ) -> StmtKind {
         let body = self.block(body);
+        let mut dynamic = star;
         let handlers = handlers.iter().map(|ast::ExceptHandler::ExceptHandler(handler)| {
             let class = self.option(&handler.type_);
             let name = handler.name.as_ref().and_then(|name| match self.place(name) {
                 Place::Local(local) => Some(local),
-                Place::Outer => None,
+                Place::Outer => {
+                    dynamic = true;
+                    None
+                }
             });
             Handler {
                 class,
@@ -300,6 +303,7 @@ impl Builder<'_> {
             handlers,
             orelse: self.block(orelse),
             finalbody: self.block(finalbody),
+            dynamic,
         }
     }
 

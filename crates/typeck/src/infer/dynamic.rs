@@ -11,7 +11,7 @@ use numlift_syntax::visit::{Visitor, walk_expr, walk_stmt, walk_target};
 use numlift_types::{Reason, Type};
 
 use super::{FnInfer, R, Vars, index};
-use crate::tables::{Bound, DynamicPlace, Place, VarTy};
+use crate::tables::{Bound, DynamicPlace, Place};
 
 /// Why a node has no static type.
 pub(crate) enum Stop {
@@ -28,6 +28,8 @@ pub(super) enum Node {
     Stmt(StmtId),
     /// A parameter, or a variable that is an object wherever it is assigned.
     Local(LocalId),
+    /// A variable that a handler binds to the exception.
+    Caught(LocalId),
     /// The result of the function.
     Result,
 }
@@ -113,9 +115,9 @@ impl FnInfer<'_, '_> {
         r
     }
 
-    fn place(&mut self, node: Node, diagnostic: Diagnostic) -> Reason {
+    pub(super) fn place(&mut self, node: Node, diagnostic: Diagnostic) -> Reason {
         let at = match node {
-            Node::Local(_) => Place::Local,
+            Node::Local(_) | Node::Caught(_) => Place::Local,
             Node::Result => Place::Result,
             Node::Expr(_) | Node::Stmt(_) => self.stmt.map_or(Place::Result, Place::Stmt),
         };
@@ -210,6 +212,8 @@ impl FnInfer<'_, '_> {
     /// Binds a variable to an object, whether or not the path binds it.
     pub(super) fn set_object(&mut self, l: LocalId, r: Reason) {
         self.set(l, Type::Object(r));
+        // what binds it may go on and raise
+        self.may_raise();
     }
 
     /// Types the parts of an expression that its failure left untyped.
@@ -308,10 +312,7 @@ impl FnInfer<'_, '_> {
 
     pub(super) fn unbind(&mut self, l: LocalId) {
         if let Some(v) = &mut self.vars {
-            v[index(l)] = VarTy {
-                ty: Type::Never,
-                bound: Bound::No,
-            };
+            v[index(l)] = super::UNBOUND;
         }
     }
 

@@ -38,6 +38,9 @@ impl FnInfer<'_, '_> {
         self.note_truth(id, &ty);
         self.clock += 1;
         self.stamps[index(id)] = self.clock;
+        if !matches!(self.hir.exprs[id].kind, ExprKind::Const(_)) {
+            self.may_raise();
+        }
         ty
     }
 

@@ -9,12 +9,21 @@ use super::{FnInfer, Interpreted, Vars, join_vars};
 
 impl FnInfer<'_, '_> {
     /// The variables at a `break` or `continue`, out of the islands between it and its loop: each way out of an
-    /// island has the same variables.
+    /// island has the same variables. Handlers that are left unbind their variable.
     pub(super) fn leave_islands(&mut self) -> Vars {
         let depth = self.loops.last().map_or(0, |l| l.islands);
         let mut vars = self.vars.take();
         for island in self.islands.iter().skip(depth) {
             vars = Self::clobbered(&vars, &island.locals, island.caught.as_slice(), island.reason);
+        }
+        let inside = self
+            .handling
+            .iter()
+            .filter(|(_, loops)| *loops >= self.loops.len());
+        for l in inside.filter_map(|(name, _)| *name) {
+            if let Some(vars) = &mut vars {
+                vars[super::index(l)] = super::UNBOUND;
+            }
         }
         vars
     }
@@ -54,6 +63,7 @@ impl FnInfer<'_, '_> {
         let mut unbinds = vec![];
         facts::block_unbinds(&hir, body, &mut unbinds);
         let suppressed = Self::clobbered(&self.vars, &locals, &unbinds, r);
+        self.may_raise_in(&suppressed);
         self.island(body, &locals, None, r);
         self.vars = join_vars(self.vars.take(), suppressed);
     }
@@ -70,6 +80,7 @@ impl FnInfer<'_, '_> {
         let mut unbinds = vec![];
         facts::block_unbinds(&hir, &vec![id], &mut unbinds);
         let raised = Self::clobbered(&self.vars, &locals, &unbinds, r);
+        self.may_raise_in(&raised);
         self.island(body, &locals, None, r);
         self.island(orelse, &locals, None, r);
         let mut out = self.vars.take();

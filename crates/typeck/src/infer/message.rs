@@ -62,6 +62,9 @@ enum Meaning {
 impl FnInfer<'_, '_> {
     /// `raise exc from cause`
     pub(super) fn raise(&mut self, id: StmtId, exc: Option<ExprId>, cause: Option<ExprId>) -> R<()> {
+        if exc.is_none() && !self.handling.is_empty() {
+            return Ok(());
+        }
         if let Some(e) = exc
             && let Some((class, args)) = self.exception(e)
         {

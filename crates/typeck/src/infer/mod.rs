@@ -8,6 +8,7 @@ mod expr;
 mod feedback;
 mod fold;
 mod foreign;
+mod handlers;
 mod index;
 mod island;
 mod library;
@@ -63,6 +64,8 @@ pub(crate) struct Boxing {
     pub locals: HashSet<LocalId>,
     /// Lists are objects: code in the interpreter may change them.
     pub lists: bool,
+    /// `try` statements with a `break` that run in the interpreter: each way out has the same variables.
+    pub tries: HashSet<StmtId>,
     /// Names outside that the entry assigns and of which the type changes: read in the interpreter.
     pub outer: BTreeSet<String>,
     /// Variables of which no observed type is assumed: their island may leave to a loop around it.
@@ -230,6 +233,11 @@ impl Context<'_> {
     }
 }
 
+const UNBOUND: VarTy = VarTy {
+    ty: Type::Never,
+    bound: Bound::No,
+};
+
 /// Variables at a point, or `None` where control does not come.
 type Vars = Option<Vec<VarTy>>;
 
@@ -286,6 +294,10 @@ struct FnInfer<'c, 'e> {
     islands: Vec<Interpreted>,
     /// Variables of which the code may see what object they are.
     identified: Identified,
+    /// The variables wherever what is around raises, innermost `try` last.
+    raises: Vec<Vars>,
+    /// The handlers around: the variable that each binds, and how many loops are around it.
+    handling: Vec<(Option<LocalId>, usize)>,
 }
 
 /// A block that runs in the interpreter.
@@ -302,13 +314,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
     fn new(cx: &'c mut Context<'e>, id: InstanceId, hir: Arc<Function>) -> Self {
         let inst = &cx.program.instances[id.0];
         let (code, captures) = (inst.code, inst.tables.captures.clone());
-        let mut vars = vec![
-            VarTy {
-                ty: Type::Never,
-                bound: Bound::No
-            };
-            hir.locals.len()
-        ];
+        let mut vars = vec![UNBOUND; hir.locals.len()];
         for (p, t) in hir.params.iter().zip(&inst.args) {
             vars[index(p.local)] = VarTy {
                 ty: t.clone(),
@@ -342,6 +348,8 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             boxing,
             islands: vec![],
             identified,
+            raises: vec![],
+            handling: vec![],
         }
     }
 

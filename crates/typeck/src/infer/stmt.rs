@@ -24,6 +24,7 @@ impl FnInfer<'_, '_> {
         let outer = (self.stmt.replace(id), self.noted.take());
         let start = self.clock;
         let before = self.boxing.and_then(|_| self.vars.clone());
+        self.may_raise();
         if let Err(stop) = self.stmt_inner(id) {
             let r = self.reason(Node::Stmt(id), stop);
             self.rest_of_stmt(id, start, r);
@@ -106,7 +107,14 @@ impl FnInfer<'_, '_> {
                 handlers,
                 orelse,
                 finalbody,
-            } => self.try_stmt(id, [body, orelse, finalbody], handlers),
+                dynamic,
+            } => {
+                match *dynamic || !finalbody.is_empty() || self.boxing.is_some_and(|b| b.tries.contains(&id))
+                {
+                    true => self.try_stmt(id, [body, orelse, finalbody], handlers),
+                    false => self.native_try(id, [body, orelse], handlers),
+                }
+            }
             StmtKind::Break => {
                 let vars = self.leave_islands();
                 if let Some(l) = self.loops.last_mut() {
@@ -371,7 +379,11 @@ impl FnInfer<'_, '_> {
             ..LoopCx::default()
         });
         self.block(body);
-        self.loops.pop().unwrap_or_default()
+        let l = self.loops.pop().unwrap_or_default();
+        // a signal at the end of a turn
+        let back = join_vars(self.vars.clone(), l.continues.clone());
+        self.may_raise_in(&back);
+        l
     }
 
     /// Binds a value of type `ty`; `at` is where to point on an error.
@@ -393,6 +405,7 @@ impl FnInfer<'_, '_> {
                 self.error(span, line, "NL2005", "assignment to an attribute is dynamic")
             }
             Target::Tuple { items, star } => {
+                self.may_raise();
                 let parts = match ty {
                     Type::Tuple(parts) | Type::List(parts) => parts.to_vec(),
                     Type::Array(a) if star.is_none() && a.ndim > 0 => {

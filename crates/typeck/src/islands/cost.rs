@@ -2,7 +2,7 @@
 //!
 //! Estimates, in nanoseconds per iteration of the loop: a compiled statement saves [`NODE`] for each of its
 //! expression nodes; entering an island, also for the next item of an object, costs [`CROSSING`] and [`VARIABLE`] for each variable that goes in or
-//! out. A branch is taken half the time, a loop inside runs [`TURNS`] times.
+//! out. A branch is taken half the time, a loop inside runs [`TURNS`] times, a handler hardly ever.
 
 use numlift_syntax::facts;
 use numlift_syntax::hir::{Block, StmtId, StmtKind};
@@ -27,6 +27,24 @@ impl Planner<'_> {
         let blocks = facts::blocks(kind);
         let body: f64 = blocks.first().map_or(0.0, |b| self.gain(b));
         test + body > 0.0
+    }
+
+    /// Whether what is compiled of a `try` statement is worth the islands in it.
+    pub(super) fn is_worthwhile(&self, s: StmtId) -> bool {
+        self.protected(s) > 0.0
+    }
+
+    /// Time that compiling the blocks of a `try` statement saves, handlers left out.
+    fn protected(&self, s: StmtId) -> f64 {
+        match &self.hir.stmts[s].kind {
+            StmtKind::Try {
+                body,
+                orelse,
+                finalbody,
+                ..
+            } => [body, orelse, finalbody].map(|b| self.gain(b)).iter().sum(),
+            _ => 0.0,
+        }
     }
 
     /// Time that compiling a block saves.
@@ -54,6 +72,7 @@ impl Planner<'_> {
             }
             StmtKind::For { iter, .. } => NODE * Uses::of_expr(self.hir, *iter).nodes as f64,
             StmtKind::Match { .. } => NODE,
+            StmtKind::Try { .. } => return self.protected(s),
             _ => NODE * (1 + Uses::of_stmts(self.hir, &[s]).nodes) as f64,
         };
         let weight = if is_loop(kind) { TURNS } else { 0.5 };

@@ -36,6 +36,8 @@ pub enum Code {
     Next(StmtId),
     /// The end of a `for` statement: its iterator is given up.
     Drop(StmtId),
+    /// The class of a handler of a `try` statement, with its number.
+    Class(StmtId, usize, ExprId),
 }
 
 impl Code {
@@ -44,7 +46,32 @@ impl Code {
         match self {
             Code::Run(stmts) => stmts.first().copied(),
             Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) => Some(*s),
+            Code::Class(s, ..) => Some(*s),
         }
+    }
+
+    /// Whether it binds nothing before the last that may raise in it.
+    pub fn binds_last(&self, f: &Function) -> bool {
+        let flat = |t: &Target| match t {
+            Target::Local(_) => true,
+            Target::Tuple { items, .. } => items.iter().all(|t| matches!(t, Target::Local(_))),
+            Target::Outer(_) | Target::Subscript(..) | Target::Attribute(..) => false,
+        };
+        let (s, next) = match self {
+            Code::Run(stmts) if stmts.len() == 1 => (stmts[0], false),
+            Code::Next(s) => (*s, true),
+            _ => return !self.uses(f).binds_any(),
+        };
+        let one = match &f.stmts[s].kind {
+            StmtKind::Assign { targets, .. } => targets.len() == 1 && flat(&targets[0]),
+            StmtKind::For { target, .. } => next && flat(target),
+            StmtKind::AnnAssign { .. } | StmtKind::AugAssign { .. } => true,
+            _ => false,
+        };
+        let uses = self.uses(f);
+        let mut own = vec![];
+        facts::stmt_locals(f, s, &mut own);
+        !uses.binds_any() || one && uses.bindings.len() == own.len()
     }
 
     /// Types of variables that are assumed in it.
@@ -60,7 +87,7 @@ impl Code {
             },
             // the statement alone
             Code::Next(s) => (span(*s).start, span(*s).start + 1),
-            Code::Test(..) | Code::Iter(..) | Code::Drop(_) => (0, 0),
+            Code::Test(..) | Code::Iter(..) | Code::Drop(_) | Code::Class(..) => (0, 0),
         };
         let within = move |s: StmtId| (start..end).contains(&span(s).start);
         entry.tables.assumed.iter().filter(move |((s, _), _)| within(*s))
@@ -69,7 +96,7 @@ impl Code {
     fn uses(&self, f: &Function) -> Uses {
         match self {
             Code::Run(stmts) => Uses::of_stmts(f, stmts),
-            Code::Test(_, e) | Code::Iter(_, e) => Uses::of_expr(f, *e),
+            Code::Test(_, e) | Code::Iter(_, e) | Code::Class(_, _, e) => Uses::of_expr(f, *e),
             Code::Next(s) => Uses::of_targets(f, *s),
             Code::Drop(_) => Uses::default(),
         }
@@ -89,6 +116,8 @@ pub struct Island {
     pub breaks: bool,
     /// It may leave by a `continue` of a loop around it.
     pub continues: bool,
+    /// It is in the body of a compiled `try`.
+    pub protected: bool,
     pub reason: Reason,
 }
 
@@ -113,6 +142,8 @@ pub struct Plan {
     pub gain: f64,
     /// Variables that compiled statements read.
     pub compiled_reads: BTreeSet<LocalId>,
+    /// Islands of the classes of handlers.
+    pub classes: HashMap<ExprId, usize>,
 }
 
 /// Why a function runs in the interpreter as a whole.
@@ -168,10 +199,19 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
         let Some(stmt) = island.code.stmt() else {
             continue;
         };
-        if island.leaves() {
+        // a handler sees them whatever they are
+        let seen = island.protected && !island.code.binds_last(&entry.hir);
+        if island.leaves() || seen {
             out.unassumed.extend(island.code.assumed(entry).map(|(b, _)| *b));
         }
-        let before = entry.tables.states.get(&stmt).map(|[before, _]| before);
+        if let (Code::Run(stmts), true) = (&island.code, island.leaves()) {
+            out.tries
+                .extend(stmts.iter().filter(|s| entry.tables.handlers.contains_key(s)));
+        }
+        let before = match &island.code {
+            Code::Class(..) => entry.tables.handlers.get(&stmt),
+            _ => entry.tables.states.get(&stmt).map(|[before, _]| before),
+        };
         let head = entry.tables.loops.get(&stmt);
         for state in before.into_iter().chain(head) {
             for l in &island.reads {
@@ -187,7 +227,7 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
                 .and_then(|s| entry.tables.states.get(s))
                 .map(|[_, after]| after),
             Code::Next(s) => entry.tables.targets.get(s),
-            Code::Test(..) | Code::Iter(..) | Code::Drop(_) => None,
+            Code::Test(..) | Code::Iter(..) | Code::Drop(_) | Code::Class(..) => None,
         };
         for l in &island.binds {
             let ty = after
@@ -205,7 +245,8 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
             .states
             .values()
             .flatten()
-            .chain(entry.tables.loops.values());
+            .chain(entry.tables.loops.values())
+            .chain(entry.tables.handlers.values());
         let types: Vec<&Type> = all
             .filter_map(|s| s.get(l.as_u32() as usize))
             .map(|v| &v.ty)
@@ -258,6 +299,8 @@ pub(crate) struct Planner<'i> {
     /// Statements of which it is known whether they are islands.
     known: RefCell<HashMap<StmtId, bool>>,
     native_loops: usize,
+    /// How many bodies of compiled `try` statements are around.
+    protected: usize,
 }
 
 impl<'i> Planner<'i> {
@@ -268,6 +311,7 @@ impl<'i> Planner<'i> {
             plan: Plan::default(),
             known: RefCell::default(),
             native_loops: 0,
+            protected: 0,
         }
     }
 
@@ -302,6 +346,10 @@ impl<'i> Planner<'i> {
         for &s in block {
             if self.is_island(s) {
                 run.push(s);
+                // the type is checked before anything else raises
+                if self.protected > 0 && self.entry.tables.annotated.contains_key(&s) {
+                    self.close(&mut run);
+                }
             } else {
                 self.close(&mut run);
                 self.native(s);
@@ -328,6 +376,7 @@ impl<'i> Planner<'i> {
             returns: uses.returns,
             breaks: uses.breaks,
             continues: uses.continues,
+            protected: self.protected > 0,
             reason,
         });
     }
@@ -357,10 +406,25 @@ impl<'i> Planner<'i> {
                 self.add(code, reason);
             }
         }
+        if let StmtKind::Try { handlers, .. } = kind {
+            for (i, class) in handlers
+                .iter()
+                .enumerate()
+                .filter_map(|(i, h)| Some((i, h.class?)))
+            {
+                if !self.entry.tables.classes.contains_key(&class) {
+                    self.plan.classes.insert(class, self.plan.islands.len());
+                    self.add(Code::Class(s, i, class), Reason::JOIN);
+                }
+            }
+        }
         self.native_loops += usize::from(is_loop(kind));
         self.compiled_reads(s);
-        for block in facts::blocks(kind) {
+        for (n, block) in facts::blocks(kind).into_iter().enumerate() {
+            let body = usize::from(n == 0 && matches!(kind, StmtKind::Try { .. }));
+            self.protected += body;
             self.block(block);
+            self.protected -= body;
         }
     }
 
@@ -413,6 +477,7 @@ impl<'i> Planner<'i> {
                 };
                 own && !iterated() || self.reason(s).is_some() && !self.pays(s)
             }
+            StmtKind::Try { .. } => own || self.reason(s).is_some() && !self.is_worthwhile(s),
             _ => own,
         }
     }
@@ -453,7 +518,7 @@ impl<'i> Planner<'i> {
         let (start, end) = match &island.code {
             Code::Run(stmts) => (span(stmts[0]).start, span(stmts[stmts.len() - 1]).end),
             // the body of the loop comes behind it
-            Code::Iter(s, e) => (span(*s).start, self.hir.exprs[*e].span.end),
+            Code::Iter(s, e) | Code::Class(s, _, e) => (span(*s).start, self.hir.exprs[*e].span.end),
             Code::Test(s, _) | Code::Next(s) | Code::Drop(s) => (span(*s).start, span(*s).end),
         };
         let looped = self.hir.stmts.values().filter(|s| is_loop(&s.kind));
