@@ -136,6 +136,14 @@ def product(a, b, c):
 
 
 @jit
+def product_in_memory(a, b, c):
+    for i in range(a.shape[0]):
+        for j in range(b.shape[1]):
+            for k in range(a.shape[1]):
+                c[i, j] += a[i, k] * b[k, j]
+
+
+@jit
 def product_by_rows(a, b, c):
     for i in range(a.shape[0]):
         for k in range(a.shape[1]):
@@ -307,7 +315,7 @@ def test_extremes_of_floats(dtype):
         compare(extremes, lambda x=x: ((), (x, of(1.0), of(1.0))))
 
 
-@pytest.mark.parametrize("f", [product, product_by_rows], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("f", [product, product_in_memory, product_by_rows], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("dtype", ["i4", "i8", "f4", "f8"])
 def test_products_of_matrices(f, dtype):
     """Sums of products are those of the loops, in their order; the result may lie in an operand."""
@@ -348,6 +356,7 @@ def test_products_of_other_layouts(order):
         return make()
 
     compare(product, again)
+    compare(product_in_memory, again)
     compare(product_by_rows, again)
 
 
@@ -394,6 +403,30 @@ def test_floats_are_summed_in_order():
         compare(ordered_sum, lambda n=n: ((), (np.random.default_rng(n).normal(size=n) * 1e8,)))
     x = np.array([1e16, 1.0, -1e16, 1.0] * 30)
     assert ordered_sum(x) == ordered_sum.py_func(x) != math.fsum(x)
+
+
+@pytest.mark.skipif(FAKE, reason="sums keep their order")
+def test_fastmath_sums_in_another_order():
+    @jit(fastmath=True)
+    def fast(x):
+        s = 0.0
+        p = 1.0
+        for i in range(len(x)):
+            s += x[i]
+            p *= x[i]
+        return s, p
+
+    def within(n, x):
+        s, p = fast(x)
+        exact = math.fsum(x)
+        assert abs(s - exact) <= 1e-12 * n and math.isclose(p, math.prod(x), rel_tol=1e-12)
+
+    for n in (0, 1, 7, 40, 1000):
+        within(n, np.random.default_rng(n).uniform(0.5, 1.5, size=n))
+    x = np.array([1e16, 1.0, -1e16, 1.0] * 30)
+    assert fast(x)[0] != ordered_sum(x)
+    assert math.isnan(fast(np.array([1.0] * 20 + [np.nan] + [2.0] * 20))[0])
+    assert math.copysign(1.0, fast(np.array([-0.0] * 40))[0]) == math.copysign(1.0, 0.0 + -0.0)
 
 
 @pytest.mark.parametrize("dtype", INTEGERS + FLOATS, ids=str)

@@ -88,7 +88,7 @@ impl Lower<'_> {
         if data.ty == Ty::I32x4 {
             return self.shuffle(types::I32X4, x, y, EVEN);
         }
-        if data.args.iter().all(|&v| self.is_mask(v)) {
+        if data.args.iter().all(|&v| self.is_mask(v, 6)) {
             return self.pos.ins().snarrow(x, y);
         }
         let bits = i64::from(data.ty.lane().bits());
@@ -107,15 +107,19 @@ impl Lower<'_> {
         self.pos.ins().snarrow(x, y)
     }
 
-    /// Whether a vector is known to have lanes of ones or zeros only.
-    fn is_mask(&self, v: mir::Value) -> bool {
-        self.func.def(v).is_some_and(|i| {
+    /// Whether a vector is known to have lanes of ones or zeros only, by that many levels of operations.
+    fn is_mask(&self, v: mir::Value, levels: u32) -> bool {
+        self.func.def(v).filter(|_| levels > 0).is_some_and(|i| {
             let d = &self.func.insts[i];
             match d.op {
                 Opcode::Icmp | Opcode::Fcmp => true,
-                Opcode::Narrow | Opcode::SextLow | Opcode::SextHigh | Opcode::Band | Opcode::Bor => {
-                    d.args.iter().all(|&v| self.is_mask(v))
-                }
+                Opcode::Narrow
+                | Opcode::SextLow
+                | Opcode::SextHigh
+                | Opcode::Band
+                | Opcode::Bor
+                | Opcode::Bxor
+                | Opcode::Bnot => d.args.iter().all(|&v| self.is_mask(v, levels - 1)),
                 _ => false,
             }
         })

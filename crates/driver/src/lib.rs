@@ -187,6 +187,7 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
     let opt = numlift_opt::OptOptions {
         verify: options.verify,
         fuel: options.fuel,
+        fastmath: options.fastmath,
     };
     let optimised = numlift_opt::run(&mut module, &opt);
     clock.lap("opt");

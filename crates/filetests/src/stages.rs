@@ -97,6 +97,7 @@ pub fn opt(path: &Path, text: &str) -> Result<Vec<Expected>, String> {
     let unchanged = module.clone();
     let options = OptOptions {
         verify: true,
+        fastmath: before.lines().any(|l| l == "; fastmath"),
         ..OptOptions::default()
     };
     let out = run_passes(&mut module, &passes, &options);

@@ -54,7 +54,10 @@ fn optimised(module: &Module, passes: &[Pass], mut fuel: Option<u64>) -> (Result
     let (mut m, mut rewrites) = (module.clone(), 0);
     for pass in passes {
         let before = m.clone();
-        let verify_later = OptOptions { verify: false, fuel };
+        let verify_later = OptOptions {
+            fuel,
+            ..OptOptions::default()
+        };
         let done = run_passes(&mut m, &[*pass], &verify_later).rewrites;
         rewrites += done;
         fuel = fuel.map(|n| n - done);

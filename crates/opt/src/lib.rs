@@ -32,6 +32,8 @@ pub struct OptOptions {
     pub verify: bool,
     /// Stop after this many rewrites.
     pub fuel: Option<u64>,
+    /// Floats may be summed in another order.
+    pub fastmath: bool,
 }
 
 /// Product of [`run`].
@@ -109,6 +111,8 @@ pub struct PassContext {
     remarks: Vec<Remark>,
     rewrites: u64,
     fuel: u64,
+    /// Floats may be summed in another order.
+    pub fastmath: bool,
 }
 
 impl PassContext {
@@ -120,6 +124,7 @@ impl PassContext {
             remarks: Vec::new(),
             rewrites: 0,
             fuel: u64::MAX,
+            fastmath: false,
         }
     }
 
@@ -161,6 +166,7 @@ pub fn run(module: &mut Module, options: &OptOptions) -> OptOutput {
 pub fn run_passes(module: &mut Module, passes: &[Pass], options: &OptOptions) -> OptOutput {
     let mut context = PassContext::new("");
     context.fuel = options.fuel.unwrap_or(u64::MAX);
+    context.fastmath = options.fastmath;
     let mut timings = Vec::with_capacity(passes.len());
     for pass in passes {
         let start = Instant::now();
@@ -201,7 +207,11 @@ mod tests {
     fn fuel_stops_between_rewrites() {
         let lines = |fuel| {
             let mut m = numlift_mir::parse(DEAD).unwrap_or_else(|e| panic!("{e}"));
-            let options = OptOptions { verify: true, fuel };
+            let options = OptOptions {
+                verify: true,
+                fuel,
+                ..OptOptions::default()
+            };
             let out = run_passes(&mut m, &[dead_code::PASS], &options);
             assert_eq!((out.timings.len(), out.timings[0].0), (1, "dead-code"));
             (out.rewrites, m.to_string().lines().count())

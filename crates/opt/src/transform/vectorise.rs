@@ -40,7 +40,7 @@ mod shape;
 
 use numlift_mir::{Block, ControlFlowGraph, DominatorTree, Function, Loop, LoopForest, Opcode};
 use plan::Plan;
-use shape::{Reason, Shape, again};
+use shape::{Allowed, Reason, Shape, again};
 
 use crate::analysis::scev::ScalarEvolution;
 use crate::{Pass, PassContext};
@@ -68,13 +68,17 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
         return;
     }
     let scev = ScalarEvolution::compute(f, &cfg, &dom, &forest);
+    let allowed = Allowed {
+        polls: false,
+        fast: context.fastmath,
+    };
     let mut plans = vec![];
     for l in forest.inner_first().filter(|l| forest.is_innermost(*l)) {
         let data = &forest.loops[l];
         if f.blocks[data.header].cold || has_vectors(f, data.header) {
             continue;
         }
-        match plan(f, &scev, data.header, &data.blocks) {
+        match plan(f, &scev, data.header, &data.blocks, allowed) {
             Ok(plan) => plans.push(plan),
             Err(reason) => context.remark(line(f, data.header), format!("not vectorised: {reason}")),
         }
@@ -104,6 +108,10 @@ pub fn run_nests(f: &mut Function, context: &mut PassContext) {
         return;
     }
     let scev = ScalarEvolution::compute(f, &cfg, &dom, &forest);
+    let allowed = Allowed {
+        polls: true,
+        fast: context.fastmath,
+    };
     let mut plans = vec![];
     for l in outer {
         let data = &forest.loops[l];
@@ -113,7 +121,7 @@ pub fn run_nests(f: &mut Function, context: &mut PassContext) {
         // An inner loop that is vectorised itself is better left alone.
         let inner = data.blocks.iter().find(|b| again(f, **b).is_some());
         let alone = |b: &Block| {
-            Shape::find(f, &scev, *b, true)
+            Shape::find(f, &scev, *b, allowed)
                 .and_then(|s| Plan::make(f, &scev, s))
                 .is_ok()
         };
@@ -140,7 +148,13 @@ fn has_vectors(f: &Function, b: Block) -> bool {
     insts.iter().any(|i| f.insts[*i].ty.is_vector())
 }
 
-fn plan(f: &Function, scev: &ScalarEvolution<'_>, header: Block, blocks: &[Block]) -> Result<Plan, Reason> {
+fn plan(
+    f: &Function,
+    scev: &ScalarEvolution<'_>,
+    header: Block,
+    blocks: &[Block],
+    allowed: Allowed,
+) -> Result<Plan, Reason> {
     if again(f, header).is_none() {
         let ops = blocks.iter().filter(|b| !f.blocks[**b].cold);
         let mut ops = ops.flat_map(|b| &f.blocks[*b].insts).map(|i| f.insts[*i].op);
@@ -155,7 +169,7 @@ fn plan(f: &Function, scev: &ScalarEvolution<'_>, header: Block, blocks: &[Block
     if f.blocks[header].insts.len() > MAX_BODY {
         return Err("its body is long".into());
     }
-    let shape = Shape::find(f, scev, header, false)?;
+    let shape = Shape::find(f, scev, header, allowed)?;
     Plan::make(f, scev, shape)
 }
 

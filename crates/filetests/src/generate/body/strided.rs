@@ -170,6 +170,22 @@ impl Body<'_, '_, '_> {
             false => self.tape.choose(&[Opcode::Iadd, Opcode::Isub, Opcode::Smax]),
         };
         let sum = self.b.op(op, &[sum, x]);
+        if self.tape.once_in(3) {
+            // added up in memory
+            let array = self.tape.choose(arrays);
+            let size = self.b.iconst(Ty::I64, i64::from(array.ty.bytes()));
+            let offset = self.b.op(Opcode::Imul, &[i, size]);
+            let addr = self.b.op(Opcode::Iadd, &[array.base, offset]);
+            let old = self.b.load(array.ty, addr, 0, Region::Any);
+            let x = self.pick(array.ty);
+            let op = if array.ty.is_float() {
+                Opcode::Fadd
+            } else {
+                Opcode::Isub
+            };
+            let new = self.b.op(op, &[old, x]);
+            self.b.store(new, addr, 0, Region::Any);
+        }
         let helper = self.site(SiteKind::Helper);
         self.b.safepoint(helper);
         let after = self.b.op(Opcode::Iadd, &[k, one]);

@@ -6,7 +6,7 @@
 //! memory if `0 < B - A < w*s` for their addresses of one turn; otherwise the order is kept, also of
 //! an array that is read and written in place.
 
-use numlift_mir::{Region, Value};
+use numlift_mir::{Opcode, Region, Ty, Value};
 
 use super::shape::{Access, Reason, Shape};
 use crate::analysis::scev::ScalarEvolution;
@@ -16,6 +16,8 @@ use crate::analysis::scev::ScalarEvolution;
 pub(super) enum Condition {
     /// not `low < b - a < high` in the first turn
     Ordered { a: Value, b: Value, low: i64, high: i64 },
+    /// A value from outside that is compared with narrower ones fits in their type, made wider by `op`.
+    Fits { value: Value, ty: Ty, op: Opcode },
     /// The loop touches no byte in both.
     Apart(Place, Place),
 }
@@ -103,7 +105,7 @@ impl Conditions<'_, '_> {
                 let shift = self.distance(y, b)? - self.distance(x, a)?;
                 Some((n, shift))
             }
-            Condition::Apart(..) => None,
+            _ => None,
         });
         match known.map(|(n, shift)| (&mut self.out[n], shift)) {
             Some((Condition::Ordered { low: l, high: h, .. }, shift)) => {
@@ -127,7 +129,7 @@ impl Conditions<'_, '_> {
         };
         let known = self.out.iter().enumerate().find_map(|(n, c)| match *c {
             Condition::Apart(x, y) => Some((n, Condition::Apart(within(x, a)?, within(y, b)?))),
-            Condition::Ordered { .. } => None,
+            _ => None,
         });
         match known {
             Some((n, wider)) => self.out[n] = wider,

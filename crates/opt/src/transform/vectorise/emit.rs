@@ -198,6 +198,11 @@ fn all_conditions(b: &mut Builder, plan: &Plan, params: &[Value]) -> Option<Valu
                 let count = b.iconst(Ty::I64, high - low - 1);
                 b.icmp(IntCC::Uge, from_first, count)
             }
+            Condition::Fits { value, ty, op } => {
+                let narrow = b.convert(Opcode::Trunc, ty, value);
+                let again = b.convert(op, b.func.ty(value), narrow);
+                b.icmp(IntCC::Eq, value, again)
+            }
             Condition::Apart(x, y) => {
                 let turns = most_turns(b, &plan.shape, &mut scalars);
                 let [x, y] = [x, y].map(|p| range(b, &plan.shape, &mut scalars, &p, turns));
@@ -278,7 +283,7 @@ fn vector_loop(
 
     b.switch_to(before);
     let mut lanes = Lanes::new(plan, w);
-    lanes.prepare(b);
+    lanes.prepare(b, &mut scalars);
     let (first, carried) = begin(b, shape, &mut lanes, params, body);
     b.jump(body, &first);
 
@@ -354,13 +359,9 @@ pub(super) fn step_by(b: &mut Builder, v: Value, n: i64) -> Value {
 
 /// What a part begins with.
 fn start(b: &mut Builder, fold: Fold, carried: Value) -> Value {
-    match fold.neutral() {
-        Some(n) => {
-            let n = b.iconst(b.func.ty(carried), n);
-            b.splat(n)
-        }
-        None => b.splat(carried),
-    }
+    let ty = b.func.ty(carried);
+    let first = fold.neutral(b, ty).unwrap_or(carried);
+    b.splat(first)
 }
 
 /// The parts put together, with what was carried in.
@@ -374,9 +375,9 @@ fn total(b: &mut Builder, fold: Fold, carried: Value, parts: &[Value]) -> Value 
         let x = b.extract(sum, n);
         out = join(b, fold, out, x);
     }
-    match fold.neutral() {
-        Some(_) => join(b, fold, carried, out),
-        None => out,
+    match fold.has_neutral() {
+        true => join(b, fold, carried, out),
+        false => out,
     }
 }
 

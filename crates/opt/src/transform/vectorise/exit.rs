@@ -3,13 +3,14 @@
 //! A new block behind the loop takes what is used there as parameters. A vector loop that has done the last turn
 //! passes them if they are cheap to have: what follows from counters and values from outside, and what was folded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-use numlift_mir::{Block, BlockCall, Builder, Function, Imm, Value, ValueDef};
+use numlift_mir::ops::Effect;
+use numlift_mir::{Block, BlockCall, Builder, Function, Imm, Value};
 
 use super::emit::{Scalars, step_by};
 use super::plan::Plan;
-use super::shape::{Carried, Kind};
+use super::shape::Carried;
 
 pub(super) struct Exit {
     /// Where a vector loop goes when it has done the last turn.
@@ -23,7 +24,8 @@ impl Exit {
     pub fn make(b: &mut Builder, plan: &Plan) -> Option<Exit> {
         let shape = &plan.shape;
         let leaving = leaving(&b.func, plan)?;
-        if shape.step.unsigned_abs() != 1 || !leaving.iter().all(|v| is_cheap(&b.func, plan, *v)) {
+        let cheap = cheap(&b.func, plan);
+        if shape.step.unsigned_abs() != 1 || !leaving.iter().all(|v| cheap.contains(v)) {
             return None;
         }
         let latch = *shape.blocks.last()?;
@@ -106,20 +108,26 @@ fn folded(plan: &Plan, v: Value) -> Option<usize> {
     (0..shape.next.len()).find(|&k| shape.next[k] == v && matches!(shape.carried[k], Carried::Folded(_)))
 }
 
-/// Whether a value of the last turn follows from the parameters and values from outside.
-fn is_cheap(f: &Function, plan: &Plan, v: Value) -> bool {
+/// The values of the loop that, in the last turn, follow from the parameters and values from outside.
+fn cheap(f: &Function, plan: &Plan) -> HashSet<Value> {
     let shape = &plan.shape;
-    if !shape.is_inside(v) || folded(plan, v).is_some() {
-        return true;
-    }
-    match f.values[v].def {
-        ValueDef::Param(b, k) => {
-            b == shape.header && !matches!(shape.carried[usize::from(k)], Carried::Folded(_))
-        }
-        ValueDef::Result(i, _) => {
-            shape.kind(v) != Kind::Varying
-                && f.insts[i].op.effect() == numlift_mir::ops::Effect::Pure
-                && f.insts[i].args.iter().all(|a| is_cheap(f, plan, *a))
+    let mut out: HashSet<Value> = HashSet::new();
+    for (k, c) in shape.carried.iter().enumerate() {
+        if !matches!(c, Carried::Folded(_)) {
+            out.insert(shape.params[k]);
         }
     }
+    for &i in shape.blocks.iter().flat_map(|b| &f.blocks[*b].insts) {
+        let d = &f.insts[i];
+        let follows = |v: &Value| !shape.is_inside(*v) || out.contains(v);
+        if d.op.effect() == Effect::Pure && d.args.iter().all(follows) {
+            out.extend(&d.results);
+        }
+    }
+    out.extend(
+        (0..shape.next.len())
+            .map(|k| shape.next[k])
+            .filter(|v| folded(plan, *v).is_some()),
+    );
+    out
 }

@@ -6,10 +6,10 @@ use numlift_mir::{Block, Builder, Imm, Inst, InstData, IntCC, Opcode, Ty, Value}
 use smallvec::SmallVec;
 
 use super::emit::Scalars;
-use super::plan::{Plan, is_truth, negates, small_source};
+use super::plan::{Plan, narrowed, negates, small_source};
 use super::shape::Kind;
 
-type Registers = SmallVec<[Value; 8]>;
+pub(super) type Registers = SmallVec<[Value; 8]>;
 
 /// A value in lanes, the earliest turn first.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ pub(super) struct Lanes<'p> {
     plan: &'p Plan,
     turns: u32,
     pub known: HashMap<Value, Wide>,
+    /// A load and a store of one place in memory, and what is there at the moment.
+    pub kept: Option<(Inst, Inst, Registers)>,
     /// Vectors `0, n, 2*n, ...` of values that grow by `n`.
     ramps: HashMap<i64, Value>,
 }
@@ -35,6 +37,7 @@ impl<'p> Lanes<'p> {
             plan,
             turns,
             known: HashMap::new(),
+            kept: None,
             ramps: HashMap::new(),
         }
     }
@@ -54,7 +57,7 @@ impl<'p> Lanes<'p> {
     }
 
     /// Makes what is the same in all iterations.
-    pub fn prepare(&mut self, b: &mut Builder) {
+    pub fn prepare(&mut self, b: &mut Builder, scalars: &mut Scalars<'_>) {
         let mut values: Vec<Value> = self.plan.wide.iter().copied().collect();
         values.sort();
         for v in values {
@@ -64,6 +67,10 @@ impl<'p> Lanes<'p> {
                     let splat = b.splat(v);
                     let registers = vec![splat; self.registers(ty)];
                     self.set(v, ty, &registers);
+                }
+                // In a nest it may change in the inner loop.
+                Kind::Uniform if self.plan.shape.inner.is_none() => {
+                    self.wide(b, scalars, v);
                 }
                 Kind::Steps(n) if !self.ramps.contains_key(&n) => {
                     let zero = b.iconst(Ty::I64, 0);
@@ -84,12 +91,13 @@ impl<'p> Lanes<'p> {
             b.set_line(d.line);
             match (d.op, &d.imm, d.results.first()) {
                 (Opcode::Safepoint, &Imm::Site(site), _) => b.safepoint(site),
-                (Opcode::Store, &Imm::Mem { disp, region }, _) => {
+                (Opcode::Store, ..) => {
                     let values = self.of(b, scalars, d.args[0]);
-                    let (addr, disp) = self.plan.shape.place(i).unwrap_or((d.args[1], disp));
-                    let addr = scalars.get(b, addr);
-                    for (n, v) in values.into_iter().enumerate() {
-                        b.store(v, addr, disp + 16 * n as i32, region);
+                    match &mut self.kept {
+                        Some((_, store, now)) if *store == i => *now = values,
+                        _ => {
+                            self.access(b, scalars, i, Some(&values));
+                        }
                     }
                 }
                 (_, _, Some(&v))
@@ -102,6 +110,37 @@ impl<'p> Lanes<'p> {
             }
         }
         b.set_line(line);
+    }
+
+    /// Loads the lanes of a load, or stores those of a store.
+    pub fn access(
+        &mut self,
+        b: &mut Builder,
+        scalars: &mut Scalars<'_>,
+        i: Inst,
+        stored: Option<&[Value]>,
+    ) -> Registers {
+        let d = b.func.insts[i].clone();
+        let (Imm::Mem { disp, region }, Some(&addr)) = (d.imm, d.args.last()) else {
+            return Registers::new();
+        };
+        let (addr, disp) = self.plan.shape.place(i).unwrap_or((addr, disp));
+        let addr = scalars.get(b, addr);
+        let at = |n: usize| disp + 16 * n as i32;
+        match stored {
+            Some(values) => {
+                for (n, &v) in values.iter().enumerate() {
+                    b.store(v, addr, at(n), region);
+                }
+                values.into()
+            }
+            None => {
+                let loads = 0..self.registers(d.ty);
+                loads
+                    .map(|n| b.load(d.ty.vector(), addr, at(n), region))
+                    .collect()
+            }
+        }
     }
 
     /// The lanes of a value, as numbers of its type.
@@ -162,7 +201,7 @@ impl<'p> Lanes<'p> {
 
     fn inst(&mut self, b: &mut Builder, scalars: &mut Scalars<'_>, i: Inst, d: &InstData) -> Wide {
         let shape = &self.plan.shape;
-        let truth = d.results.first().is_some_and(|&v| is_truth(&b.func, shape, v));
+        let truth = d.results.first().is_some_and(|&v| shape.truths.contains(&v));
         let numbers = |ty: Ty, registers: Registers| Wide {
             ty,
             truth: false,
@@ -171,15 +210,9 @@ impl<'p> Lanes<'p> {
         let vector = d.ty.vector();
         match d.op {
             Opcode::Load => {
-                let (disp, region) = match d.imm {
-                    Imm::Mem { disp, region } => (disp, region),
-                    _ => (0, numlift_mir::Region::Any),
-                };
-                let (addr, disp) = self.plan.shape.place(i).unwrap_or((d.args[0], disp));
-                let addr = scalars.get(b, addr);
-                let count = self.registers(d.ty);
-                let loads = (0..count).map(|n| b.load(vector, addr, disp + 16 * n as i32, region));
-                numbers(d.ty, loads.collect())
+                let kept = self.kept.as_ref().filter(|k| k.0 == i).map(|k| k.2.clone());
+                let loaded = kept.unwrap_or_else(|| self.access(b, scalars, i, None));
+                numbers(d.ty, loaded)
             }
             Opcode::Icmp | Opcode::Fcmp => self.comparison(b, scalars, i, d),
             Opcode::Band | Opcode::Bor | Opcode::Bxor if truth => {
@@ -233,6 +266,18 @@ impl<'p> Lanes<'p> {
                 registers,
             };
         }
+        if let Some(n) = narrowed(&b.func, &self.plan.shape, i) {
+            let ty = b.func.ty(n.value);
+            let limit = scalars.get(b, n.limit);
+            let limit = b.convert(Opcode::Trunc, ty, limit);
+            let limit = b.splat(limit);
+            let values = self.of(b, scalars, n.value);
+            return Wide {
+                ty,
+                truth: true,
+                registers: values.iter().map(|&x| b.icmp(n.cc, x, limit)).collect(),
+            };
+        }
         let [x, y] = [0, 1].map(|n| self.of(b, scalars, d.args[n]));
         let compared = x.iter().zip(&y).map(|(&x, &y)| match d.imm {
             Imm::FloatCC(cc) => b.fcmp(cc, x, y),
@@ -254,7 +299,7 @@ impl<'p> Lanes<'p> {
             registers: l.of(b, scalars, v),
         };
         match d.op {
-            Opcode::Sext | Opcode::Zext if is_truth(&b.func, &self.plan.shape, v) => {
+            Opcode::Sext | Opcode::Zext if self.plan.shape.truths.contains(&v) => {
                 let masks = self.mask(b, scalars, v, d.ty.bytes());
                 let one = splat_int(b, d.ty, 1);
                 masks.iter().map(|&m| b.op(Opcode::Band, &[m, one])).collect()

@@ -5,14 +5,18 @@
 //! header ─ [entry] ─ block ⟲ ─ latch ─ back to the header
 //!    └──── no turns ───────────┘
 //! ```
-//! The inner loop has as many turns in each turn of the outer one, and stores nothing.
+//! The inner loop has as many turns in each turn of the outer one. It stores nothing, or adds up in one place of memory for
+//! each outer turn: what is there is then kept in registers while the inner loop runs.
 
-use numlift_mir::{Block, BlockCall, Builder, Function, Imm, IntCC, LoopData, Opcode, Ty, Value, ValueDef};
+use std::collections::HashSet;
+
+use numlift_mir::ops::Effect;
+use numlift_mir::{Block, BlockCall, Builder, Function, Imm, Inst, IntCC, LoopData, Opcode, Ty, Value};
 
 use super::emit::{Scalars, step_by};
 use super::lanes::Lanes;
 use super::plan::Plan;
-use super::shape::{Carried, Kind, Reason, Shape, again};
+use super::shape::{Access, Carried, Kind, Reason, Shape, again};
 use crate::analysis::scev::ScalarEvolution;
 
 /// The inner loop.
@@ -27,6 +31,8 @@ pub(super) struct Inner {
     step: i64,
     limit: Value,
     beyond: i64,
+    /// The load and the store of what is added up in memory.
+    kept: Option<(Inst, Inst)>,
 }
 
 /// Where the header goes: into the loop, and past it under a condition.
@@ -122,6 +128,7 @@ impl Shape {
         blocks.extend(entry);
         blocks.extend([block, latch]);
         let mut shape = Shape::new(f, blocks, branch, &next);
+        shape.allowed.polls = true;
         shape.carry(f, scev)?;
         if shape.carried.iter().any(|c| matches!(c, Carried::Folded(_))) {
             return Err("a value of one turn is needed in the next".into());
@@ -136,7 +143,10 @@ impl Shape {
             .ok_or(REASON)?];
         shape.kinds_of_nest(f, scev, &inner, &enter)?;
         shape.count(f, branch)?;
-        let uniform = |v: Value| shape.kind(v) == Kind::Uniform && shape.is_known_before(f, v);
+        let before = shape.known_before(f);
+        let linear = shape.linear(f, &inner, &before);
+        let known = |v: Value| !shape.is_inside(v) || before.contains(&v);
+        let uniform = |v: Value| shape.kind(v) == Kind::Uniform && known(v);
         let branches_alike = enter
             .past
             .as_ref()
@@ -144,23 +154,62 @@ impl Shape {
         if !uniform(inner.first) || !uniform(inner.limit) || !branches_alike {
             return Err("the inner loop has another number of turns each time".into());
         }
+        inner.kept = shape.kept(f, scev, block, &before)?;
         for a in &mut shape.accesses {
-            a.inner = f.blocks[block].insts.contains(&a.inst);
-            if a.inner && a.store {
-                return Err("the inner loop stores".into());
+            let kept = inner
+                .kept
+                .is_some_and(|(load, store)| a.inst == load || a.inst == store);
+            a.inner = !kept && f.blocks[block].insts.contains(&a.inst);
+            if kept {
+                // It is accessed outside of the block, where another's address may not be known.
+                a.from = (a.addr, a.disp);
             }
         }
-        let known = |v: Value| shape.is_known_before(f, v);
-        let placed = |inside: bool, addr: Value| match inside {
-            true => shape.is_linear(f, &inner, addr),
-            false => known(addr),
-        };
+        let known = |v: Value| !shape.is_inside(v) || before.contains(&v);
+        let placed = |inside: bool, addr: Value| known(addr) || inside && linear.contains(&addr);
         let all_placed = shape.accesses.iter().all(|a| placed(a.inner, a.addr));
         if !all_placed || !known(shape.test) || !known(shape.limit) {
             return Err("an index depends on data".into());
         }
         shape.inner = Some(inner);
         Ok(shape)
+    }
+
+    /// The only store of the inner loop, to one place in all of its turns, and the load of the same place before it.
+    fn kept(
+        &self,
+        f: &Function,
+        scev: &ScalarEvolution<'_>,
+        block: Block,
+        before: &HashSet<Value>,
+    ) -> Result<Option<(Inst, Inst)>, Reason> {
+        let inside: Vec<&Access> = self
+            .accesses
+            .iter()
+            .filter(|a| f.blocks[block].insts.contains(&a.inst))
+            .collect();
+        let Some(at) = inside.iter().position(|a| a.store) else {
+            return Ok(None);
+        };
+        let store = inside[at];
+        let same = |a: &&&Access| {
+            let between = scev.affine(a.addr).sub(&scev.affine(store.addr));
+            (a.disp, a.ty, a.region) == (store.disp, store.ty, store.region)
+                && between.and_then(|d| d.as_constant()) == Some(0)
+        };
+        let mut loads = inside[..at].iter().filter(same);
+        let only_store = inside[at + 1..].iter().all(|a| !a.store && !same(&a));
+        match (loads.next(), loads.next()) {
+            (Some(load), None)
+                if only_store
+                    && [load.addr, store.addr]
+                        .iter()
+                        .all(|v| !self.is_inside(*v) || before.contains(v)) =>
+            {
+                Ok(Some((load.inst, store.inst)))
+            }
+            _ => Err("the inner loop stores".into()),
+        }
     }
 
     /// The counter of the inner loop.
@@ -193,6 +242,7 @@ impl Shape {
             step,
             limit: d.args[1],
             beyond,
+            kept: None,
         })
     }
 
@@ -239,35 +289,37 @@ impl Shape {
         self.block(f, scev, inner.latch)
     }
 
-    /// Whether a value follows from the loop's parameters and from outside, by what is done in every turn.
-    fn is_known_before(&self, f: &Function, v: Value) -> bool {
-        if !self.is_inside(v) {
-            return true;
-        }
-        match f.values[v].def {
-            ValueDef::Param(b, _) => b == self.header,
-            ValueDef::Result(i, _) => {
-                f.insts[i].op.effect() == numlift_mir::ops::Effect::Pure
-                    && f.insts[i].args.iter().all(|a| self.is_known_before(f, *a))
+    /// The values of the nest that follow from the loop's parameters and from outside, by what is done in every turn.
+    fn known_before(&self, f: &Function) -> HashSet<Value> {
+        let mut out: HashSet<Value> = self.params.iter().copied().collect();
+        for &i in self.blocks.iter().flat_map(|b| &f.blocks[*b].insts) {
+            let d = &f.insts[i];
+            let known = |v: &Value| !self.is_inside(*v) || out.contains(v);
+            if d.op.effect() == Effect::Pure && d.args.iter().all(known) {
+                out.extend(&d.results);
             }
         }
+        out
     }
 
-    /// Whether an address grows by the same amount in all turns of the inner loop.
-    fn is_linear(&self, f: &Function, inner: &Inner, v: Value) -> bool {
-        if v == inner.counter || self.is_known_before(f, v) {
-            return true;
+    /// The values of the inner loop that grow by the same amount in all of its turns, those that do not among them.
+    fn linear(&self, f: &Function, inner: &Inner, before: &HashSet<Value>) -> HashSet<Value> {
+        let mut out = HashSet::from([inner.counter]);
+        for &i in &f.blocks[inner.block].insts {
+            let d = &f.insts[i];
+            let fixed = |n: usize| !self.is_inside(d.args[n]) || before.contains(&d.args[n]);
+            let linear = |n: usize| fixed(n) || out.contains(&d.args[n]);
+            let grows = match d.op {
+                Opcode::Iadd | Opcode::Isub => linear(0) && linear(1),
+                Opcode::Imul => linear(0) && fixed(1) || fixed(0) && linear(1),
+                Opcode::Ishl => linear(0) && fixed(1),
+                _ => false,
+            };
+            if grows {
+                out.extend(&d.results);
+            }
         }
-        let Some(i) = f.def(v) else { return false };
-        let d = &f.insts[i];
-        let linear = |n: usize| self.is_linear(f, inner, d.args[n]);
-        let fixed = |n: usize| self.is_known_before(f, d.args[n]);
-        match d.op {
-            Opcode::Iadd | Opcode::Isub => linear(0) && linear(1),
-            Opcode::Imul => linear(0) && fixed(1) || fixed(0) && linear(1),
-            Opcode::Ishl => linear(0) && fixed(1),
-            _ => false,
-        }
+        out
     }
 }
 
@@ -318,21 +370,41 @@ pub(super) fn body<'p>(
     if let Some(e) = inner.entry {
         lanes.block(b, &mut scalars, e);
     }
-    let first = pack(b, plan, lanes, &mut scalars, &enter.into);
+    let mut first = pack(b, plan, lanes, &mut scalars, &enter.into);
+    if let Some((load, _)) = inner.kept {
+        first.extend(lanes.access(b, &mut scalars, load, None));
+    }
     b.jump(block, &first);
 
     b.switch_to(block);
     unpack(b, plan, lanes, &mut scalars, inner.block, block);
+    if let Some((load, store)) = inner.kept {
+        let ty = b.func.insts[load].ty;
+        let count = lanes.registers(ty);
+        let parts = (0..count).map(|_| b.func.append_param(block, ty.vector()));
+        lanes.kept = Some((load, store, parts.collect()));
+    }
     lanes.block(b, &mut scalars, inner.block);
+    let kept = lanes.kept.take();
     let cond = b.func.insts[branch].args[0];
     let cond = scalars.get(b, cond);
     let again = BlockCall {
         block: inner.block,
         args: next,
     };
-    let again = pack(b, plan, lanes, &mut scalars, &again);
+    let mut again = pack(b, plan, lanes, &mut scalars, &again);
     let out = pack(b, plan, lanes, &mut scalars, &out);
-    b.br(cond, (block, &again), (latch, &out));
+    match kept {
+        None => b.br(cond, (block, &again), (latch, &out)),
+        Some((_, store, parts)) => {
+            again.extend_from_slice(&parts);
+            let after = b.create_block();
+            b.br(cond, (block, &again), (after, &[]));
+            b.switch_to(after);
+            lanes.access(b, &mut scalars, store, Some(&parts));
+            b.jump(latch, &out);
+        }
+    }
 
     b.switch_to(latch);
     if enter.past.is_some() {

@@ -59,6 +59,8 @@ impl Plan {
                 }
             }
         };
+        let mut conditions = conditions;
+        conditions.extend(fitting(f, &shape, &wide));
         Ok(Plan {
             shape,
             wide,
@@ -98,29 +100,75 @@ fn wide_values(f: &Function, shape: &Shape) -> Result<HashSet<Value>, Reason> {
     Ok(wide)
 }
 
-/// Whether a value is 0 or 1 and kept as a mask.
-pub(super) fn is_truth(f: &Function, shape: &Shape, v: Value) -> bool {
-    let Some(i) = f.def(v).filter(|_| shape.kind(v) == Kind::Varying) else {
-        return false;
-    };
-    let d = &f.insts[i];
-    let both = || d.ty == Ty::I8 && d.args.iter().all(|&v| is_truth(f, shape, v));
-    match d.op {
-        Opcode::Icmp | Opcode::Fcmp => true,
-        Opcode::Band | Opcode::Bor | Opcode::Bxor => both(),
-        _ => false,
-    }
-}
-
 /// A comparison of a truth value with 0: whether it is the opposite.
 pub(super) fn negates(f: &Function, shape: &Shape, i: Inst) -> Option<bool> {
     let d = &f.insts[i];
     match (&d.imm, f.int_const(*d.args.get(1)?)) {
-        (Imm::IntCC(cc @ (IntCC::Eq | IntCC::Ne)), Some(0)) if is_truth(f, shape, d.args[0]) => {
+        (Imm::IntCC(cc @ (IntCC::Eq | IntCC::Ne)), Some(0)) if shape.truths.contains(&d.args[0]) => {
             Some(*cc == IntCC::Eq)
         }
         _ => None,
     }
+}
+
+/// A comparison of integers that were made wider, with one from outside: if that fits, as narrow as they were.
+pub(super) struct Narrowed {
+    pub value: Value,
+    pub limit: Value,
+    pub cc: IntCC,
+    pub op: Opcode,
+}
+
+pub(super) fn narrowed(f: &Function, shape: &Shape, i: Inst) -> Option<Narrowed> {
+    let d = &f.insts[i];
+    let &Imm::IntCC(mut cc) = &d.imm else { return None };
+    let (mut wide, mut limit) = (d.args[0], d.args[1]);
+    if shape.kind(wide) != Kind::Varying {
+        (wide, limit) = (limit, wide);
+        cc = cc.swapped();
+    }
+    if shape.is_inside(limit) {
+        return None;
+    }
+    let source = &f.insts[f.def(wide).filter(|_| shape.kind(wide) == Kind::Varying)?];
+    let value = *source.args.first()?;
+    let cc = match (source.op, cc) {
+        (Opcode::Sext | Opcode::Zext, IntCC::Eq | IntCC::Ne) => cc,
+        (Opcode::Sext, IntCC::Slt | IntCC::Sle | IntCC::Sgt | IntCC::Sge) => cc,
+        (Opcode::Zext, IntCC::Slt) => IntCC::Ult,
+        (Opcode::Zext, IntCC::Sle) => IntCC::Ule,
+        (Opcode::Zext, IntCC::Sgt) => IntCC::Ugt,
+        (Opcode::Zext, IntCC::Sge) => IntCC::Uge,
+        _ => return None,
+    };
+    let bits = f.ty(value).bits();
+    let fits = |n: i64| match source.op {
+        Opcode::Sext => f.ty(value).wrap(n) == n,
+        _ => (0..1 << bits).contains(&n),
+    };
+    let possible = f.int_const(limit).is_none_or(fits) && !shape.truths.contains(&value);
+    possible.then_some(Narrowed {
+        value,
+        limit,
+        cc,
+        op: source.op,
+    })
+}
+
+/// What the comparisons that are done in fewer bits need.
+fn fitting(f: &Function, shape: &Shape, wide: &HashSet<Value>) -> Vec<Condition> {
+    let insts = shape.blocks.iter().flat_map(|b| &f.blocks[*b].insts);
+    let done = insts.filter(|i| f.insts[**i].results.iter().any(|v| wide.contains(v)));
+    let narrow = done.filter_map(|&i| narrowed(f, shape, i));
+    let mut seen = HashSet::new();
+    narrow
+        .filter(|n| f.int_const(n.limit).is_none() && seen.insert((n.limit, f.ty(n.value), n.op)))
+        .map(|n| Condition::Fits {
+            value: n.limit,
+            ty: f.ty(n.value),
+            op: n.op,
+        })
+        .collect()
 }
 
 fn is_comparison(f: &Function, i: Inst) -> bool {
@@ -139,7 +187,7 @@ pub(super) fn small_source(f: &Function, shape: &Shape, v: Value) -> Option<(Val
         Opcode::Zext => f.ty(from).bits() < 32,
         _ => false,
     };
-    (fits && shape.kind(v) == Kind::Varying && !is_truth(f, shape, from)).then_some((from, d.op))
+    (fits && shape.kind(v) == Kind::Varying && !shape.truths.contains(&from)).then_some((from, d.op))
 }
 
 /// The operands of an instruction that are needed in lanes.
@@ -148,9 +196,10 @@ pub(super) fn operands(f: &Function, shape: &Shape, i: Inst) -> Result<SmallVec<
     let all = || Ok(d.args.clone());
     match d.op {
         Opcode::Load => Ok(SmallVec::new()),
-        Opcode::Icmp => match negates(f, shape, i) {
-            Some(_) => Ok(SmallVec::from_slice(&d.args[..1])),
-            None => all(),
+        Opcode::Icmp => match (negates(f, shape, i), narrowed(f, shape, i)) {
+            (Some(_), _) => Ok(SmallVec::from_slice(&d.args[..1])),
+            (None, Some(n)) => Ok(SmallVec::from_slice(&[n.value])),
+            (None, None) => all(),
         },
         Opcode::Ishl | Opcode::Sshr | Opcode::Ushr => match shape.kind(d.args[1]) {
             Kind::Uniform => Ok(SmallVec::from_slice(&d.args[..1])),
@@ -199,12 +248,15 @@ pub(super) fn operands(f: &Function, shape: &Shape, i: Inst) -> Result<SmallVec<
 /// The least and the greatest size of what has lanes, in bytes.
 fn sizes(f: &Function, shape: &Shape, wide: &HashSet<Value>) -> Option<(u32, u32)> {
     let values = wide.iter().filter(|&&v| shape.kind(v) == Kind::Varying);
-    let lanes = values.filter(|&&v| !is_truth(f, shape, v)).map(|&v| f.ty(v));
+    let lanes = values.filter(|&&v| !shape.truths.contains(&v)).map(|&v| f.ty(v));
     // What is compared has lanes even if the result alone is not a constant.
-    let compared = wide.iter().filter(|&&v| is_truth(f, shape, v));
+    let compared = wide.iter().filter(|&&v| shape.truths.contains(&v));
     let compared = compared.filter_map(|&v| f.def(v));
     let compared = compared.filter(|&i| is_comparison(f, i) && negates(f, shape, i).is_none());
-    let compared = compared.map(|i| f.insts[i].ty);
+    let compared = compared.map(|i| match narrowed(f, shape, i) {
+        Some(n) => f.ty(n.value),
+        None => f.insts[i].ty,
+    });
     let stored = shape.accesses.iter().filter(|a| a.store).map(|a| a.ty);
     let sizes = lanes.chain(compared).chain(stored).map(|t| t.bytes());
     let (least, most) = sizes.fold((16, 0), |(l, m), n| (l.min(n), m.max(n)));
@@ -258,6 +310,7 @@ impl Cost {
             } else {
                 bytes
             };
+            let bytes = narrowed(f, shape, i).map_or(bytes, |n| f.ty(n.value).bytes());
             let registers = (turns * bytes).div_ceil(16);
             cost.vector += registers * all;
             cost.size += registers;

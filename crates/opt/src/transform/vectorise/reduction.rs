@@ -1,15 +1,15 @@
-//! Values carried from turn to turn that can be computed in parts: sums, products, minima of integers.
+//! Values carried from turn to turn that can be computed in parts: sums, products, minima of integers, extremes of floats.
 
 use std::collections::HashSet;
 
-use numlift_mir::{Block, FloatCC, Function, Imm, Inst, IntCC, Opcode, Value};
+use numlift_mir::{Block, Builder, FloatCC, Function, Imm, Inst, IntCC, Opcode, Ty, Value};
 
 use super::shape::dependents;
 
 /// How the parts are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fold {
-    /// an operation on integers that may be done in any order
+    /// an operation that may be done in any order: on integers, with `fastmath` on floats
     By(Opcode),
     /// `a cc b ? a : b`
     Pick(IntCC),
@@ -20,17 +20,25 @@ pub(super) enum Fold {
 
 impl Fold {
     /// The value of a part that has no element yet; `None` if it is what was carried in.
-    pub fn neutral(self) -> Option<i64> {
+    pub fn neutral(self, b: &mut Builder, ty: Ty) -> Option<Value> {
         match self {
-            Fold::By(Opcode::Iadd | Opcode::Bxor) => Some(0),
-            Fold::By(Opcode::Imul) => Some(1),
+            Fold::By(Opcode::Iadd | Opcode::Bxor) => Some(b.iconst(ty, 0)),
+            Fold::By(Opcode::Imul) => Some(b.iconst(ty, 1)),
+            Fold::By(Opcode::Fadd) => Some(b.fconst(ty, -0.0)),
+            Fold::By(Opcode::Fmul) => Some(b.fconst(ty, 1.0)),
             _ => None,
         }
+    }
+
+    /// Whether what was carried in is in no part.
+    pub fn has_neutral(self) -> bool {
+        use Opcode::{Bxor, Fadd, Fmul, Iadd, Imul};
+        matches!(self, Fold::By(Iadd | Bxor | Imul | Fadd | Fmul))
     }
 }
 
 /// How the next value of parameter `k` is folded from it and the rest of the turn, if nothing else depends on it.
-pub(super) fn fold(f: &Function, b: Block, k: usize, next: &[Value]) -> Option<Fold> {
+pub(super) fn fold(f: &Function, b: Block, k: usize, next: &[Value], fast: bool) -> Option<Fold> {
     let (param, own) = (f.blocks[b].params[k], next[k]);
     let depends = dependents(f, b, param);
     let stored = |i: &Inst| f.has_effect(*i) && f.insts[*i].args.iter().any(|v| depends.contains(v));
@@ -44,6 +52,7 @@ pub(super) fn fold(f: &Function, b: Block, k: usize, next: &[Value]) -> Option<F
         depends: &depends,
         reached: HashSet::from([param]),
         fold: None,
+        fast,
     };
     if !search.is_folded(own) || search.reached != depends {
         return None;
@@ -57,6 +66,8 @@ struct Search<'a> {
     depends: &'a HashSet<Value>,
     reached: HashSet<Value>,
     fold: Option<Fold>,
+    /// Floats may be summed in any order.
+    fast: bool,
 }
 
 impl Search<'_> {
@@ -72,7 +83,10 @@ impl Search<'_> {
         let Some(i) = self.f.def(v).filter(|_| self.depends.contains(&v)) else {
             return false;
         };
-        self.reached.insert(v);
+        // Seen before: if it was not folded, the search is over.
+        if !self.reached.insert(v) {
+            return true;
+        }
         let d = &self.f.insts[i];
         let inner = |n: usize| self.depends.contains(&d.args[n]);
         match d.op {
@@ -89,6 +103,13 @@ impl Search<'_> {
                     (false, true) => self.agrees(Fold::By(op)) && self.is_folded(d.args[1]),
                     _ => false,
                 }
+            }
+            Opcode::Fadd | Opcode::Fmul if self.fast && inner(0) != inner(1) => {
+                let n = usize::from(inner(1));
+                self.agrees(Fold::By(d.op)) && self.is_folded(d.args[n])
+            }
+            Opcode::Fsub if self.fast && inner(0) && !inner(1) => {
+                self.agrees(Fold::By(Opcode::Fadd)) && self.is_folded(d.args[0])
             }
             Opcode::Isub if inner(0) && !inner(1) => {
                 self.agrees(Fold::By(Opcode::Iadd)) && self.is_folded(d.args[0])

@@ -64,11 +64,25 @@ pub(super) struct Shape {
     pub kinds: HashMap<Value, Kind>,
     pub accesses: Vec<Access>,
     pub inner: Option<Inner>,
-    /// Safepoints are not in the way.
-    pub polls: bool,
+    pub allowed: Allowed,
+    /// Truth values, which are kept as masks.
+    pub truths: HashSet<Value>,
+    /// What depends on memory that the loop reads.
+    loaded: HashSet<Value>,
     /// The first access of the block that is looked at.
     block_accesses: usize,
 }
+
+/// What a loop may do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Allowed {
+    /// Poll.
+    pub polls: bool,
+    /// Sum floats in another order.
+    pub fast: bool,
+}
+
+const APART: &str = "elements are not next to each other";
 
 /// Why a loop is not vectorised.
 pub(super) type Reason = String;
@@ -87,11 +101,11 @@ impl Shape {
         f: &Function,
         scev: &ScalarEvolution<'_>,
         header: Block,
-        polls: bool,
+        allowed: Allowed,
     ) -> Result<Shape, Reason> {
         let (branch, next) = again(f, header).ok_or("its body branches")?;
         let mut shape = Shape::new(f, vec![header], branch, &next);
-        shape.polls = polls;
+        shape.allowed = allowed;
         shape.carry(f, scev)?;
         shape.block(f, scev, header)?;
         shape.count(f, branch)?;
@@ -118,7 +132,9 @@ impl Shape {
             kinds,
             accesses: vec![],
             inner: None,
-            polls: true,
+            allowed: Allowed::default(),
+            truths: HashSet::new(),
+            loaded: HashSet::new(),
             block_accesses: 0,
         }
     }
@@ -138,8 +154,11 @@ impl Shape {
             } else if let Some(step) = grows(f, scev, p, next) {
                 (Carried::Counter(step), Kind::Steps(step))
             } else {
-                let fold = fold(f, self.header, k, &self.next);
-                let fold = fold.ok_or("a value of one turn is needed in the next")?;
+                let of = |fast| fold(f, self.header, k, &self.next, fast);
+                let fold = of(self.allowed.fast).ok_or_else(|| match of(true) {
+                    Some(_) => "floats are summed in order, unless fastmath allows another",
+                    None => "a value of one turn is needed in the next",
+                })?;
                 (Carried::Folded(fold), Kind::Varying)
             };
             self.kinds.insert(p, kind);
@@ -160,7 +179,7 @@ impl Shape {
         let kind = match d.op {
             Opcode::Load | Opcode::Store => self.access(f, scev, i)?,
             Opcode::Br | Opcode::Jump | Opcode::Assume => return Ok(()),
-            Opcode::Safepoint if self.polls => return Ok(()),
+            Opcode::Safepoint if self.allowed.polls => return Ok(()),
             Opcode::CallHelper => return Err("it calls a function".into()),
             _ if f.has_effect(i) => return Err(format!("a check is left: {}", d.op.name())),
             _ if d.ty.is_vector() => return Err("it is vectorised".into()),
@@ -171,8 +190,22 @@ impl Shape {
                 None => Kind::Varying,
             },
         };
+        let truth = match d.op {
+            Opcode::Icmp | Opcode::Fcmp => true,
+            Opcode::Band | Opcode::Bor | Opcode::Bxor => {
+                d.ty == Ty::I8 && d.args.iter().all(|v| self.truths.contains(v))
+            }
+            _ => false,
+        };
+        let loaded = d.op == Opcode::Load || d.args.iter().any(|v| self.loaded.contains(v));
         for &v in &d.results {
             self.kinds.insert(v, kind);
+            if truth && kind == Kind::Varying {
+                self.truths.insert(v);
+            }
+            if loaded {
+                self.loaded.insert(v);
+            }
         }
         Ok(())
     }
@@ -200,14 +233,15 @@ impl Shape {
             Kind::Steps(n) => n,
             Kind::Varying => match self.delta(&scev.affine(addr)) {
                 Some(n) => n,
-                None => return Err("an index depends on data".into()),
+                None if self.loaded.contains(&addr) => return Err("an index depends on data".into()),
+                None => return Err(APART.into()),
             },
         };
         if step != size && (step != 0 || store) {
             return Err(match (step, store) {
                 (0, _) => "it writes one place in every turn".into(),
                 (n, _) if n == -size => "an array is passed backwards".into(),
-                _ => "elements are not next to each other".into(),
+                _ => APART.into(),
             });
         }
         let from = self.accesses[self.block_accesses..].iter().find_map(|a| {
