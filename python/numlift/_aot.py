@@ -21,6 +21,12 @@ _TYPES = (
     "uint uint8 uint16 uint32 uint64 uintp void"
 )
 
+#: What can be imported from numlift in a compiled module, besides the module `types`.
+NAMES = frozenset(_TYPES.split()) | frozenset(
+    ("types", "jit", "njit", "prange", "Dispatcher", "__version__")
+    + ("CompileError", "NumliftError", "NumliftFallbackWarning")
+)
+
 
 class Native(Protocol):
     """What the stub does."""

@@ -5,6 +5,7 @@ make are compiled for the types that are known of their arguments; the module ha
 of the file, as Python.
 """
 
+import ast
 import contextlib
 import inspect
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from numlift import _check, _core
+from numlift._aot import NAMES
 from numlift._check import Assumptions, Place, Unusable, Wanted
 from numlift._decorator import Dispatcher
 from numlift._stubs import Exported, Typed, c_header, c_name, c_suffix, split, type_stub
@@ -82,6 +84,25 @@ class Source:
                 functions[code.co_firstlineno] = (dispatcher, [*before, *signatures])
         self.functions = [functions[line] for line in sorted(functions)]
         self.text = self.path.read_text(encoding="utf-8")
+        self._check_imports()
+
+    def _check_imports(self) -> None:
+        """Raises Unusable for names of numlift that compiled modules do not have."""
+        for node in ast.walk(ast.parse(self.text)):
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                module, names = node.module or "", {a.name for a in node.names} - {"*"}
+            elif isinstance(node, ast.Import):
+                own = [a.name for a in node.names if a.name.startswith("numlift.")]
+                module, names = own[0] if own else "", set[str]()
+            else:
+                continue
+            if module == "numlift":
+                missing = names - NAMES
+            else:
+                missing = {module} if module.startswith("numlift.") and module != "numlift.types" else set()
+            if missing:
+                where = f"{self.file}:{node.lineno}"
+                raise Unusable(f"{where}: compiled modules have no {min(missing)!r} of numlift")
 
     @property
     def file(self) -> str:

@@ -1,6 +1,7 @@
 """Compiled modules need neither numlift nor a compiler."""
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -244,3 +245,28 @@ def test_kernels_of_the_benchmark_run_alone(tmp_path: Path, module: str) -> None
     assert done.stderr == ""
     tiers = {line.split(" | ")[1] for line in done.stdout.splitlines()}
     assert tiers <= {"native", "mixed"} and tiers
+
+
+LATER = ["python3.12", "python3.13", "python3.14", "python3.15"]
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_later_versions_of_python(tmp_path: Path, name: str) -> None:
+    """The module is made by this one."""
+    other = shutil.which(name)
+    if other is None or subprocess.run([other, "-c", "import numpy"], capture_output=True).returncode != 0:
+        pytest.skip(f"no {name} with NumPy")
+    source = ROOT / "bench" / "kernels" / "dynamic.py"
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "__init__.py").write_text("")
+    (tmp_path / "kernels" / "kernel.py").write_text(source.with_name("kernel.py").read_text())
+    jitted = "from numlift import jit\nfor _k in KERNELS:\n    globals()[_k.function.__name__] = jit(_k.function)\n"
+    (tmp_path / "kernels" / "dynamic.py").write_text(f"{source.read_text()}\n{jitted}")
+    driver = KERNELS_DRIVER.format(module="dynamic")
+    (tmp_path / "driver.py").write_text(driver)
+    compile_("kernels/dynamic.py", "--from-run", "driver.py", cwd=tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([other, "-c", driver], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    tiers = {line.split(" | ")[1] for line in done.stdout.splitlines()}
+    assert tiers and tiers <= {"native", "mixed"}

@@ -182,10 +182,14 @@ def test_strict(kernels: Path) -> None:
         (["kernels.py", "--name", "a-b"], "'a-b' cannot be the name of a compiled module"),
         (["kernels.py", "--from-run", "wrong.py"], "wrong.py: ended with exit status 1"),
         (["kernels.py", "-o", "kernels.py/x"], "cannot be written"),
+        (["report.py"], "report.py:1: compiled modules have no 'Report' of numlift"),
+        (["core.py"], "core.py:2: compiled modules have no 'numlift._core' of numlift"),
     ],
 )
 def test_mistakes_are_named(kernels: Path, options: list[str], text: str) -> None:
     (kernels / "wrong.py").write_text("x = 1\nx / 0\n")
+    (kernels / "report.py").write_text("from numlift import jit, Report\n")
+    (kernels / "core.py").write_text("import numlift.types\nimport numlift._core\n")
     status = 1 if text.startswith("`") else 2
     assert text in compile_(*options, cwd=kernels, status=status).stderr
 
