@@ -131,6 +131,14 @@ def _asked(source: Source, texts: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
+def _is_type(text: str) -> bool:
+    try:
+        _core.parse_type(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _of_run(script: str, path: Path) -> dict[tuple[str, int], list[str]]:
     """What the calls of a script specialise of the functions of a file, by name and line.
 
@@ -152,7 +160,8 @@ def _of_run(script: str, path: Path) -> dict[tuple[str, int], list[str]]:
     for f in functions:
         code = f.py_func.__code__
         if Path(code.co_filename).resolve() == path:
-            rows = [s for s in f.specializations if s.tier != "interpreter"]
+            # constants (functions, strings) are those of the script's process: no signature says them
+            rows = [s for s in f.specializations if s.tier != "interpreter" and all(map(_is_type, s.args))]
             texts = [f"({', '.join(s.args)})" for s in rows]
             found.setdefault((f.__qualname__, code.co_firstlineno), []).extend(texts)
     for name, module in list(sys.modules.items()):

@@ -175,7 +175,7 @@ def error_of(error: BaseException | None, seen: dict[int, int], depth: int = 0) 
     frames = [
         (f.name, None if isinstance(error, UnboundLocalError) else f.lineno)
         for f in traceback.extract_tb(error.__traceback__)
-        if f.filename.startswith("<generated")
+        if f.filename.startswith("<generated") or ".abi3.so" in f.filename
     ]
     return (
         type(error).__name__,
@@ -190,11 +190,14 @@ def error_of(error: BaseException | None, seen: dict[int, int], depth: int = 0) 
 class Run:
     """A module of the program and its function."""
 
-    def __init__(self, source: str, compiled: bool) -> None:
-        self.make = define(source, "make")
-        self.space = self.make.__globals__
-        function = self.make()
-        self.function: Callable[..., Any] = jit(function) if compiled else function
+    def __init__(self, function: Callable[..., Any], space: dict[str, Any]) -> None:
+        self.function, self.space = function, space
+
+    @classmethod
+    def of(cls, source: str, compiled: bool) -> "Run":
+        make = define(source, "make")
+        function = make()
+        return cls(jit(function) if compiled else function, make.__globals__)
 
     def enter(self, args: tuple[Any, ...], inside: bool) -> Any:
         if not inside:
@@ -238,7 +241,11 @@ def calls(seed: int) -> list[int]:
 
 def differences(source: str, seeds: list[int]) -> list[str]:
     """What differs in the calls with arguments of these seeds."""
-    plain, compiled = Run(source, False), Run(source, True)
+    return differences_of(Run.of(source, False), Run.of(source, True), seeds)
+
+
+def differences_of(plain: Run, compiled: Run, seeds: list[int]) -> list[str]:
+    """What differs in the calls of two runs."""
     for seed in seeds:
         inside = seed % 3 == 0
         want = plain.call(arguments(random.Random(seed)), inside)

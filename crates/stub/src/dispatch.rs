@@ -13,12 +13,12 @@ use numlift_pyrt::table::{Entry, Tier};
 use numlift_pyrt::value;
 use numlift_pyrt::world::{Identity, World};
 use numlift_pyrt::{call, object};
-use numlift_types::{ArrayType, Layout, Type, signature};
+use numlift_types::{ArrayType, Layout, Reason, Type, signature};
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyTuple};
 
-use crate::{locate, start};
+use crate::locate;
 
 /// What `numlift._aot` calls.
 ///
@@ -37,7 +37,7 @@ pub fn native(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
 
 #[pyfunction]
 fn make_class<'py>(base: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    start::make_class(base)
+    object::make_class(base)
 }
 
 /// The object of a function of the source.
@@ -145,18 +145,25 @@ impl Precompiled {
     }
 }
 
-/// The type of an argument, in words.
-fn describe(o: &Bound<'_, PyAny>) -> String {
+/// The type of an argument: `object` if native code cannot look into it.
+fn type_of(o: &Bound<'_, PyAny>) -> Type {
     // SAFETY: a live object, and the GIL is held.
-    match unsafe { value::type_of(o.as_ptr()) } {
-        Some(t) => t.to_string(),
-        None => o.get_type().name().map_or(String::new(), |n| n.to_string()),
+    unsafe { value::type_of(o.as_ptr()) }.unwrap_or(Type::Object(Reason::JOIN))
+}
+
+/// The same in words.
+fn describe(o: &Bound<'_, PyAny>) -> String {
+    match type_of(o) {
+        Type::Object(_) => o.get_type().name().map_or(String::new(), |n| n.to_string()),
+        t => t.to_string(),
     }
 }
 
-/// Whether code for the one type takes arguments of the other: strides of any layout are read from the array.
+/// Whether code for the one type takes arguments of the other: strides of any layout are read from the array, an object
+/// can be anything.
 fn accepts(code: &Type, argument: &Type) -> bool {
     match (code, argument) {
+        (Type::Object(_), _) => true,
         (Type::Array(a), Type::Array(b)) => {
             a == b
                 || (a.layout == Layout::A
@@ -204,12 +211,7 @@ impl Compiler for Precompiled {
         let Request::Objects(args) = request else {
             return interpreter();
         };
-        // SAFETY: live objects, and the GIL is held.
-        let types: Option<Vec<Type>> = args
-            .iter()
-            .map(|o| unsafe { value::type_of(o.as_ptr()) })
-            .collect();
-        let Some(found) = types.and_then(|t| self.select(&t)) else {
+        let Some(found) = self.select(&args.iter().map(type_of).collect::<Vec<_>>()) else {
             self.without_code(args)?;
             return interpreter();
         };

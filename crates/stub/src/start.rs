@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use numlift_pyrt::payload::Payload;
-use numlift_pyrt::{cpu, object, support};
+use numlift_pyrt::{cpu, support};
 use pyo3::exceptions::{PyImportError, PySystemError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
@@ -86,9 +86,4 @@ fn run(module: &Bound<'_, PyAny>, payload: &'static Payload) -> PyResult<()> {
 fn file_of(module: &Bound<'_, PyAny>) -> String {
     let file = module.getattr("__file__").and_then(|f| f.extract::<String>());
     file.unwrap_or_else(|_| format!("<{}>", name_of(module)))
-}
-
-/// The class of jitted functions is one per library.
-pub fn make_class<'py>(base: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    object::make_class(base)
 }
