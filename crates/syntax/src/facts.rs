@@ -139,6 +139,7 @@ fn outer_names(f: &Function, out: &mut Vec<Name>) {
 /// What the nodes in the arenas of `f` read and bind; `find` gives the variable of a name that a nested function uses.
 pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Option<LocalId>) -> Opaque {
     let (mut reads, mut binds, mut outer) = (Vec::new(), Vec::new(), Vec::new());
+    let mut captured: Vec<LocalId> = Vec::new();
     outer_names(f, &mut outer);
     for expr in f.exprs.values() {
         match &expr.kind {
@@ -147,6 +148,10 @@ pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Op
             ExprKind::Dynamic(code) => {
                 reads.extend(&code.reads);
                 binds.extend(&code.binds);
+                captured.extend(&code.captured);
+                if code.is_lazy() {
+                    captured.extend(code.reads.iter().chain(&code.binds));
+                }
             }
             _ => {}
         }
@@ -155,14 +160,19 @@ pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Op
         stmt_locals(f, stmt, &mut binds);
         if let StmtKind::Dynamic(code) = &f.stmts[stmt].kind {
             reads.extend(&code.reads);
+            captured.extend(&code.captured);
         }
     }
     for nested in &f.nested {
         let used = nested.free.iter().filter_map(|name| find(name));
+        captured.extend(used.clone());
         reads.extend(used);
         binds.extend(nested.writes_outer.iter().filter_map(|name| find(name)));
     }
-    for list in [&mut reads, &mut binds] {
+    if what.contains("class") {
+        captured.extend(reads.iter().chain(&binds));
+    }
+    for list in [&mut reads, &mut binds, &mut captured] {
         list.sort();
         list.dedup();
     }
@@ -172,6 +182,7 @@ pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Op
         what,
         reads,
         binds,
+        captured,
         outer,
     }
 }

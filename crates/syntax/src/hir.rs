@@ -218,8 +218,18 @@ pub struct Opaque {
     pub reads: Vec<LocalId>,
     /// Variables of the function it may bind, each once.
     pub binds: Vec<LocalId>,
+    /// Those that functions, classes and generators in it use, which may outlive it; a generator that it is itself is
+    /// left out.
+    pub captured: Vec<LocalId>,
     /// Free and global names it may read, each once.
     pub outer: Vec<Name>,
+}
+
+impl Opaque {
+    /// Whether it is a generator: it reads its variables later.
+    pub fn is_lazy(&self) -> bool {
+        self.what.contains("generator")
+    }
 }
 
 /// Assignment target.

@@ -8,6 +8,8 @@ use numlift_diagnostics::Diagnostic;
 use numlift_syntax::hir::{ExprId, Function, LocalId, StmtId};
 use numlift_types::{Capture, CodeRef, DType, ObjectRef, Reason, Scalar, Type};
 
+use crate::islands::Consumer;
+
 /// Index into [`Program::instances`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InstanceId(pub usize);
@@ -170,6 +172,8 @@ pub struct Tables {
     /// Loops whose first turn has types of its own: tables of that turn's body.
     pub peeled: HashMap<StmtId, Tables>,
     pub calls: HashMap<ExprId, Call>,
+    /// Calls of builtins that are done with functions and generators when they return.
+    pub consumers: HashMap<ExprId, Consumer>,
     /// Truth of expressions that the types decide: the other branch is not inferred.
     pub truths: HashMap<ExprId, bool>,
     /// Exceptions of `raise` and `assert` statements.

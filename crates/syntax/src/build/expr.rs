@@ -227,6 +227,7 @@ pub(super) fn nothing(what: &'static str) -> Opaque {
         what,
         reads: Vec::new(),
         binds: Vec::new(),
+        captured: Vec::new(),
         outer: Vec::new(),
     }
 }

@@ -11,6 +11,7 @@ use super::closure::FunctionValue;
 use super::dynamic::Stop;
 use super::{FnInfer, Key, R};
 use crate::env::{Known, Resolved};
+use crate::islands::Consumer;
 use crate::operators;
 use crate::tables::{ArgSource, Call, Static};
 
@@ -25,6 +26,9 @@ impl FnInfer<'_, '_> {
         }
         if let ExprKind::Attribute(base, name) = &hir.exprs[func].kind {
             let t = self.expr(*base);
+            if matches!(t, Type::Str(_)) && name == "join" {
+                self.tables.consumers.insert(id, Consumer::Eager);
+            }
             if matches!(t, Type::Array(_)) && !spread {
                 return self.array_method(id, *base, &t, name, args);
             }
@@ -42,7 +46,11 @@ impl FnInfer<'_, '_> {
             Type::Object(r) => Err(Stop::Flow(r)),
             Type::DType(d) => self.cast(id, Scalar::Np(d), args),
             Type::Known(o) => match self.cx.env.known(o) {
-                Known::Builtin(path) => self.builtin(id, o, &path, args),
+                Known::Builtin(path) => {
+                    let consumer = Consumer::of(&path).map(|how| (id, how));
+                    self.tables.consumers.extend(consumer);
+                    self.builtin(id, o, &path, args)
+                }
                 Known::C(signature) => self.c_call(id, o, &signature, args),
                 _ => self.error(span, line, "NL2004", "this call is not compiled"),
             },

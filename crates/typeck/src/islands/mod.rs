@@ -21,7 +21,7 @@ use crate::env::Env;
 use crate::infer::{Boxing, has_list, infer_with, whole};
 use crate::tables::{Binding, Bound, Instance, Program, VarTy};
 
-pub use uses::Uses;
+pub use uses::{Consumer, Uses};
 
 /// What an island runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -484,7 +484,10 @@ impl<'i> Planner<'i> {
 
     /// Why an island cannot be run apart from its function.
     fn obstacle(&self, island: &Island) -> Option<&'static str> {
-        let uses = island.code.uses(self.hir);
+        let uses = match &island.code {
+            Code::Run(stmts) => Uses::of_stmts_consumed(self.hir, stmts, &self.entry.tables.consumers),
+            code => code.uses(self.hir),
+        };
         if uses.frame {
             return Some(
                 "code that looks at its own frame (`locals`, `eval`, `super`) runs with the whole function",

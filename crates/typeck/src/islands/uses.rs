@@ -1,13 +1,36 @@
 //! What code that the interpreter runs uses of the function around it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use numlift_syntax::facts;
-use numlift_syntax::hir::{ExprId, ExprKind, Function, LocalId, Name, Opaque, Pattern, StmtId, StmtKind};
+use numlift_syntax::hir::{
+    Arg, ExprId, ExprKind, Function, LocalId, Name, Opaque, Pattern, StmtId, StmtKind,
+};
 use numlift_syntax::visit::{Visitor, walk_expr, walk_pattern, walk_stmt};
 
 /// Builtins whose result depends on the frame that calls them.
 const FRAME: &[&str] = &["locals", "vars", "dir", "eval", "exec", "super", "__class__"];
+
+/// Builtins that have used up an argument when they return, and those that have when their result is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consumer {
+    /// Of generators, and of functions given as `key`.
+    Eager,
+    /// Of generators and functions.
+    Lazy,
+}
+
+impl Consumer {
+    /// How a builtin of this path uses its arguments.
+    pub fn of(path: &str) -> Option<Consumer> {
+        match path.strip_prefix("builtins.")? {
+            "all" | "any" | "dict" | "frozenset" | "list" | "max" | "min" | "set" | "sorted" | "sum"
+            | "tuple" => Some(Consumer::Eager),
+            "enumerate" | "filter" | "map" | "zip" => Some(Consumer::Lazy),
+            _ => None,
+        }
+    }
+}
 
 /// Facts of some statements or of an expression.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +52,9 @@ pub struct Uses {
     /// Number of expression nodes.
     pub nodes: usize,
     loops: usize,
+    consumers: HashMap<ExprId, Consumer>,
+    /// Arguments that do not outlive their call.
+    consumed: HashSet<ExprId>,
     /// Where the statement begins.
     at: u32,
 }
@@ -36,6 +62,18 @@ pub struct Uses {
 impl Uses {
     pub fn of_stmts(f: &Function, stmts: &[StmtId]) -> Uses {
         let mut uses = Uses::default();
+        for &s in stmts {
+            uses.visit_stmt(f, s);
+        }
+        uses
+    }
+
+    /// The same, where it is known which calls are done with their arguments.
+    pub fn of_stmts_consumed(f: &Function, stmts: &[StmtId], consumers: &HashMap<ExprId, Consumer>) -> Uses {
+        let mut uses = Uses {
+            consumers: consumers.clone(),
+            ..Uses::default()
+        };
         for &s in stmts {
             uses.visit_stmt(f, s);
         }
@@ -76,15 +114,14 @@ impl Uses {
         }
     }
 
-    fn opaque(&mut self, code: &Opaque, text: Option<&str>) {
+    fn opaque(&mut self, code: &Opaque, lazy: bool) {
         self.reads.extend(&code.reads);
         self.bind(code.binds.iter().copied());
         for name in &code.outer {
             self.name(name);
         }
-        // these may outlive the statement
-        let functions = text.is_none_or(|t| t.contains("lambda") || t.contains("def "));
-        if functions || code.what.contains("generator") || code.what.contains("class") {
+        self.captured.extend(&code.captured);
+        if lazy {
             self.captured.extend(code.reads.iter().chain(&code.binds));
         }
     }
@@ -98,13 +135,38 @@ impl Uses {
         }
     }
 
+    /// Functions and generators among the arguments of a call that is done with them when it returns.
+    fn consume(&mut self, f: &Function, call: ExprId, args: &[Arg]) {
+        let how = match self.consumers.get(&call) {
+            Some(Consumer::Lazy) if !self.consumed.contains(&call) => return,
+            Some(how) => *how,
+            None => return,
+        };
+        for arg in args {
+            let key = arg.name.as_deref() == Some("key");
+            let taken = match &f.exprs[arg.value].kind {
+                ExprKind::Lambda(n, _) => {
+                    (key || how == Consumer::Lazy) && makes_nothing(&f.nested[*n as usize])
+                }
+                ExprKind::Dynamic(code) => code.is_lazy(),
+                ExprKind::Call { .. } => true,
+                _ => false,
+            };
+            if taken && arg.star == 0 {
+                self.consumed.insert(arg.value);
+            }
+        }
+    }
+
     /// Variables of this function that one nested in it uses.
-    fn nested(&mut self, f: &Function, nested: u32) {
+    fn nested(&mut self, f: &Function, nested: u32, outlives: bool) {
         let inner = &f.nested[nested as usize];
         for (l, local) in f.locals.iter() {
             if inner.free.contains(&local.name) {
                 self.reads.insert(l);
-                self.captured.insert(l);
+                if outlives {
+                    self.captured.insert(l);
+                }
                 if inner.writes_outer.contains(&local.name) {
                     self.binds.insert(l);
                     self.bindings.push((l, u32::MAX));
@@ -114,13 +176,19 @@ impl Uses {
     }
 }
 
+/// Whether a function makes no functions, classes or generators, which could outlive its call.
+fn makes_nothing(f: &Function) -> bool {
+    let plain =
+        |e: &ExprKind| !matches!(e, ExprKind::Dynamic(code) if code.is_lazy() || !code.captured.is_empty());
+    f.nested.is_empty() && f.exprs.values().all(|e| plain(&e.kind))
+}
+
 impl Visitor for Uses {
     fn visit_stmt(&mut self, f: &Function, stmt: StmtId) {
         let mut bound = vec![];
         facts::stmt_locals(f, stmt, &mut bound);
         let s = &f.stmts[stmt];
         self.at = s.span.start;
-        let text = f.source.get(s.span.start as usize..s.span.end as usize);
         match &s.kind {
             StmtKind::AugAssign { target, .. } => {
                 let mut read = vec![];
@@ -129,10 +197,10 @@ impl Visitor for Uses {
             }
             StmtKind::Del(_) => self.reads.extend(&bound),
             StmtKind::Dynamic(code) => {
-                self.opaque(code, text);
+                self.opaque(code, false);
                 bound.clear();
             }
-            StmtKind::Def { nested, .. } => self.nested(f, *nested),
+            StmtKind::Def { nested, .. } => self.nested(f, *nested, true),
             StmtKind::Return(_) => self.returns = true,
             StmtKind::Break => self.breaks |= self.loops == 0,
             StmtKind::Continue => self.continues |= self.loops == 0,
@@ -165,11 +233,11 @@ impl Visitor for Uses {
         match &e.kind {
             ExprKind::Name(name) => self.name(name),
             ExprKind::Walrus(l, _) => self.bind([*l]),
-            ExprKind::Lambda(nested, _) => self.nested(f, *nested),
+            ExprKind::Lambda(nested, _) => self.nested(f, *nested, !self.consumed.contains(&expr)),
             ExprKind::Dynamic(code) => {
-                let text = f.source.get(e.span.start as usize..e.span.end as usize);
-                self.opaque(code, text);
+                self.opaque(code, code.is_lazy() && !self.consumed.contains(&expr));
             }
+            ExprKind::Call { args, .. } => self.consume(f, expr, args),
             _ => {}
         }
         walk_expr(self, f, expr);
