@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
+import json
 import linecache
 import sys
 import traceback
@@ -266,13 +267,26 @@ def is_annotated(function: Callable[..., Any]) -> bool:
     )
 
 
+class Skipped(NamedTuple):
+    """A function whose argument types are not known."""
+
+    name: str
+    file: str
+    line: int
+    parameters: list[str]
+
+    def message(self) -> str:
+        unknown = ", ".join(f"`{name}`" for name in self.parameters)
+        why = f"the types of {unknown} are not known" if unknown else "it has no annotations"
+        return f"`{self.name}` is not checked: {why}"
+
+
 class Result(NamedTuple):
     """What was found in a file."""
 
     places: list[Place]
     checked: int
-    #: names of functions whose argument types are not known
-    skipped: list[str]
+    skipped: list[Skipped]
 
 
 def check_file(path: Path, everything: bool, assumptions: Assumptions) -> Result:
@@ -295,7 +309,9 @@ def check_file(path: Path, everything: bool, assumptions: Assumptions) -> Result
             found_types = signature_of(function, assumptions)
             wanted = [] if found_types is None else [found_types]
         if not wanted:
-            skipped.append(function.__qualname__)
+            code = function.__code__
+            unknown = vague(function, assumptions)
+            skipped.append(Skipped(function.__qualname__, code.co_filename, code.co_firstlineno, unknown))
             continue
         checked += 1
         for one in wanted:
@@ -328,13 +344,36 @@ def row_of(place: Place) -> tuple[str, str, str, int, int, int, str | None, str]
 def _summary(results: list[Result], everything: bool) -> str:
     places = sum(len(r.places) for r in results)
     checked = sum(r.checked for r in results)
-    skipped = [name for r in results for name in r.skipped]
+    skipped = [s.name for r in results for s in r.skipped]
     text = f"{places or 'No'} place{'s' * (places != 1)} without a static type in {checked} "
     text += f"function{'s' * (checked != 1)}"
     if skipped:
         hint = "--assume says what their arguments are" if everything else "--all checks them"
         text += f"; {len(skipped)} not checked for want of types ({', '.join(skipped)}): {hint}"
     return text + "."
+
+
+def _note(skipped: Skipped) -> dict[str, Any]:
+    """A function that is not checked, as a diagnostic in JSON."""
+    line = linecache.getline(skipped.file, skipped.line).rstrip("\r\n")
+    return {
+        "code": None,
+        "title": None,
+        "severity": "note",
+        "message": skipped.message(),
+        "help": "annotate the parameters, or use --assume",
+        "file": skipped.file,
+        "line": skipped.line,
+        "column": 1,
+        "length": max(len(line), 1),
+        "source_line": line,
+    }
+
+
+def _notice(skipped: Skipped) -> str:
+    """The same as a command of a GitHub workflow."""
+    escaped = skipped.file.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+    return f"::notice title=numlift,file={escaped},line={skipped.line}::{skipped.message()}"
 
 
 def run(files: Sequence[str], *, everything: bool, assumed: Sequence[str], format: str) -> int:
@@ -353,8 +392,14 @@ def run(files: Sequence[str], *, everything: bool, assumed: Sequence[str], forma
             failed = True
     rows = [row_of(place) for result in results for place in result.places]
     text = _core.render_diagnostics(rows, format, colour=use_colour(sys.stdout))
+    skipped = [s._replace(file=_shown(s.file)) for r in results for s in r.skipped]
+    if format == "json":
+        text = json.dumps([*json.loads(text), *map(_note, skipped)], ensure_ascii=False)
     if text:
         print(text)
+    if format == "github":
+        for one in skipped:
+            print(_notice(one))
     if format == "text" and results:
         print(_summary(results, everything))
     return 2 if failed else int(bool(rows))

@@ -1,13 +1,14 @@
 """`numlift report`: runs a script as `python` does and reports on the functions that decorators make."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import sys
 import traceback
 import types
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,40 @@ def run_script(words: list[str]) -> int:
     sys.argv[:] = words
     if not sys.flags.safe_path:
         sys.path[0] = os.path.dirname(os.path.realpath(path))
+    return _run(path, lambda: compile(Path(path).read_bytes(), path, "exec", dont_inherit=True))
+
+
+def run_module(words: list[str]) -> tuple[int, str | None]:
+    """Runs a module as `python -m` does; the exit status, and its file if it is found."""
+    name = words[0]
+    if not sys.flags.safe_path:
+        sys.path[0] = os.getcwd()
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            name = f"{name}.__main__"
+            spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    loader: Any = spec and spec.loader
+    code = loader.get_code(name) if hasattr(loader, "get_code") else None
+    if spec is None or code is None:
+        print(f"numlift: no module named {name}", file=sys.stderr)
+        return 1, None
+    path = spec.origin or name
+    sys.argv[:] = [path, *words[1:]]
+    facts = {"__spec__": spec, "__loader__": loader, "__package__": spec.parent, "__cached__": spec.cached}
+    return _run(path, lambda: code, **facts), path
+
+
+def _run(path: str, read: Callable[[], types.CodeType], **facts: Any) -> int:
+    """Runs code as the main module; the exit status."""
     module = types.ModuleType("__main__")
-    module.__dict__.update(__file__=path, __builtins__=__builtins__, __cached__=None)
+    module.__dict__.update(__file__=path, __builtins__=__builtins__, **{"__cached__": None, **facts})
     # It stays there: its globals live until the report is made, and what runs at exit may look for them.
     sys.modules["__main__"] = module
     try:
-        code = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
-        exec(code, module.__dict__)
+        exec(read(), module.__dict__)
     except SystemExit as end:
         return _status(end)
     except KeyboardInterrupt as error:
@@ -124,7 +152,7 @@ def _write(report: Report, format: str, output: str | None, browse: bool) -> Non
         webbrowser.open(Path(output).resolve().as_uri())
 
 
-def _diff(paths: list[str], format: str, output: str | None, fail_under: int | None) -> int:
+def _diff(paths: list[str], format: str, output: str | None, browse: bool, fail_under: int | None) -> int:
     texts = []
     for path in paths:
         try:
@@ -133,7 +161,8 @@ def _diff(paths: list[str], format: str, output: str | None, fail_under: int | N
         except (OSError, ValueError) as e:
             print(f"numlift: {path}: {e}", file=sys.stderr)
             return 2
-    format = "text" if format == "html" else format
+    if format == "html":
+        output = output or "numlift-diff.html"
     colour = use_colour(sys.stdout) and output in (None, "-")
     text = _core.compare_reports(texts[0], texts[1], format, colour=colour, width=width())
     if output in (None, "-"):
@@ -141,6 +170,9 @@ def _diff(paths: list[str], format: str, output: str | None, fail_under: int | N
     else:
         assert output is not None
         Path(output).write_text(text, encoding="utf-8")
+        print(f"numlift: comparison written to {output}", file=sys.stderr)
+        if browse:
+            webbrowser.open(Path(output).resolve().as_uri())
     return _verdict(json.loads(texts[1])["totals"]["score"], fail_under, 0)
 
 
@@ -155,21 +187,28 @@ def _verdict(score: int, fail_under: int | None, status: int) -> int:
 
 def run(
     script: list[str],
-    format: str,
+    format: str | None,
     output: str | None,
     browse: bool,
     fail_under: int | None,
     diff: list[str] | None,
+    module: list[str] | None,
 ) -> int:
     """The command; the script's exit status, or 1 if the score is too low."""
     output = None if output is None else os.fspath(output)
     if diff is not None:
-        return _diff([os.fspath(path) for path in diff], format, output, fail_under)
-    if not Path(script[0]).is_file():
+        return _diff([os.fspath(path) for path in diff], format or "text", output, browse, fail_under)
+    if module is None and not Path(script[0]).is_file():
         print(f"numlift: {script[0]}: no such file", file=sys.stderr)
         return 2
+    path: str | None
     with observed() as functions:
-        status = run_script(script)
-    report = Report.of(_in_order(functions, script[0]), script[0])
-    _write(report, format, output, browse)
+        if module is None:
+            status, path = run_script(script), script[0]
+        else:
+            status, path = run_module([os.fspath(word) for word in module])
+    if path is None:
+        return status
+    report = Report.of(_in_order(functions, path), path)
+    _write(report, format or "html", output, browse)
     return _verdict(report.data()["totals"]["score"], fail_under, status)

@@ -42,7 +42,7 @@ def write(directory: Path, name: str, text: str) -> str:
 def found(directory: Path, name: str, *options: str) -> list[tuple[str, str, int]]:
     status = 1
     output = numlift("check", name, "--format", "json", *options, cwd=directory, status=status)
-    return [(d["code"], d["file"], d["line"]) for d in json.loads(output)]
+    return [(d["code"], d["file"], d["line"]) for d in json.loads(output) if d["severity"] != "note"]
 
 
 @pytest.mark.parametrize("console", re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -93,6 +93,22 @@ def wrong(a):
     assert found(tmp_path, "m.py") == [("NL2008", "m.py", 9), ("NL2007", "m.py", 12), ("NL2016", "m.py", 16)]
     output = numlift("check", "m.py", cwd=tmp_path, status=1)
     assert "in 4 functions; 1 not checked for want of types (untyped): --all checks them." in output
+
+
+def test_functions_that_are_not_checked(tmp_path: Path) -> None:
+    text = "@jit\ndef f(a, b: int):\n    return [a]\n@jit\ndef g():\n    return 1\n"
+    name = write(tmp_path, "m.py", text)
+    rows = json.loads(numlift("check", name, "--format", "json", cwd=tmp_path))
+    assert [(d["code"], d["severity"], d["file"], d["line"], d["message"]) for d in rows] == [
+        (None, "note", name, 3, "`f` is not checked: the types of `a` are not known"),
+        (None, "note", name, 6, "`g` is not checked: it has no annotations"),
+    ]
+    assert numlift("check", name, "--format", "github", cwd=tmp_path).splitlines() == [
+        f"::notice title=numlift,file={name},line={d['line']}::{d['message']}" for d in rows
+    ]
+    assert json.loads(
+        numlift("check", name, "--format", "json", "--all", "--assume", "a=int", cwd=tmp_path, status=1)
+    )
 
 
 def test_objects(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ def test_text_fits_and_is_coloured_on_request(monkeypatch: pytest.MonkeyPatch) -
     assert "\x1b" not in str(f.report())
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     import numlift
 
     environment = {
@@ -277,7 +277,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
         "PYTHONWARNINGS": "ignore",
     }
     return subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, *command], capture_output=True, text=True, env=environment, cwd=cwd, check=False
     )
 
 
@@ -304,6 +304,24 @@ def test_the_script_runs_as_with_python(tmp_path: Path) -> None:
         assert reported.stderr.startswith(plain.stderr), text
 
 
+def test_a_module_runs_as_with_python(tmp_path: Path) -> None:
+    package = tmp_path / "pkg"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    text = "import sys\nfrom numlift import jit\n@jit\ndef f(x):\n return x\nprint(__name__, __package__, __spec__.name, sys.argv, f(1))\nsys.exit(3)\n"
+    (package / "mod.py").write_text(text)
+    (package / "__main__.py").write_text(text)
+    output = str(tmp_path / "r.json")
+    for name in ("pkg.mod", "pkg"):
+        plain = run("-m", name, "-x", "--open", "y", cwd=tmp_path)
+        options = ("--format", "json", "-o", output)
+        words = ("-m", name, "-x", "--open", "y")
+        reported = run("-m", "numlift", "report", *options, *words, cwd=tmp_path)
+        assert (plain.returncode, plain.stdout) == (reported.returncode, reported.stdout)
+        assert json.loads(Path(output).read_text())["functions"][0]["name"] == "f"
+    assert run("-m", "numlift", "report", "-m", "pkg.absent", cwd=tmp_path).returncode == 1
+
+
 def test_thresholds_and_comparison(tmp_path: Path) -> None:
     before = tmp_path / "before.json"
     script = tmp_path / "script.py"
@@ -320,6 +338,9 @@ def test_thresholds_and_comparison(tmp_path: Path) -> None:
     for part in ("0 % -> 100 % native", "1 -> 0 entries", "interpreter -> native", "- NL2007"):
         assert part in shown, shown
     data = json.loads(numlift("report", "--diff", str(before), str(after), "--format", "json"))
+    page = tmp_path / "d.html"
+    numlift("report", "--diff", str(before), str(after), "--format", "html", "-o", str(page))
+    assert "NL2007" in page.read_text() and page.read_text().startswith("<!doctype html>")
     assert data["score"] == [0, 100] and data["changes"][0]["tier"] == ["interpreter", "native"]
     assert "before.json" in numlift("report", "--diff", str(before), str(script), status=2).replace(
         "script.py", "before.json"

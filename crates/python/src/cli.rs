@@ -92,9 +92,9 @@ enum Command {
     ///
     /// The script runs as with `python`: same arguments, same exit status.
     Report {
-        /// How to show the report
-        #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
-        format: ReportFormat,
+        /// How to show the report; a page if nothing is said, of a comparison text
+        #[arg(long, value_enum)]
+        format: Option<ReportFormat>,
         /// Where to write it; `-` is standard output, which is also the default of text and json
         #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
@@ -107,11 +107,21 @@ enum Command {
         /// Compare two reports that were written as JSON; no script is run
         #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with = "script", value_hint = ValueHint::FilePath)]
         diff: Option<Vec<PathBuf>>,
+        /// Run a module as `python -m` does; what follows are its arguments
+        #[arg(
+            short,
+            long,
+            num_args = 1..,
+            allow_hyphen_values = true,
+            value_names = ["MODULE", "ARGUMENTS"],
+            conflicts_with_all = ["diff", "script"]
+        )]
+        module: Option<Vec<OsString>>,
         /// The script and its arguments
         #[arg(
             trailing_var_arg = true,
             allow_hyphen_values = true,
-            required_unless_present = "diff",
+            required_unless_present_any = ["diff", "module"],
             value_name = "SCRIPT",
             value_hint = ValueHint::FilePath
         )]
@@ -309,13 +319,15 @@ fn fill(command: Command, options: &Bound<'_, PyDict>) -> PyResult<&'static str>
             open,
             fail_under,
             diff,
+            module,
             script,
         } => {
-            options.set_item("format", word(format))?;
+            options.set_item("format", format.map(word))?;
             options.set_item("output", output)?;
             options.set_item("browse", open)?;
             options.set_item("fail_under", fail_under)?;
             options.set_item("diff", diff)?;
+            options.set_item("module", module)?;
             options.set_item("script", script)?;
             "report"
         }

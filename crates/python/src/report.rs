@@ -130,6 +130,7 @@ fn compare_reports(before: &str, after: &str, format: &str, colour: bool, width:
     let diff = numlift_report::diff(&read(before)?, &read(after)?);
     match format {
         "text" => Ok(numlift_report::diff_text(&diff, &Terminal { colour, width })),
+        "html" => Ok(numlift_report::diff_html(&diff)),
         "json" => numlift_report::json_of_diff(&diff).map_err(|e| PyValueError::new_err(e.to_string())),
         other => Err(PyValueError::new_err(format!("no format {other} of comparisons"))),
     }

@@ -33,7 +33,7 @@ pub fn html(data: &ReportData) -> serde_json::Result<String> {
     Ok(out)
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

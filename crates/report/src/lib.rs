@@ -3,6 +3,7 @@
 
 mod data;
 mod diff;
+mod diff_html;
 mod html;
 mod text;
 
@@ -11,6 +12,7 @@ pub use data::{
     State, Suggestion, Tier, Totals, VERSION, Variable,
 };
 pub use diff::{Diff, FunctionDiff, diff};
+pub use diff_html::diff_html;
 pub use html::html;
 pub use text::{Terminal, diff_text, text};
 

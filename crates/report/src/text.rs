@@ -65,7 +65,7 @@ impl Terminal {
 }
 
 /// 1234567 as `1,234,567`.
-fn number(n: u64) -> String {
+pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
@@ -78,7 +78,7 @@ fn number(n: u64) -> String {
 }
 
 /// A duration with three digits.
-fn time(us: f64) -> String {
+pub(crate) fn time(us: f64) -> String {
     let (value, unit) = match us {
         us if us < 1e3 => (us, "µs"),
         us if us < 1e6 => (us / 1e3, "ms"),
