@@ -313,6 +313,16 @@ def test_random_numbers_and_ufuncs(tmp_path: Path) -> None:
     assert results == [m.f.py_func(np.float64(3))] * 2
 
 
+def test_loops_of_other_ufuncs(tmp_path: Path) -> None:
+    """A ufunc of another library may have other loops in another version."""
+    special = pytest.importorskip("scipy.special")
+    text = "from scipy import special\nerf = special.erf\n@jit(cache=True)\ndef f(x):\n    return erf(x)\n"
+    for ufunc, use in ((special.erf, "stored"), (special.erf, "hit"), (special.expit, "stored")):
+        m = module(tmp_path, text)
+        m.erf = ufunc
+        assert m.f(0.5) == ufunc(0.5) and uses(m.f) == [use]
+
+
 def test_what_is_not_compiled_is_not_cached(tmp_path: Path, directory: Path) -> None:
     m = module(tmp_path, "@jit(cache=True)\ndef f(x):\n    yield x\n")
     with pytest.warns(numlift.NumliftFallbackWarning):

@@ -32,3 +32,17 @@ pub fn address(o: &Bound<'_, PyAny>, types: &str) -> Option<(usize, usize)> {
         Some((*u.functions.add(i), data))
     }
 }
+
+/// Types of all loops of a ufunc that is not NumPy's own; `None` for other objects.
+pub(crate) fn foreign_loops(o: &Bound<'_, PyAny>) -> Option<Vec<String>> {
+    let numpy = o.py().import("numpy").ok()?;
+    if !o.is_exact_instance(&numpy.getattr("ufunc").ok()?) {
+        return None;
+    }
+    let name: String = o.getattr("__name__").ok()?.extract().ok()?;
+    let own = numpy.getattr(name).is_ok_and(|n| n.is(o));
+    match own {
+        true => None,
+        false => o.getattr("types").ok()?.extract().ok(),
+    }
+}

@@ -26,7 +26,7 @@ pub use link::{Moved, moved, parts};
 
 const MAGIC: &[u8; 8] = b"NLIMAGE\0";
 /// Changes when the meaning of an image changes and the helper table does not.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const HEADER: usize = 8 + 32 + 8 + 8;
 
 /// A compiled specialisation.

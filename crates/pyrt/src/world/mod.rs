@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::key::{is_keyed_by_parts, is_opaque};
 use crate::reference::Ref;
 use crate::source::{Guard, Source, module_dict};
-use crate::value;
+use crate::{ufunc, value};
 
 pub use fingerprint::{Fingerprint, Identity};
 
@@ -85,6 +85,8 @@ pub struct Facts {
     pub known: Vec<Known>,
     /// The functions, by handle.
     pub functions: Vec<Fingerprint>,
+    /// Types of the loops of ufuncs that are not NumPy's: another version of their library may have others.
+    pub loops: Vec<(ObjectRef, Vec<String>)>,
 }
 
 /// The questions of one compilation.
@@ -357,7 +359,14 @@ impl World {
             answers: self.answers.clone(),
             known: self.known.clone(),
             functions: functions?,
+            loops: self.loops(py),
         })
+    }
+
+    fn loops(&self, py: Python<'_>) -> Vec<(ObjectRef, Vec<String>)> {
+        let handles = (0..).map(ObjectRef).zip(&self.objects);
+        let types = |(handle, o): (ObjectRef, &Ref)| Some((handle, ufunc::foreign_loops(&o.bind(py))?));
+        handles.filter_map(types).collect()
     }
 
     /// Asks the same questions here; `None` if an answer is another one, or a function is not the same.
@@ -386,7 +395,7 @@ impl World {
             same(&world)?;
         }
         let complete = world.codes.len() == facts.functions.len() && world.known.len() == facts.known.len();
-        complete.then_some(world)
+        (complete && world.loops(py) == facts.loops).then_some(world)
     }
 
     /// The handle of an object.
