@@ -279,8 +279,13 @@ class Scope:
 
     def try_statement(self) -> None:
         self.emit("try:")
+        if self.loops < 4 and self.chance(2):
+            # something that is worth compiling
+            self.depth += 1
+            self.native_loop()
+            self.depth -= 1
         self.block()
-        handlers = self.rng.randrange(3)
+        handlers = self.rng.choice([0, 1, 1, 1, 2])
         for _ in range(handlers):
             kind = self.pick(
                 [
@@ -315,7 +320,7 @@ class Scope:
         if handlers and self.chance(3):
             self.emit("else:")
             self.block(2)
-        if not handlers or self.chance(3):
+        if not handlers or self.chance(4):
             self.emit("finally:")
             self.block(2)
 

@@ -1,17 +1,22 @@
 """`try` statements of which the body is compiled, compared with the interpreter's."""
 
+import _thread
+import gc
 import sys
 import textwrap
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness import FAKE, check, define
+from harness import FAKE, check, define, jit
 
 pytestmark = pytest.mark.skipif(FAKE, reason="needs the compiler")
 
 PRELUDE = """\
+import _thread
+import gc
 import sys
 
 class Own(LookupError):
@@ -220,3 +225,92 @@ def test_forms_with_exits(form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_with_islands(form: str) -> None:
     try_all(form, {name: WORK + SOURCES[name] for name in DYNAMIC})
+
+
+def test_the_body_is_native() -> None:
+    f = jit(define(program(FORMS["in-loop"], SOURCES["index"]), "f"))
+    f(*arguments())
+    assert f.tier(*arguments()) == "native"
+    (mir,) = f.inspect_mir().values()
+    assert "py_catch" in mir and "py_island" not in mir
+
+
+def test_callees_handle_their_own() -> None:
+    source = (
+        "def f(a, n, x):\n t = 0.0\n for i in range(n + 2):\n  t += sure(a, i) + clean(a, n)\n return t\n"
+    )
+    check(define(PRELUDE + source, "f"), *arguments())
+
+
+@pytest.mark.parametrize("form", ["in-loop", "name", "from", "info", "nested-in-handler", "return-in-loop"])
+@pytest.mark.parametrize("source", ["index", "raise", "callee", "several"])
+def test_references_are_balanced(form: str, source: str) -> None:
+    text = WORK + SOURCES[source] if source in DYNAMIC else SOURCES[source]
+    f = jit(define(program(FORMS[form], text), "f"))
+    args = arguments()
+
+    def call() -> None:
+        try:
+            f(*args)
+        except Exception:
+            pass
+
+    for _ in range(200):
+        call()
+    gc.collect()
+    array, _, x = args
+    objects, counts = len(gc.get_objects()), [sys.getrefcount(a) for a in (array, x)]
+    for _ in range(2000):
+        call()
+    gc.collect()
+    assert len(gc.get_objects()) - objects < 50
+    assert [sys.getrefcount(a) for a in (array, x)] == counts
+
+
+@pytest.mark.parametrize("kind", ["KeyboardInterrupt", "BaseException", ""])
+def test_a_signal_is_caught(kind: str) -> None:
+    source = (
+        "def f(n):\n k = 0\n try:\n  for i in range(n):\n   for j in range(n):\n    k += i ^ j\n"
+        f" except {kind}:\n  return -1\n return k\n"
+    )
+    f = jit(define(source, "f"))
+    f(3)
+    timer = threading.Timer(0.2, _thread.interrupt_main)
+    timer.start()
+    assert f(10**6) == -1
+    timer.join()
+    assert sys.exception() is None
+
+
+def test_recursion_is_caught() -> None:
+    source = (
+        "def down(n):\n return 0 if n == 0 else down(n - 1) + 1\n"
+        "def f(n):\n try:\n  return down(n)\n except RecursionError:\n  return -1\n"
+    )
+    f = jit(define(source, "f"))
+    assert f(10) == 10 and f(10**7) == -1
+
+
+def test_what_is_handled_around_the_call() -> None:
+    f = jit(define(program(FORMS["in-handler-caught"], SOURCES["zero"]), "f"))
+    plain = f.py_func
+
+    def around(function: Any) -> list[Any]:
+        x = arguments()[2]
+        seen = []
+        try:
+            raise ValueError("outer")
+        except ValueError as error:
+            function(np.arange(4.0), 4, x)
+            seen.append(sys.exception() is error)
+
+            def values() -> Any:
+                yield function(np.arange(4.0), 4, x)
+                yield repr(sys.exception())
+
+            inside = values()
+            seen.append(next(inside))
+        seen.append(next(inside))
+        return [*seen, x["c"]]
+
+    assert around(f) == around(plain)

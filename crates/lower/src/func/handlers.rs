@@ -320,7 +320,10 @@ impl FnLower<'_, '_> {
     fn protect(&mut self, stateful: bool) -> R<Protected> {
         let state = self.state();
         let entry = self.e.b.suspend().ok_or("a `try` that is not reached")?;
-        let body = self.e.b.create_block();
+        let body = match self.e.b.func.blocks[entry].cold {
+            true => self.e.b.create_cold_block(),
+            false => self.e.b.create_block(),
+        };
         self.e.b.switch_to(body);
         Ok(Protected {
             entry,
@@ -457,7 +460,7 @@ impl FnLower<'_, '_> {
             self.e.effects = load(self, Ty::I8);
         }
         let island = group.raised.first().and_then(|r| r.island.as_ref());
-        if let (Some(island), Some(r)) = (island, group.raised.first()) {
+        if let (Some(island), Some(r), true) = (island, group.raised.first(), of.stateful) {
             let results = self.results_of(island.area);
             for (old, at) in &island.floats {
                 let new = self.e.b.load(self.e.b.func.ty(*old), results, *at, Region::Stack);

@@ -92,9 +92,11 @@ impl Counted {
             for &i in &f.blocks[b].insts {
                 match (f.insts[i].op, &f.insts[i].imm) {
                     (Opcode::Safepoint, &Imm::Site(site)) => polls.push((b, i, site)),
-                    // What a call takes is not known here.
+                    // What a call takes is not known here; a handler is entered rarely.
                     (Opcode::Call, _) => return None,
-                    (Opcode::CallHelper, Imm::Helper { site: Some(_), .. }) => return None,
+                    (Opcode::CallHelper, Imm::Helper { site: Some(_), .. }) if !f.blocks[b].cold => {
+                        return None;
+                    }
                     _ => {}
                 }
             }
