@@ -289,13 +289,15 @@ impl Shape {
         self.block(f, scev, inner.latch)
     }
 
-    /// The values of the nest that follow from the loop's parameters and from outside, by what is done in every turn.
+    /// The values of the nest that follow from the loop's parameters and from outside, by what can be done even if the
+    /// inner loop has no turn: no division.
     fn known_before(&self, f: &Function) -> HashSet<Value> {
         let mut out: HashSet<Value> = self.params.iter().copied().collect();
         for &i in self.blocks.iter().flat_map(|b| &f.blocks[*b].insts) {
             let d = &f.insts[i];
             let known = |v: &Value| !self.is_inside(*v) || out.contains(v);
-            if d.op.effect() == Effect::Pure && d.args.iter().all(known) {
+            let divides = matches!(d.op, Opcode::Sdiv | Opcode::Srem | Opcode::Udiv | Opcode::Urem);
+            if d.op.effect() == Effect::Pure && !divides && d.args.iter().all(known) {
                 out.extend(&d.results);
             }
         }
