@@ -7,12 +7,13 @@
 pub mod analysis;
 pub mod transform;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
-    assumptions, checks, dead_code, divisions, gvn, hoist, if_convert, preheaders, simplify, strip_mine,
-    unroll, vectorise, version,
+    assumptions, checks, dead_code, divisions, gvn, hoist, if_convert, inline, preheaders, simplify,
+    strip_mine, unroll, vectorise, version,
 };
 
 /// What a pass did, or why it could not, at a source line.
@@ -64,6 +65,7 @@ pub const PASSES: &[Pass] = &[
     gvn::PASS,
     hoist::PASS,
     if_convert::PASS,
+    inline::PASS,
     preheaders::PASS,
     simplify::PASS,
     strip_mine::PASS,
@@ -85,6 +87,7 @@ pub const PIPELINE: &[Pass] = &[
     version::PASS,
     divisions::PASS,
     assumptions::PASS,
+    inline::PASS,
     gvn::PASS,
     simplify::PASS,
     hoist::PASS,
@@ -113,6 +116,8 @@ pub struct PassContext {
     fuel: u64,
     /// Floats may be summed in another order.
     pub fastmath: bool,
+    /// The functions that `inline` may use.
+    pub(crate) callees: HashMap<FuncId, Function>,
 }
 
 impl PassContext {
@@ -125,6 +130,7 @@ impl PassContext {
             rewrites: 0,
             fuel: u64::MAX,
             fastmath: false,
+            callees: HashMap::new(),
         }
     }
 
@@ -171,6 +177,9 @@ pub fn run_passes(module: &mut Module, passes: &[Pass], options: &OptOptions) ->
     for pass in passes {
         let start = Instant::now();
         context.pass = pass.name;
+        if pass.name == inline::PASS.name {
+            context.callees = inline::callees(module);
+        }
         for (id, f) in module.funcs.iter_mut() {
             context.function = id;
             (pass.run)(f, &mut context);

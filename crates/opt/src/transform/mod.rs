@@ -9,6 +9,7 @@ mod emit;
 pub mod gvn;
 pub mod hoist;
 pub mod if_convert;
+pub mod inline;
 pub mod preheaders;
 pub mod simplify;
 mod speculation;
