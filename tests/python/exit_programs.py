@@ -7,10 +7,11 @@ import random
 import signal
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
 
-from harness import NumliftFallbackWarning, check, define, jit
+from harness import NumliftFallbackWarning, check, define, jit, outcome
 
 # `a` is an array of ints; effects are the stores to it. Each function ends: recursion counts `n` down.
 VARIABLES = ("n", "k", "x", "y")
@@ -119,21 +120,7 @@ class Program:
         return "\n".join(self.lines) + "\n"
 
 
-def run(seed: int) -> str:
-    """Compares one program on some arguments; the tier it ran in."""
-    source = Program(seed).source()
-    f = define(source, "f")
-    g = jit(f)
-    if seed % 3 == 0:
-        for name in ("g", "h"):
-            f.__globals__[name] = jit(f.__globals__[name])
-    for n in (0, 1, 3, 6):
-        for dtype in ("i8", "f8"):
-            try:
-                check(f, np.arange(4, dtype=dtype), n, compiled=g, tier=None)
-            except AssertionError as e:
-                raise AssertionError(f"seed {seed}, n = {n}, {dtype}\n{source}\n{e}") from e
-    return str(g.tier(np.zeros(4), 1))
+ARGUMENTS = [(np.arange(4, dtype=dtype), n) for n in (0, 1, 3, 6) for dtype in ("i8", "f8")]
 
 
 class _Slow(BaseException):
@@ -144,16 +131,36 @@ def _too_slow(*_: object) -> None:
     raise _Slow
 
 
-def run_in_time(seed: int) -> str:
-    """`run`, given up after two seconds."""
+def is_slow(f: Any) -> bool:
+    """Whether the interpreter needs more than two seconds."""
     signal.signal(signal.SIGALRM, _too_slow)
     signal.setitimer(signal.ITIMER_REAL, 2)
     try:
-        return run(seed)
+        for args in ARGUMENTS:
+            outcome(f, args)
     except _Slow:
-        return "slow"
+        return True
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+    return False
+
+
+def run(seed: int) -> str:
+    """Compares one program on some arguments; the tier it ran in, or "slow" if it was left out."""
+    source = Program(seed).source()
+    f = define(source, "f")
+    if is_slow(f):
+        return "slow"
+    g = jit(f)
+    if seed % 3 == 0:
+        for name in ("g", "h"):
+            f.__globals__[name] = jit(f.__globals__[name])
+    for args in ARGUMENTS:
+        try:
+            check(f, *args, compiled=g, tier=None)
+        except AssertionError as e:
+            raise AssertionError(f"seed {seed}, {args}\n{source}\n{e}") from e
+    return str(g.tier(np.zeros(4), 1))
 
 
 def main(first: int, count: int) -> int:
@@ -163,7 +170,7 @@ def main(first: int, count: int) -> int:
         warnings.simplefilter("ignore", NumliftFallbackWarning)
         for seed in range(first, first + count):
             try:
-                tier = run_in_time(seed)
+                tier = run(seed)
             except AssertionError as e:
                 failed += 1
                 print(e, file=sys.stderr, flush=True)

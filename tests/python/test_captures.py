@@ -94,6 +94,25 @@ def test_functions_and_generators_that_are_used_up(name: str) -> None:
     check(f, np.arange(5.0), [3, 1, 2], tier=tier)
 
 
+def test_a_generator_that_is_used_up_binds_variables() -> None:
+    body = (
+        " t = 0.0\n q = 1\n"
+        + LOOPED
+        + " d = any((q := z) > 2 for z in l)\n for x in a:\n  t += x * q\n q = 5\n return d, t, q"
+    )
+    f = define(f"def f(a, l):\n{body}\n", "f")
+    for items in ([], [1, 2], [1, 3, 2]):
+        check(f, np.arange(5.0), items, tier=None)
+
+
+def test_a_nested_function_unbinds_a_variable_in_a_suppressed_exception() -> None:
+    source = (
+        "import contextlib\ndef f(a):\n t = 0.0\n q = 1\n for x in a:\n  t += x\n def d():\n  nonlocal q\n  del q\n"
+        "  raise ValueError\n with contextlib.suppress(ValueError):\n  d()\n  q = 2\n for x in a:\n  t += x\n return t, q\n"
+    )
+    check(define(source, "f"), np.arange(4.0), tier=None)
+
+
 def test_a_builtin_that_keeps_a_generator_is_another_one() -> None:
     source = (
         "kept = []\ndef f(a, l, other):\n t = 0.0\n k = 2\n for x in a:\n  t += x\n d = sum(z * k for z in l)\n k = 4\n"

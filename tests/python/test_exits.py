@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exit_programs import run_in_time
+from exit_programs import run
 from harness import FAKE, check, define, jit
 
 pytestmark = pytest.mark.skipif(FAKE, reason="needs the compiler")
@@ -157,7 +157,7 @@ def test_each_function_goes_on(name: str, jitted: bool) -> None:
 @pytest.mark.parametrize("block", range(4))
 def test_generated_programs(block: int) -> None:
     for seed in range(20 * block, 20 * block + 20):
-        run_in_time(seed)
+        run(seed)
 
 
 def test_a_callee_in_another_module() -> None:
@@ -230,3 +230,33 @@ def test_an_exit_before_any_effect_holds_nothing() -> None:
         f(a, b, 2)
     gc.collect()
     assert sys.getrefcount(b) == before and f.specializations[0].exits == 101
+
+
+# The exit of a callee in a `try`: what its rest raises is handled where it is called.
+HANDLED = {
+    "handler": (
+        "def f(a, n):\n r = 0.0\n for i in range(3):\n  for j in range(3):\n   r += a[j]\n"
+        "  try:\n   x = g(a, n)\n   a[1] += 1\n  except IndexError:\n   a[2] += 7\n   x = 3\n"
+        "  r -= 1.0\n  for j in range(3):\n   r += a[j]\n return r, x\n"
+    ),
+    "finally": (
+        "def f(a, n):\n r = 0.0\n for j in range(3):\n  r += a[j]\n try:\n"
+        "  x = g(a, n) + g(a, 2)\n  a[1] += 1\n finally:\n  a[2] += 7\n for j in range(3):\n"
+        "  r += a[j]\n return r, x\n"
+    ),
+    "else": (
+        "def f(a, n):\n r = 0.0\n for j in range(3):\n  r += a[j]\n try:\n  y = a[n] + 1.0\n"
+        " except IndexError:\n  a[2] += 7\n  y = 1.0\n  x = g(a, n) % 1000\n  r += 1.0\n"
+        " else:\n  x = g(a, n + 1) % 999\n finally:\n  a[3] += g(a, n) % 3\n"
+        " for j in range(3):\n  r += a[j]\n return r, x, y\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HANDLED)
+def test_what_the_rest_of_a_callee_raises_is_handled(name: str) -> None:
+    callee = "def g(a, n):\n a[0] += 1\n t = n * 2**61 * n\n if n == 5:\n  a[10] = 1\n return t\n"
+    f = define(callee + HANDLED[name], "f")
+    for n in (0, 1, 2, 3, 5, 9):
+        for dtype in ("i8", "f8"):
+            check(f, np.arange(4, dtype=dtype), n, tier=None)
