@@ -41,13 +41,15 @@ class Spec(NamedTuple):
 class Watch(NamedTuple):
     """What reports values of variables.
 
-    see: called with the number of a variable and its value while the cell `on` is true.
+    see: called with the number of a subject, its value and its object while the cell `on` is true.
     variables: each behind the statement at a position; of a `for`, at the beginning of a turn.
+    items: expressions, counted behind the variables: where they begin and end in the source, in bytes.
     """
 
-    see: Callable[[int, Any], None]
+    see: Callable[..., Any]
     on: types.CellType
     variables: list[tuple[tuple[int, int], str]]
+    items: list[tuple[int, int]]
 
 
 class _Leaving(ast.NodeTransformer):
@@ -142,6 +144,20 @@ def _leaving_behind(names: list[str], body: list[ast.stmt]) -> list[ast.stmt]:
     return [ast.Try(body, [handler], [], [])]
 
 
+class _Seen(ast.NodeTransformer):
+    """`e` becomes `<see>(number, e, its object) if <on> else e`"""
+
+    def __init__(self, numbers: dict[ast.expr, int]) -> None:
+        self.numbers = numbers
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        number = self.numbers.get(node)
+        if number is None:
+            return self.generic_visit(node)
+        call = ast.Call(load(_SEE), [ast.Constant(number), node, node.value], [])
+        return ast.copy_location(ast.IfExp(load(_ON), call, node), node)
+
+
 def _report(variable: int, name: str, sure: bool) -> ast.stmt:
     """`if <on>: <see>(variable, name)`, if the name is bound"""
     call: ast.stmt = ast.Expr(ast.Call(load(_SEE), [ast.Constant(variable), load(name)], []))
@@ -191,6 +207,10 @@ class Builder:
             node = self.statement(position)
             sure = not isinstance(node, (ast.With, ast.Try))
             self.reports.setdefault(node, []).append(_report(i, variable, sure))
+        first = len(watch.variables)
+        seen = {self.at(place, ast.expr): first + i for i, place in enumerate(watch.items)}
+        if seen:
+            self.tree = _Seen(seen).visit(self.tree)
 
     def statement(self, position: tuple[int, int]) -> ast.stmt:
         line, column = position

@@ -209,7 +209,7 @@ class Scope:
             self.emit(f"{w} = d['m']")
             limit = w if self.chance(2) else f"int({w} or 2)"
         else:
-            limit = self.pick(["len(a)", "4", "len(b)"])
+            limit = self.pick(["len(a)", "4", "len(b)", "d['m']"])
         self.loops += 1
         i = f"i{self.loops}"
         t = self.pick([name for name in self.floats if name != "x"])
@@ -218,6 +218,10 @@ class Scope:
         self.emit(
             self.pick(
                 [
+                    f"{t} += d['w'] * a[{i} % 3]",
+                    f"{t} += l[0] * a[{i} % 3]",
+                    f"{t} += d['m']",
+                    f"{t} += d['w'][{i} % 3]",
                     f"{t} = {t} * 0.5 + {v}",
                     f"{t} += {v} * a[{i} % 3]",
                     f"{t} += float({v})",

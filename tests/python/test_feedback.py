@@ -54,6 +54,20 @@ BODIES = {
     "identity": f' s = d["x"]\n t = 0.0\n {LOOP}  t += a[i] * s\n return s is d["x"]',
     "id": f' s = d["x"]\n t = 0.0\n {LOOP}  t += a[i] * s\n return id(s) == id(d["x"])',
     "closure": f' s = d["x"]\n t = 0.0\n {LOOP}  t += a[i] * s\n d["log"].append((lambda: s)())\n return t',
+    "item": f' d["log"].append(1)\n {LOOP}  a[i] *= d["x"]\n d["log"].append(2)\n return d["x"]',
+    "item-limit": ' t = 0.0\n for i in range(d["x"]):\n  t += a[i % 3]\n  a[i % 3] += 1\n return t',
+    "item-array": f' t = 0.0\n for k in range(2):\n  {LOOP}   t += d["x"][i] * a[i]\n   a[i] += 1\n return t',
+    "item-list": f' e = d["xs"]\n t = 0.0\n {LOOP}  t += e[0] * a[i] + e[-1]\n  a[i] += 1\n return t',
+    "item-changed": f' t = 0.0\n for k in range(3):\n  {LOOP}   t += a[i] * d["x"]\n   a[i] += 1\n  d["x"] = k + 0.5\n return t',
+    "item-changed-inside": f' t = 0.0\n {LOOP}  t += a[i] * d["x"]\n  a[i] += 1\n  d["x"] = t\n return t',
+    "item-changed-elsewhere": f' e = d\n t = 0.0\n for k in range(3):\n  {LOOP}   t += a[i] * e["x"]\n   a[i] += 1\n  d["x"] = d["xs"][k]\n return t',
+    "item-rebound": f' e = d\n t = 0.0\n for k in range(3):\n  {LOOP}   t += a[i] * e["x"]\n   a[i] += 1\n  e = {{"x": k}}\n return t',
+    "item-missing": f' t = 0.0\n {LOOP}  a[i] += 1\n  if a[i] > 100:\n   t += d["missing"]\n  t += d["x"]\n return t',
+    "item-no-turn": ' t = 0.0\n a[0] += 1\n for i in range(0):\n  t += d["missing"] * d["x"]\n return t',
+    "item-exit": f' t = 1\n {LOOP}  a[i] += 1\n  t = t * 4000000007 + d["x"]\n  t = t * 4000000007\n return t',
+    "item-while": ' t = 0.0\n while d["x"] > t:\n  a[0] += 1\n  t += 1.5\n return t',
+    "item-none": f' t = 0.0\n {LOOP}  if d["x"] is None:\n   t += 1\n  else:\n   t += a[i] * d["x"]\n return t',
+    "item-raise": f' t = 0.0\n {LOOP}  a[i] += 1\n  if i == 1:\n   raise ValueError("stop")\n  t += d["x"]\n return t',
     "walrus": f' t = 0.0\n if (s := d["x"]) is not None:\n  {LOOP}   t += a[i] * s\n return t',
     "while": ' n = d["x"]\n t = 0.0\n while n > 0:\n  t += a[n % 3]\n  a[0] += 1\n  n -= 1\n return t, n',
 }
@@ -106,7 +120,11 @@ def quiet() -> Any:
 
 def values_for(body: str) -> list[Any]:
     """Without a number of turns that never end."""
-    return [v for v in VALUES if body not in ("limit", "while") or not (type(v) is int and v > 99)]
+    return [
+        v
+        for v in VALUES
+        if body not in ("limit", "while", "item-limit", "item-while") or not (type(v) is int and v > 99)
+    ]
 
 
 @pytest.mark.parametrize("body", BODIES)
@@ -130,13 +148,13 @@ def test_the_second_call_is_compiled() -> None:
     compiled = run(READ, [(0.5, 0.5)] * 2)
     args = arguments(0.5, 0.5)
     assert compiled.tier(*args) == "mixed"
-    assert assumptions(compiled) == [("s", "float", 0, "in use")]
+    assert assumptions(compiled) == [('d["x"]', "float", 0, "in use")]
     states = [s["state"] for s in compiled.report().data()["functions"][0]["specializations"]]
     assert states == ["replaced", "in use"]
     assert compiled.signatures == [("dict", "float64[::1]")]
     assert [s.tier for s in compiled.specializations] == ["mixed"]
     assert list(compiled.inspect_mir()) == [("dict", "float64[::1]")]
-    assert "assumes s: float" in str(compiled.report())
+    assert 'assumes d["x"]: float' in str(compiled.report())
 
 
 def test_one_call_decides_nothing() -> None:
@@ -146,12 +164,13 @@ def test_one_call_decides_nothing() -> None:
 
 def test_other_values_are_counted() -> None:
     compiled = run(READ, [(0.5, 0.5)] * 2 + [("w", 0)] + [(0.5, 0.5)] * 2)
-    assert assumptions(compiled) == [("s", "float", 1, "in use")]
+    assert assumptions(compiled) == [('d["x"]', "float", 1, "in use")]
 
 
 def test_wrong_assumptions_are_given_up() -> None:
-    compiled = run(READ, [(0.5, 0.5)] * 2 + [("w", 0)] * 3 + [(0.5, 0.5)] * 20)
-    assert assumptions(compiled) == [("s", "float", 3, "given up")]
+    compiled = run(READ, [(0.5, 0.5)] * 2 + [("w", 0)] * 40)
+    # first the item, then the variable
+    assert assumptions(compiled) == [('d["x"]', "float", 3, "given up"), ("s", "float", 3, "given up")]
     assert compiled.tier(*arguments(0.5, 0.5)) == "interpreter"
     assert compiled.signatures == []
 
@@ -159,7 +178,10 @@ def test_wrong_assumptions_are_given_up() -> None:
 def test_what_values_have_in_common_is_assumed_next() -> None:
     body = f' s = d["x"]\n t = 0.0\n {LOOP}  t += a[i] * s\n return t'
     compiled = run(body, [(0.5, 0), (0.5, 0), (3, 0), (3, 0), (3, 0), (0.5, 0), (3, 0), (0.5, 0)])
-    assert assumptions(compiled) == [("s", "float", 3, "given up"), ("s", "int | float", 0, "in use")]
+    assert assumptions(compiled) == [
+        ('d["x"]', "float", 3, "given up"),
+        ('d["x"]', "int | float", 0, "in use"),
+    ]
 
 
 def test_compilations_are_bounded() -> None:
@@ -181,7 +203,7 @@ def test_annotations_come_first() -> None:
     compiled = jit(f)
     for _ in range(3):
         assert compiled({"x": 0.5, "n": 2}, np.ones(3)) == 1.0
-    assert assumptions(compiled) == [("n", "int", 0, "in use")]
+    assert assumptions(compiled) == [('d["n"]', "int", 0, "in use")]
     with pytest.raises(TypeError, match="annotated as float"):
         compiled({"x": 1, "n": 2}, np.ones(3))
 
@@ -196,7 +218,7 @@ def test_arrays_stay_the_objects_they_are() -> None:
     compiled = run(BODIES["array"], [(np.arange(3.0), 0)] * 2)
     b = np.arange(3.0)
     assert compiled({"x": b, "log": []}, np.ones(3))[1] is b
-    assert assumptions(compiled) == [("b", "float64[::1]", 0, "in use")]
+    assert assumptions(compiled) == [('d["x"]', "float64[::1]", 0, "in use")]
 
 
 def test_recursion_and_threads() -> None:
@@ -248,7 +270,7 @@ def test_references_are_balanced() -> None:
 
 def test_a_call_that_raises_observes_too() -> None:
     compiled = run(READ, [("w", 0), (0.5, 0), (0.5, 0), (0.5, 0), (0.5, 0)])
-    assert assumptions(compiled) in ([], [("s", "float", 0, "in use")])
+    assert assumptions(compiled) in ([], [('d["x"]', "float", 0, "in use")])
 
 
 def test_defaults_and_keywords_while_observing() -> None:
@@ -266,3 +288,80 @@ def test_a_frame_that_is_looked_at_is_not_changed() -> None:
     compiled = jit(f)
     for _ in range(3):
         assert compiled({"x": 0.5}, np.ones(2)) == ["a", "d", "i", "s", "t"]
+
+
+class Key:
+    """Equal to some text, and says when it is asked."""
+
+    asked: list[str] = []
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        Key.asked.append(self.text)
+        return self.text == other
+
+
+class Dict(dict):
+    """Not a dict exactly."""
+
+    asked = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        Dict.asked += 1
+        return super().__getitem__(key)
+
+
+ITEM = 't = 0.0\n for i in range(len(a)):\n  t += a[i] * d["x"]\n return t'
+
+
+def test_items_are_read_before_the_loop() -> None:
+    compiled = run(" " + ITEM, [(0.5, 0)] * 3)
+    assert assumptions(compiled) == [('d["x"]', "float", 0, "in use")]
+    assert compiled.tier(*arguments(0.5, 0)) == "mixed"
+
+
+def test_keys_of_the_user_are_asked_as_often() -> None:
+    f = define(f"def f(d, a):\n {ITEM}\n")
+    compiled, a = jit(f), np.ones(4)
+    for d in [{"x": 0.5}] * 3 + [{Key("x"): 0.5}, {Key("y"): 1, "x": 2.0}, Dict(x=0.5)] + [{"x": 0.5}] * 2:
+        Key.asked, Dict.asked = [], 0
+        want = f(d, a), Key.asked, Dict.asked
+        Key.asked, Dict.asked = [], 0
+        assert (compiled(d, a), Key.asked, Dict.asked) == want
+    large = {str(i): i for i in range(1000)} | {"x": 0.25}
+    assert [compiled(large, a) for _ in range(5)] == [1.0] * 5
+
+
+def test_other_mappings_are_read_by_their_own_code() -> None:
+    f = define(f"def f(d, a):\n {ITEM}\n")
+    compiled, a = jit(f), np.ones(4)
+    for n in range(1, 6):
+        assert compiled(Dict(x=0.5), a) == 2.0
+        assert Dict.asked % 4 == 0
+    assert assumptions(compiled) == []
+
+
+def test_items_keep_their_arrays_alive() -> None:
+    f = define('def f(d, a):\n t = 0.0\n for i in range(len(a)):\n  t += d["x"][i] * a[i]\n return t\n')
+    compiled, a = jit(f), np.ones(4)
+    b = np.arange(4.0)
+    d = {"x": b}
+    before = sys.getrefcount(b)
+    for _ in range(1000):
+        assert compiled(d, a) == 6.0
+    assert sys.getrefcount(b) == before
+    for other in ([1.0] * 4, np.arange(4), None):
+        d["x"] = other
+        try:
+            want = f(d, a)
+        except TypeError:
+            with pytest.raises(TypeError):
+                compiled(d, a)
+        else:
+            assert compiled(d, a) == want
+    assert sys.getrefcount(b) == before - 1

@@ -3,16 +3,26 @@
 use std::collections::BTreeSet;
 
 use numlift_diagnostics::Span;
+use numlift_syntax::hir::{ExprId, Function};
 use numlift_typeck::islands::infer_mixed;
 use numlift_typeck::{Binding, Env, Program};
 use numlift_types::{CodeRef, Type};
 
-/// A variable that code in the interpreter binds.
+/// What a type is assumed of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A variable that code in the interpreter binds.
+    Variable(Binding),
+    /// An item of an object.
+    Item(ExprId),
+}
+
+/// What a run may observe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observable {
-    pub binding: Binding,
+    pub subject: Subject,
     pub name: String,
-    /// The statement behind which it is observed; a `for`: at the beginning of each turn.
+    /// The statement behind which a variable is observed; a `for`: at the beginning of each turn. Of an item the expression.
     pub span: Span,
     pub line: u32,
 }
@@ -22,21 +32,36 @@ pub struct Observable {
 pub struct Prospect {
     /// Nanoseconds saved in a call, as `islands::cost` estimates them.
     pub gain: f64,
-    /// Assumptions about variables that compiled statements read.
-    pub useful: BTreeSet<Binding>,
+    /// Assumptions about what compiled statements read.
+    pub useful: BTreeSet<Subject>,
 }
 
-pub(crate) fn observable(program: &Program, bindings: &BTreeSet<Binding>) -> Vec<Observable> {
+pub(crate) fn observable(
+    program: &Program,
+    bindings: &BTreeSet<Binding>,
+    reads: &BTreeSet<ExprId>,
+) -> Vec<Observable> {
     let Some(hir) = program.root.map(|r| &program.instances[r.0].hir) else {
         return vec![];
     };
     let one = |&(stmt, local): &Binding| Observable {
-        binding: (stmt, local),
+        subject: Subject::Variable((stmt, local)),
         name: hir.locals[local].name.clone(),
         span: hir.stmts[stmt].span,
         line: hir.stmts[stmt].line,
     };
-    bindings.iter().map(one).collect()
+    let item = |&e: &ExprId| Observable {
+        subject: Subject::Item(e),
+        name: text(hir, hir.exprs[e].span),
+        span: hir.exprs[e].span,
+        line: hir.exprs[e].line,
+    };
+    bindings.iter().map(one).chain(reads.iter().map(item)).collect()
+}
+
+fn text(hir: &Function, span: Span) -> String {
+    let text = hir.source.get(span.start as usize..span.end as usize);
+    text.unwrap_or_default().to_owned()
 }
 
 /// Types and plans a function with what the environment has observed; `None` if it would run in the interpreter.
@@ -44,8 +69,10 @@ pub fn prospect(env: &dyn Env, root: CodeRef, args: &[Type]) -> Option<Prospect>
     let (program, plan) = infer_mixed(env, root, args).ok()?;
     let entry = program.root.map(|r| &program.instances[r.0])?;
     let read = |(_, local): &&Binding| plan.compiled_reads.contains(local);
+    let variables = entry.tables.assumed.keys().filter(read);
+    let items = plan.reads.values().flatten().map(|r| Subject::Item(r.expr));
     Some(Prospect {
         gain: plan.gain,
-        useful: entry.tables.assumed.keys().filter(read).copied().collect(),
+        useful: variables.map(|b| Subject::Variable(*b)).chain(items).collect(),
     })
 }

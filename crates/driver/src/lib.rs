@@ -14,12 +14,12 @@ pub use numlift_runtime::ResumePoint;
 use numlift_runtime::abi::CodeBlob;
 use numlift_runtime::{CallSig, ObjectEntry};
 use numlift_runtime::{FrameInfo, SiteData};
-use numlift_typeck::islands::{Plan, Unplanned};
+use numlift_typeck::islands::Plan;
 use numlift_typeck::{Env, Program};
 use numlift_types::{CodeRef, Type};
 
 pub use analysis::{Analysis, Variable, analyse, outline};
-pub use feedback::{Observable, Prospect, prospect};
+pub use feedback::{Observable, Prospect, Subject, prospect};
 
 /// Options of one compilation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -228,7 +228,7 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
         points: lowered.points,
         places: program.places().into_iter().cloned().collect(),
         observable: match (root, &plan) {
-            (Some(r), Some(_)) => feedback::observable(&program, &r.tables.observable),
+            (Some(r), Some(_)) => feedback::observable(&program, &r.tables.observable, &r.tables.readable),
             _ => vec![],
         },
         gain: plan.as_ref().map_or(0.0, |p| p.gain),
@@ -282,9 +282,9 @@ fn typed(
     }
     match numlift_typeck::islands::infer_mixed(env, root, args) {
         Ok((program, plan)) => Ok((program, Some(plan))),
-        Err(Unplanned { why, observable }) => Err(Refusal {
-            observable: feedback::observable(&program, &observable),
-            ..refusal(why.as_deref().unwrap_or(first))
+        Err(u) => Err(Refusal {
+            observable: feedback::observable(&program, &u.observable, &u.readable),
+            ..refusal(u.why.as_deref().unwrap_or(first))
         }),
     }
 }

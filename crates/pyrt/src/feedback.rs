@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use numlift_types::Type;
 use pyo3::prelude::*;
 
+use crate::item;
 use crate::reference::Ref;
 use crate::table::Entry;
 use crate::value;
 
 /// Values that are looked at, of all variables together.
-const MAX_VALUES: u32 = 10_000;
+const MAX_VALUES: u32 = 4000;
 
 /// Decisions about the types that calls with one key have: each may compile.
 pub const MAX_DECISIONS: u8 = 3;
@@ -45,17 +46,26 @@ impl Observations {
         types.iter().map(|t| t.clone().flatten()).collect()
     }
 
+    /// What is known of a subject, misses included.
+    pub fn revise(&self, subject: usize, ty: Option<Type>) {
+        let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = types.get_mut(subject) {
+            *known = Some(ty);
+        }
+    }
+
     /// Whether each variable was seen.
     pub fn is_complete(&self) -> bool {
         let types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
         types.iter().all(Option::is_some)
     }
 
-    fn see(&self, variable: usize, o: &Bound<'_, PyAny>) {
+    /// `None`: a value that cannot be looked at.
+    fn see(&self, subject: usize, o: Option<&Bound<'_, PyAny>>, py: Python<'_>) {
         // SAFETY: a live object, and a `Bound` exists only while the GIL is held.
-        let found = unsafe { value::type_of(o.as_ptr()) };
+        let found = o.and_then(|o| unsafe { value::type_of(o.as_ptr()) });
         let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = types.get_mut(variable) else {
+        let Some(known) = types.get_mut(subject) else {
             return;
         };
         match (&known, found) {
@@ -67,7 +77,7 @@ impl Observations {
         }
         drop(types);
         if self.values.fetch_add(1, Ordering::Relaxed) >= MAX_VALUES {
-            self.report(o.py(), false);
+            self.report(py, false);
         }
     }
 
@@ -124,9 +134,18 @@ pub struct Observer(pub Arc<Observations>);
 
 #[pymethods]
 impl Observer {
-    /// A variable has a value.
-    fn see(&self, variable: usize, value: &Bound<'_, PyAny>) {
-        self.0.see(variable, value);
+    /// A variable, or an item of an object, has a value, which is given back.
+    #[pyo3(signature = (subject, value, owner=None))]
+    fn see<'py>(
+        &self,
+        subject: usize,
+        value: Bound<'py, PyAny>,
+        owner: Option<&Bound<'py, PyAny>>,
+    ) -> Bound<'py, PyAny> {
+        // SAFETY: a live object, and a `Bound` exists only while the GIL is held.
+        let readable = owner.is_none_or(|o| unsafe { item::is_readable(o.as_ptr()) });
+        self.0.see(subject, Some(&value).filter(|_| readable), value.py());
+        value
     }
 }
 
@@ -138,6 +157,8 @@ pub struct Watch<'py> {
     on: Bound<'py, PyAny>,
     /// Where each is bound, and its name.
     variables: Vec<((u32, u32), String)>,
+    /// Items of objects, counted behind the variables: where the expressions begin and end in the source.
+    items: Vec<(u32, u32)>,
 }
 
 /// A `Watch` of `numlift._islands`.
@@ -145,28 +166,34 @@ pub type Row<'a, 'py> = (
     &'a Bound<'py, PyAny>,
     &'a Bound<'py, PyAny>,
     &'a [((u32, u32), String)],
+    &'a [(u32, u32)],
 );
 
 impl<'py> Watch<'py> {
-    /// Of variables, each behind the statement at a position.
+    /// Of variables, each behind the statement at a position, and of items.
     ///
     /// # Errors
     /// If there is no memory.
-    pub fn new(py: Python<'py>, variables: Vec<((u32, u32), String)>) -> PyResult<Watch<'py>> {
+    pub fn new(
+        py: Python<'py>,
+        variables: Vec<((u32, u32), String)>,
+        items: Vec<(u32, u32)>,
+    ) -> PyResult<Watch<'py>> {
         let on = py.import("types")?.getattr("CellType")?.call1((true,))?;
-        let observations = Observations::new(variables.len(), Ref::from(&on));
+        let observations = Observations::new(variables.len() + items.len(), Ref::from(&on));
         let observer = Bound::new(py, Observer(observations.clone()))?;
         Ok(Watch {
             observations,
             see: observer.getattr("see")?,
             on,
             variables,
+            items,
         })
     }
 
     /// For `numlift._islands`.
     pub fn row(&self) -> Row<'_, 'py> {
-        (&self.see, &self.on, &self.variables)
+        (&self.see, &self.on, &self.variables, &self.items)
     }
 
     /// It observes from now on, by itself or in a function that reports; `decisions` have been taken for these

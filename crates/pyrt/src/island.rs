@@ -16,6 +16,7 @@ use crate::count::Counter;
 use crate::cpython;
 use crate::feedback::Misses;
 use crate::helpers::Host;
+use crate::item::Item;
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
 use crate::reference::Ref;
@@ -36,6 +37,8 @@ pub enum Form {
     Next,
     /// Gives its only parameter up, an object of which it takes the reference.
     Drop,
+    /// Reads items of objects; there is no code.
+    Read,
     /// Returns a tuple with the completion code first; with code 1 the function's result follows, else the outs.
     Coded,
 }
@@ -63,6 +66,8 @@ pub struct Island {
     pub over: Option<u32>,
     /// Names of variables that it leaves unbound.
     pub unbinds: Vec<String>,
+    /// Of a `Read`, for each out: a parameter and the key.
+    pub items: Vec<(usize, Item)>,
     /// It assumes types: it may go another way than they say.
     pub assumes: bool,
     /// Control does not come behind it.
@@ -107,6 +112,9 @@ impl Island {
     unsafe fn run(&self, ctx: *mut Ctx, args: *const u64, ret: *mut u64) -> Result<(), Stop> {
         // SAFETY: as promised by the caller.
         unsafe {
+            if self.form == Form::Read {
+                return self.read(ctx, args, ret);
+            }
             let mut objects = Held::default();
             let mut at = args;
             if self.form == Form::Drop {
@@ -168,6 +176,50 @@ impl Island {
             }
             ffi::Py_DECREF(result);
             outcome
+        }
+    }
+
+    /// Reads items of objects, each parameter one. Nothing of the user's runs.
+    unsafe fn read(&self, ctx: *mut Ctx, args: *const u64, ret: *mut u64) -> Result<(), Stop> {
+        // SAFETY: the parameters are objects; there is room for the outs.
+        unsafe {
+            let mut out = ret.add(1);
+            for (i, ((param, item), v)) in self.items.iter().zip(&self.outs).enumerate() {
+                let o = item.of(*args.add(*param) as *mut PyObject);
+                if o.is_null() || !value::write_if(o, &v.ty, out) {
+                    self.misses[i].add(if o.is_null() { None } else { value::type_of(o) });
+                    let host = &*(*ctx).host.cast::<Host<'_>>();
+                    host.spec.count_miss();
+                    return self.resume_at(ctx, args.add(self.params.len() + self.watched));
+                }
+                out = out.add(value::slots(&v.ty));
+            }
+            let mut at = ret.add(1);
+            for v in &self.outs {
+                value::retain(&v.ty, at);
+                at = at.add(value::slots(&v.ty));
+            }
+        }
+        Ok(())
+    }
+
+    /// The interpreter goes on at the resume point.
+    unsafe fn resume_at(&self, ctx: *mut Ctx, operands: *const u64) -> Result<(), Stop> {
+        // SAFETY: the operands are those of the resume point.
+        unsafe {
+            let host = &*(*ctx).host.cast::<Host<'_>>();
+            let (Some(point), Some(resume)) = (self.resume, &host.spec.parts().resume) else {
+                return Err(Stop::Exit);
+            };
+            let env = Env { ctx, args: host.args };
+            let run = || {
+                Python::attach_unchecked(|py| {
+                    let rest = resume.prepare(py, point, Operands::new(operands), env, &[], None);
+                    let gone = rest.and_then(|(function, args)| function.call1(args));
+                    gone.map(Bound::into_ptr).map_err(|e| e.restore(py))
+                })
+            };
+            gone(host, host.spec.unlocked(run))
         }
     }
 
@@ -234,7 +286,7 @@ impl Island {
                 return Err(Stop::Exit);
             };
             let slots = recalled(&resume.points[point as usize].operands(), operands, before);
-            let outs_given = !over && !matches!(self.form, Form::Test | Form::Iter | Form::Drop);
+            let outs_given = !over && !matches!(self.form, Form::Test | Form::Iter | Form::Drop | Form::Read);
             let single = self.form == Form::Plain && self.outs.len() == 1;
             let out = |i: usize| if single { result } else { item(first + i) };
             let outs = self.outs.iter().enumerate().filter(|_| outs_given);
@@ -253,17 +305,7 @@ impl Island {
                     gone.map(Bound::into_ptr).map_err(|e| e.restore(py))
                 })
             };
-            let gone = host.spec.unlocked(run);
-            match gone {
-                Ok(o) => {
-                    host.resumed.set(o);
-                    Err(Stop::Exit)
-                }
-                Err(()) => {
-                    host.catching.end();
-                    Err(Stop::Raised)
-                }
-            }
+            gone(host, host.spec.unlocked(run))
         }
     }
 
@@ -289,7 +331,7 @@ impl Island {
                     Ok(())
                 }
                 (Form::Plain, _) if self.ends => Err(Stop::Exit),
-                (Form::Plain, []) | (Form::Drop, _) => Ok(()),
+                (Form::Plain, []) | (Form::Drop | Form::Read, _) => Ok(()),
                 (Form::Next, _) if result == self.unbound.as_ptr() => {
                     *ret = 1;
                     Ok(())
@@ -439,6 +481,20 @@ fn each<'a>(
         rest = others;
         Some((o, this))
     })
+}
+
+/// What became of a call that the interpreter has finished; an error is set.
+fn gone(host: &Host<'_>, result: Result<*mut PyObject, ()>) -> Result<(), Stop> {
+    match result {
+        Ok(o) => {
+            host.resumed.set(o);
+            Err(Stop::Exit)
+        }
+        Err(()) => {
+            host.catching.end();
+            Err(Stop::Raised)
+        }
+    }
 }
 
 /// What native code has read of the owners of arrays: owner, memory, dtype, flags, rank, extents and strides of each.

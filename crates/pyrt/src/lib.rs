@@ -16,6 +16,7 @@ mod handlers;
 pub mod helpers;
 pub mod image;
 pub mod island;
+pub mod item;
 pub mod key;
 pub mod numpy;
 pub mod object;

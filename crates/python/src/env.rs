@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
+use numlift_driver::Subject;
 use numlift_pyrt::world::{Origin, World};
-use numlift_syntax::hir::{Function, Name, ParamKind};
+use numlift_syntax::hir::{ExprId, Function, Name, ParamKind};
 use numlift_syntax::{FunctionQuery, parse_function};
 use numlift_typeck::{Binding, Env};
 use numlift_types::{CodeRef, Known, ObjectRef, Resolved, Scalar, Type};
@@ -23,8 +24,8 @@ pub struct PyEnv<'py> {
     pub assumed: Assumed,
 }
 
-/// Types of variables that are assumed.
-pub type Assumed = Arc<BTreeMap<Binding, Type>>;
+/// Types that are assumed.
+pub type Assumed = Arc<BTreeMap<Subject, Type>>;
 
 /// The handle of the function that is compiled.
 pub const ROOT: CodeRef = CodeRef(0);
@@ -312,7 +313,11 @@ impl Env for PyEnv<'_> {
     }
 
     fn observed(&self, binding: Binding) -> Option<Type> {
-        self.assumed.get(&binding).cloned()
+        self.assumed.get(&Subject::Variable(binding)).cloned()
+    }
+
+    fn observed_item(&self, read: ExprId) -> Option<Type> {
+        self.assumed.get(&Subject::Item(read)).cloned()
     }
 
     fn optimized(&self) -> bool {

@@ -6,13 +6,12 @@
 
 use std::sync::Arc;
 
-use numlift_driver::Observable;
+use numlift_driver::{Observable, Subject};
 use numlift_pyrt::feedback::{Feedback, MAX_DECISIONS, Watch};
 use numlift_pyrt::reference::Ref;
 use numlift_pyrt::select::{Compiled, Request};
 use numlift_pyrt::table::Tier;
-use numlift_syntax::hir::{Function, LocalId, StmtId};
-use numlift_typeck::Binding;
+use numlift_syntax::hir::{ExprId, Function, LocalId, StmtId};
 use numlift_types::Type;
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -24,27 +23,49 @@ use crate::image::position;
 /// What calls of a specialisation may observe.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Prospects {
-    variables: Vec<Variable>,
+    /// Variables first.
+    places: Vec<Place>,
     /// Nanoseconds that the specialisation saves in a call, by the estimate of the planner.
     gain: f64,
     /// The function's text.
     source: String,
 }
 
-/// A variable behind a statement that binds it.
+/// What a run may observe: a variable behind a statement that binds it, or an item of an object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Variable {
-    stmt: u32,
-    local: u32,
+struct Place {
+    /// The statement and the variable, or the expression.
+    subject: Result<(u32, u32), u32>,
+    /// Line and column of the statement, or where the expression begins and ends.
     at: (u32, u32),
     /// Lines from the function's first.
     line: u32,
+    /// Of the variable, or the text of the expression.
     name: String,
 }
 
-impl Variable {
-    fn binding(&self) -> Binding {
-        (StmtId::from_u32(self.stmt), LocalId::from_u32(self.local))
+impl Place {
+    fn of(o: &Observable, hir: &Function) -> Place {
+        let (subject, at) = match o.subject {
+            Subject::Variable((s, l)) => {
+                let at = position(&hir.source, o.span.start);
+                (Ok((s.as_u32(), l.as_u32())), at)
+            }
+            Subject::Item(e) => (Err(e.as_u32()), (o.span.start, o.span.end)),
+        };
+        Place {
+            subject,
+            at,
+            line: o.line - hir.first_line,
+            name: o.name.clone(),
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        match self.subject {
+            Ok((s, l)) => Subject::Variable((StmtId::from_u32(s), LocalId::from_u32(l))),
+            Err(e) => Subject::Item(ExprId::from_u32(e)),
+        }
     }
 }
 
@@ -56,15 +77,8 @@ impl Prospects {
                 ..Prospects::default()
             };
         };
-        let variable = |o: &Observable| Variable {
-            stmt: o.binding.0.as_u32(),
-            local: o.binding.1.as_u32(),
-            at: position(&hir.source, o.span.start),
-            line: o.line - hir.first_line,
-            name: o.name.clone(),
-        };
         Prospects {
-            variables: observable.iter().map(variable).collect(),
+            places: observable.iter().map(|o| Place::of(o, hir)).collect(),
             gain,
             source: hir.source.to_string(),
         }
@@ -75,11 +89,13 @@ impl Prospects {
     /// # Errors
     /// If there is no memory.
     pub fn watch<'py>(&self, py: Python<'py>) -> PyResult<Option<Watch<'py>>> {
-        if self.variables.is_empty() {
+        if self.places.is_empty() {
             return Ok(None);
         }
-        let places = self.variables.iter().map(|v| (v.at, v.name.clone()));
-        Watch::new(py, places.collect()).map(Some)
+        let of = |variable: bool| self.places.iter().filter(move |p| p.subject.is_ok() == variable);
+        let variables = of(true).map(|p| (p.at, p.name.clone()));
+        let items = of(false).map(|p| p.at);
+        Watch::new(py, variables.collect(), items.collect()).map(Some)
     }
 
     /// What calls observe of a function that the interpreter runs as a whole.
@@ -117,10 +133,12 @@ impl JitCompiler {
             .getattr("co_firstlineno")?
             .extract()?;
         let mut assumed = (*info.assumed).clone();
-        let seen = info.prospects.variables.iter().zip(feedback.observations.types());
-        for (v, t) in seen {
-            let known = t.and_then(|t| with_misses(v, first_line, t, feedback));
-            assumed.extend(known.map(|t| (v.binding(), t)));
+        let seen = info.prospects.places.iter().zip(feedback.observations.types());
+        for (i, (p, t)) in seen.enumerate() {
+            let Some(t) = t else { continue };
+            let known = with_misses(p, first_line, t, feedback);
+            feedback.observations.revise(i, known.clone());
+            assumed.extend(known.map(|t| (p.subject(), t)));
         }
         let better = self.assume(function, request, info, assumed.into(), (decisions, feedback))?;
         if better.is_some() {
@@ -184,12 +202,12 @@ fn environment<'py>(
     (env, args)
 }
 
-/// The type of a variable, given the values that an entry that assumed one has met.
-fn with_misses(v: &Variable, first_line: u32, seen: Type, feedback: &Feedback) -> Option<Type> {
+/// The type of a subject, given the values that an entry that assumed one has met.
+fn with_misses(p: &Place, first_line: u32, seen: Type, feedback: &Feedback) -> Option<Type> {
     let Some(Tier::Native(s)) = feedback.next().map(|e| &e.tier) else {
         return Some(seen);
     };
     let outs = s.islands().iter().flat_map(|i| i.outs.iter().zip(&i.misses));
-    let mut same = outs.filter(|(o, _)| o.assumed == Some(v.line + first_line) && o.name == v.name);
+    let mut same = outs.filter(|(o, _)| o.assumed == Some(p.line + first_line) && o.name == p.name);
     same.try_fold(seen, |t, (_, misses)| misses.joined(&t))
 }

@@ -59,6 +59,8 @@ fn form(form: IslandForm) -> (Form, &'static str) {
         IslandForm::Next => (Form::Next, "next"),
         IslandForm::Drop => (Form::Drop, "drop"),
         IslandForm::Class(_) => (Form::Plain, "class"),
+        // it has no code
+        IslandForm::Read => (Form::Read, "drop"),
     }
 }
 
@@ -80,6 +82,7 @@ fn island(spec: &IslandSpec, source: &str) -> IslandImage {
         resume: spec.resume,
         over: spec.over,
         unbinds: spec.unbinds.clone(),
+        items: spec.items.clone(),
         assumes: spec.assumes,
         ends: spec.ends,
         line: spec.line,

@@ -366,7 +366,7 @@ fn add_islands(
     let Some(hir) = &analysis.hir else { return };
     let source = SourceMap::new(&hir.source, &hir.file, hir.first_line);
     for ((spec, island), why) in artifact.islands.iter().zip(specialization.islands()).zip(reasons) {
-        if spec.form == IslandForm::Drop {
+        if matches!(spec.form, IslandForm::Drop | IslandForm::Read) {
             continue;
         }
         // The statement of a test or a loop has blocks that are compiled: the test is its first line.
@@ -375,6 +375,7 @@ fn add_islands(
             | IslandForm::Iter
             | IslandForm::Next
             | IslandForm::Drop
+            | IslandForm::Read
             | IslandForm::Class(_) => spec.line..=spec.line,
             IslandForm::Plain | IslandForm::Coded => {
                 source.line(s.start)..=source.line(s.end.saturating_sub(1).max(s.start))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::tables::Binding;
 use numlift_diagnostics::Diagnostic;
-use numlift_syntax::hir::{self, Name};
+use numlift_syntax::hir::{self, ExprId, Name};
 use numlift_types::{CodeRef, ObjectRef, Scalar, Type};
 pub use numlift_types::{Known, Resolved};
 
@@ -56,6 +56,11 @@ pub trait Env {
     /// The type of a variable that a run has observed: assumed, and looked at where code of the interpreter ends.
     fn observed(&self, binding: Binding) -> Option<Type> {
         let _ = binding;
+        None
+    }
+    /// The type of an item that an expression reads of an object, as a run has observed it.
+    fn observed_item(&self, read: ExprId) -> Option<Type> {
+        let _ = read;
         None
     }
     /// Object by canonical path, e.g. `numpy.zeros` (the module is loaded).

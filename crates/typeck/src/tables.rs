@@ -159,6 +159,10 @@ pub struct Tables {
     pub observable: BTreeSet<Binding>,
     /// Those of which the observed type is assumed.
     pub assumed: BTreeMap<Binding, Type>,
+    /// Items of objects that expressions read, which a run may observe.
+    pub readable: BTreeSet<ExprId>,
+    /// Those of which the observed type is assumed.
+    pub reads: BTreeMap<ExprId, Type>,
     /// Names outside that are assigned values of another type than they have.
     pub retyped: BTreeSet<String>,
     /// Variables where a `for` has bound its targets, of an instance with islands.

@@ -62,3 +62,10 @@ impl CFunction {
     pub const MAX_WORDS: usize = 6;
     pub const MAX_FLOATS: usize = 8;
 }
+
+/// A constant key by which an item of an object is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ItemKey {
+    Text(String),
+    Index(i64),
+}

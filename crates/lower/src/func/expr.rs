@@ -29,6 +29,9 @@ impl FnLower<'_, '_> {
             return Ok((Type::Never, Vals::new()));
         }
         self.e.b.set_line(e.line);
+        if let Some(v) = self.items.get(&id) {
+            return Ok(v.clone());
+        }
         match &e.kind {
             ExprKind::Const(c) => Ok(self.constant(c)),
             ExprKind::Name(Name::Local(l)) => self.read_local(*l),

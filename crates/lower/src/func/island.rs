@@ -221,7 +221,12 @@ impl FnLower<'_, '_> {
         }
         let spans = match &island.code {
             Code::Run(stmts) => stmts.iter().map(|s| self.hir.stmts[*s].span).collect(),
-            Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) | Code::Class(s, ..) => {
+            Code::Test(s, _)
+            | Code::Iter(s, _)
+            | Code::Next(s)
+            | Code::Drop(s)
+            | Code::Class(s, ..)
+            | Code::Read(s) => {
                 vec![self.hir.stmts[*s].span]
             }
         };
@@ -244,7 +249,8 @@ impl FnLower<'_, '_> {
             resume,
             over,
             unbinds,
-            assumes: island.code.assumed(self.inst).next().is_some(),
+            items: vec![],
+            assumes: form == IslandForm::Read || island.code.assumed(self.inst).next().is_some(),
             ends: self.is_end(island),
             line: self.e.b.line(),
             reason: island.reason,
@@ -264,7 +270,9 @@ impl FnLower<'_, '_> {
             });
         }
         self.e.b.call_helper(id, &[index, base, out], Some(site));
-        self.effect();
+        if form != IslandForm::Read {
+            self.effect();
+        }
         for (i, &old) in floats.iter().enumerate() {
             let t = self.e.b.func.ty(old);
             let new = self.e.b.load(t, out, kept(i), Region::Stack);

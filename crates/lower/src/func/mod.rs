@@ -14,6 +14,7 @@ mod method;
 mod operator;
 mod optional;
 mod random;
+mod read;
 mod references;
 mod resume;
 mod scan;
@@ -114,6 +115,8 @@ pub(crate) struct FnLower<'a, 'm> {
     pub handling: Vec<Handling>,
     /// Variables where the handlers of the innermost `try` begin.
     pub landing: Option<Rc<Vec<VarTy>>>,
+    /// Items of objects that are read already.
+    pub items: HashMap<ExprId, Typed>,
 }
 
 pub(crate) fn lower_instance(
@@ -174,6 +177,7 @@ pub(crate) fn lower_instance(
         all_iterators: vec![],
         handling: vec![],
         landing: None,
+        items: HashMap::new(),
         active: vec![],
         entry: None,
         tracked: inst.effects || (out.plan.is_some() && program.root.is_some_and(|r| r.0 == index)),

@@ -38,6 +38,7 @@ impl FnLower<'_, '_> {
         let stmt = &hir.stmts[id];
         self.e.b.set_line(stmt.line);
         self.mark_statement(id);
+        self.read_items(id)?;
         match &stmt.kind {
             StmtKind::Expr(e) => {
                 if !matches!(hir.exprs[*e].kind, ExprKind::Const(_)) {

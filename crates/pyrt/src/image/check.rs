@@ -2,10 +2,11 @@
 //! room.
 
 use numlift_runtime::abi::MAX_OPERANDS;
-use numlift_runtime::{ObjectEntry, ResumeSource, SiteKind};
+use numlift_runtime::{IslandVar, ObjectEntry, ResumeSource, SiteKind};
 use numlift_types::{ObjectRef, Type};
 
 use super::Image;
+use crate::island::Form;
 use crate::value::slots;
 
 /// NumPy has no more.
@@ -45,6 +46,14 @@ pub(super) fn check(image: &Image) -> Checked {
         let variables = island.params.iter().chain(&island.outs).chain(&island.partial);
         let variables = variables.map(|v| &v.ty);
         variables.chain([&island.ret]).try_for_each(rank)?;
+        let read = island.form == Form::Read;
+        let items = island.items.iter().all(|(p, _)| *p < island.params.len());
+        must(
+            items && (!read || island.items.len() == island.outs.len()),
+            "items",
+        )?;
+        let object = |v: &IslandVar| v.ty.is_object() && !v.maybe;
+        must(!read || island.params.iter().all(object), "no object to be read")?;
         must(island.watched < 1 << 16, "watched arrays")?;
         must(
             island

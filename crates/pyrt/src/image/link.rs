@@ -14,6 +14,7 @@ use crate::feedback::{Misses, Watch};
 use crate::foreign;
 use crate::helpers::BoxedCall;
 use crate::island::Island;
+use crate::item::Item;
 use crate::random;
 use crate::reference::Ref;
 use crate::resume::{Code, Origin, Resume};
@@ -134,6 +135,11 @@ fn islands<'py>(
         resume: i.resume,
         over: i.over,
         unbinds: i.unbinds.clone(),
+        items: i
+            .items
+            .iter()
+            .map(|(p, key)| (*p, Item::new(function.py(), key)))
+            .collect(),
         assumes: i.assumes,
         ends: i.ends,
         misses: i.outs.iter().map(|_| Misses::default()).collect(),

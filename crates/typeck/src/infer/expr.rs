@@ -47,6 +47,11 @@ impl FnInfer<'_, '_> {
     fn expr_inner(&mut self, id: ExprId) -> R<Type> {
         let hir = self.hir.clone();
         let e = &hir.exprs[id];
+        if let ExprKind::Subscript(base, key) = &e.kind
+            && let Some(t) = self.observed_item(id, *base, *key)
+        {
+            return Ok(t);
+        }
         match &e.kind {
             ExprKind::Const(c) => self.constant(c, e.span, e.line),
             ExprKind::Name(n) => self.name(id, n),

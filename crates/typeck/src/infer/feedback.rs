@@ -11,7 +11,7 @@ use numlift_syntax::hir::{
     CmpOp, Const, ExprId, ExprKind, Function, LocalId, Name, StmtId, StmtKind, Target,
 };
 use numlift_syntax::visit::{Visitor, walk_expr};
-use numlift_types::{Scalar, Type};
+use numlift_types::{ItemKey, Scalar, Type};
 
 use super::FnInfer;
 use crate::islands::Uses;
@@ -34,14 +34,21 @@ impl Identified {
 
     /// Whether a value of the type may be unboxed and boxed again.
     fn allow(&self, l: LocalId, t: &Type) -> bool {
-        fn is_kept(t: &Type) -> bool {
-            match t {
-                Type::Array(_) | Type::None | Type::Scalar(Scalar::PyBool) => true,
-                Type::Optional(t) => is_kept(t),
-                _ => false,
-            }
-        }
         !self.all && !self.locals.contains(&l) || is_kept(t)
+    }
+
+    /// The same for a value that any variable may get.
+    fn allow_item(&self, t: &Type) -> bool {
+        !self.all && self.locals.is_empty() || is_kept(t)
+    }
+}
+
+/// Whether a value that is unboxed and boxed again is the same object.
+fn is_kept(t: &Type) -> bool {
+    match t {
+        Type::Array(_) | Type::None | Type::Scalar(Scalar::PyBool) => true,
+        Type::Optional(t) => is_kept(t),
+        _ => false,
     }
 }
 
@@ -80,6 +87,19 @@ impl Visitor for Identified {
     }
 }
 
+/// The variable and the key of an expression that reads an item by a constant key.
+pub(crate) fn item_read(f: &Function, base: ExprId, key: ExprId) -> Option<(LocalId, ItemKey)> {
+    let ExprKind::Name(Name::Local(l)) = f.exprs[base].kind else {
+        return None;
+    };
+    let key = match &f.exprs[key].kind {
+        ExprKind::Const(Const::Str(s)) => ItemKey::Text(s.clone()),
+        ExprKind::Const(Const::Int(n)) => ItemKey::Index(*n),
+        _ => return None,
+    };
+    Some((l, key))
+}
+
 impl FnInfer<'_, '_> {
     /// Variables that a statement has bound to objects.
     pub(super) fn observe_stmt(&mut self, id: StmtId) {
@@ -103,6 +123,36 @@ impl FnInfer<'_, '_> {
         let mut bound = vec![];
         facts::target_locals(target, &mut bound);
         self.observe(id, &bound);
+    }
+
+    /// The type of an item of an object variable, if a run has observed it; else one may observe it.
+    pub(super) fn observed_item(&mut self, id: ExprId, base: ExprId, key: ExprId) -> Option<Type> {
+        let boxing = self.boxing?;
+        let (l, _) = item_read(&self.hir, base, key)?;
+        self.tables.reads.remove(&id);
+        self.tables.readable.remove(&id);
+        let object = self
+            .var(l)
+            .is_some_and(|v| v.ty.is_object() && v.bound == Bound::Yes);
+        // an annotation says what is to be checked
+        let annotated = self.stmt.map(|s| &self.hir.stmts[s].kind);
+        if matches!(annotated, Some(StmtKind::AnnAssign { .. })) {
+            return None;
+        }
+        if !object || !self.islands.is_empty() || self.cells.contains_key(&l) {
+            return None;
+        }
+        match self.cx.env.observed_item(id) {
+            Some(t) if self.identified.allow_item(&t) && !boxing.unread.contains(&id) => {
+                self.tables.reads.insert(id, t.clone());
+                Some(t)
+            }
+            Some(_) => None,
+            None => {
+                self.tables.readable.insert(id);
+                None
+            }
+        }
     }
 
     fn observe(&mut self, id: StmtId, bound: &[LocalId]) {

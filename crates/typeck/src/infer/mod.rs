@@ -27,7 +27,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
-use numlift_syntax::hir::{Function, LocalId, ParamKind, StmtId};
+use numlift_syntax::hir::{ExprId, Function, LocalId, ParamKind, StmtId};
 use numlift_types::{Capture, CodeRef, Reason, Type};
 
 use crate::env::Env;
@@ -37,6 +37,7 @@ use dynamic::{Node, Stop, solid};
 use feedback::Identified;
 
 pub(crate) use dynamic::{has_list, whole};
+pub(crate) use feedback::item_read;
 
 /// `Err` ends the typing of the node, not of the function.
 pub(crate) type R<T> = Result<T, Stop>;
@@ -70,6 +71,8 @@ pub(crate) struct Boxing {
     pub outer: BTreeSet<String>,
     /// Variables of which no observed type is assumed: their island may leave to a loop around it.
     pub unassumed: BTreeSet<Binding>,
+    /// Items of which no observed type is assumed: their object may change meanwhile.
+    pub unread: BTreeSet<ExprId>,
     /// The names outside that are not in `outer` are hidden arguments; before this is set nothing is asked of the environment that would be guarded.
     pub settled: bool,
 }

@@ -13,6 +13,8 @@ const NODE: f64 = 20.0;
 const CROSSING: f64 = 150.0;
 const VARIABLE: f64 = 15.0;
 const TURNS: f64 = 10.0;
+/// Reading an item of an object, before a loop or as a statement of its own.
+pub(super) const ITEM: f64 = 40.0;
 
 impl Planner<'_> {
     /// Whether the statements of a loop that are compiled are worth the islands in it.

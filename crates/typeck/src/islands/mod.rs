@@ -7,6 +7,7 @@
 //! interpreter (see [`cost`]); else the whole loop is part of an island.
 
 mod cost;
+mod reads;
 mod uses;
 
 use std::cell::RefCell;
@@ -21,6 +22,7 @@ use crate::env::Env;
 use crate::infer::{Boxing, has_list, infer_with, whole};
 use crate::tables::{Binding, Bound, Instance, Program, VarTy};
 
+pub use reads::Read;
 pub use uses::{Consumer, Uses};
 
 /// What an island runs.
@@ -38,6 +40,8 @@ pub enum Code {
     Drop(StmtId),
     /// The class of a handler of a `try` statement, with its number.
     Class(StmtId, usize, ExprId),
+    /// Items that are read before a statement.
+    Read(StmtId),
 }
 
 impl Code {
@@ -46,7 +50,7 @@ impl Code {
         match self {
             Code::Run(stmts) => stmts.first().copied(),
             Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) => Some(*s),
-            Code::Class(s, ..) => Some(*s),
+            Code::Class(s, ..) | Code::Read(s) => Some(*s),
         }
     }
 
@@ -87,7 +91,7 @@ impl Code {
             },
             // the statement alone
             Code::Next(s) => (span(*s).start, span(*s).start + 1),
-            Code::Test(..) | Code::Iter(..) | Code::Drop(_) | Code::Class(..) => (0, 0),
+            Code::Test(..) | Code::Iter(..) | Code::Drop(_) | Code::Class(..) | Code::Read(_) => (0, 0),
         };
         let within = move |s: StmtId| (start..end).contains(&span(s).start);
         entry.tables.assumed.iter().filter(move |((s, _), _)| within(*s))
@@ -98,7 +102,7 @@ impl Code {
             Code::Run(stmts) => Uses::of_stmts(f, stmts),
             Code::Test(_, e) | Code::Iter(_, e) | Code::Class(_, _, e) => Uses::of_expr(f, *e),
             Code::Next(s) => Uses::of_targets(f, *s),
-            Code::Drop(_) => Uses::default(),
+            Code::Drop(_) | Code::Read(_) => Uses::default(),
         }
     }
 }
@@ -140,6 +144,8 @@ pub struct Plan {
     pub iterations: HashMap<StmtId, [usize; 3]>,
     /// Nanoseconds that it saves in a call, as [`cost`] estimates them.
     pub gain: f64,
+    /// Items that are read before statements.
+    pub reads: HashMap<StmtId, Vec<Read>>,
     /// Variables that compiled statements read.
     pub compiled_reads: BTreeSet<LocalId>,
     /// Islands of the classes of handlers.
@@ -153,6 +159,7 @@ pub struct Unplanned {
     pub why: Option<Box<Diagnostic>>,
     /// What a run may observe that may make it worth compiling.
     pub observable: BTreeSet<Binding>,
+    pub readable: BTreeSet<ExprId>,
 }
 
 impl From<Box<Diagnostic>> for Unplanned {
@@ -178,8 +185,10 @@ pub fn infer_mixed(env: &dyn Env, root: CodeRef, args: &[Type]) -> Result<(Progr
         if let Some(d) = &entry.whole {
             return Err(Box::new(d.clone()).into());
         }
-        let plan = Planner::new(entry).plan()?;
+        let mut plan = Planner::new(entry).plan()?;
         let mut next = boxed_by(entry, &plan, &boxing);
+        next.unread.extend(reads::place(entry, &mut plan));
+        plan.gain -= cost::ITEM * plan.reads.values().flatten().count() as f64;
         if next == boxing {
             if boxing.settled || entry.hir.writes_outer.is_empty() {
                 return Ok((program, plan));
@@ -227,7 +236,7 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
                 .and_then(|s| entry.tables.states.get(s))
                 .map(|[_, after]| after),
             Code::Next(s) => entry.tables.targets.get(s),
-            Code::Test(..) | Code::Iter(..) | Code::Drop(_) | Code::Class(..) => None,
+            Code::Test(..) | Code::Iter(..) | Code::Drop(_) | Code::Class(..) | Code::Read(_) => None,
         };
         for l in &island.binds {
             let ty = after
@@ -321,11 +330,12 @@ impl<'i> Planner<'i> {
         if self.native_loops == 0 {
             let all = Uses::of_stmts(hir, &hir.body);
             let hopeless = all.frame || !hir.stmts.values().any(|s| is_loop(&s.kind));
-            return Err(Unplanned {
-                why: None,
-                observable: match hopeless {
-                    true => BTreeSet::new(),
-                    false => self.entry.tables.observable.clone(),
+            return Err(match hopeless {
+                true => Unplanned::default(),
+                false => Unplanned {
+                    why: None,
+                    observable: self.entry.tables.observable.clone(),
+                    readable: self.entry.tables.readable.clone(),
                 },
             });
         }
@@ -522,7 +532,9 @@ impl<'i> Planner<'i> {
             Code::Run(stmts) => (span(stmts[0]).start, span(stmts[stmts.len() - 1]).end),
             // the body of the loop comes behind it
             Code::Iter(s, e) | Code::Class(s, _, e) => (span(*s).start, self.hir.exprs[*e].span.end),
-            Code::Test(s, _) | Code::Next(s) | Code::Drop(s) => (span(*s).start, span(*s).end),
+            Code::Test(s, _) | Code::Next(s) | Code::Drop(s) | Code::Read(s) => {
+                (span(*s).start, span(*s).end)
+            }
         };
         let looped = self.hir.stmts.values().filter(|s| is_loop(&s.kind));
         let around = looped.filter(|s| s.span.start < start && end <= s.span.end);
