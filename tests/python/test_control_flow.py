@@ -112,6 +112,23 @@ def f(n):
     run(source, (3,), (0,), (-1,))
 
 
+@pytest.mark.parametrize(
+    "body", ["raise ValueError", "a[(1, 2)[5]] = 1.0", "a[50] = 1.0\n        raise ValueError"]
+)
+@pytest.mark.parametrize("index", ["i", "i + 1:", ":i", "1:i:2", "1:2:i", "i, 0"])
+def test_index_that_is_never_bound(body: str, index: str) -> None:
+    source = f"""
+def f(a, n):
+    for i in range(n):
+        {body}
+    else:
+        b = a[{index}]
+    return b
+"""
+    for n in (0, 3):
+        check(define(source, "f"), np.arange(9.0), n)
+
+
 def test_unbound_on_one_path() -> None:
     run(
         """

@@ -91,18 +91,17 @@ impl FnLower<'_, '_> {
             ExprKind::Subscript(base, index) => self.subscript(*base, *index),
             ExprKind::Slice { start, stop, step } => {
                 let ty = self.ty(id)?;
-                let Type::Slice {
-                    start: a,
-                    stop: b,
-                    step: c,
-                } = ty
-                else {
-                    return Err("slice".into());
+                let given = match ty {
+                    Type::Slice { start, stop, step } => [start, stop, step],
+                    _ => [false; 3],
                 };
                 let mut vals = Vals::new();
-                for (given, part) in [(a, start), (b, stop), (c, step)] {
+                for (given, part) in given.into_iter().zip([start, stop, step]) {
                     if let Some(p) = part {
                         let v = self.expr(*p)?;
+                        if !self.reachable() {
+                            return Ok((Type::Never, Vals::new()));
+                        }
                         if given {
                             vals.push(self.index_value(&v)?);
                         }

@@ -130,6 +130,9 @@ impl FnInfer<'_, '_> {
                 for (g, part) in given.iter_mut().zip([start, stop, step]) {
                     if let Some(p) = part {
                         let t = self.expr(*p);
+                        if t == Type::Never {
+                            return Ok(t);
+                        }
                         *g = t != Type::None;
                         if *g && !super::stmt::is_index(&t) {
                             return self.operand_error(e.span, e.line, "a slice of", &[&t]);
