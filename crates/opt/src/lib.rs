@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
-    assumptions, checks, dead_code, divisions, gvn, hoist, if_convert, inline, preheaders, simplify,
+    assumptions, carry, checks, dead_code, divisions, gvn, hoist, if_convert, inline, preheaders, simplify,
     strip_mine, unroll, vectorise, version,
 };
 
@@ -59,6 +59,7 @@ pub struct Pass {
 /// The passes there are.
 pub const PASSES: &[Pass] = &[
     assumptions::PASS,
+    carry::PASS,
     checks::PASS,
     dead_code::PASS,
     divisions::PASS,
@@ -98,6 +99,8 @@ pub const PIPELINE: &[Pass] = &[
     strip_mine::PASS,
     dead_code::PASS,
     vectorise::PASS,
+    dead_code::PASS,
+    carry::PASS,
     dead_code::PASS,
 ];
 

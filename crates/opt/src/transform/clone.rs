@@ -95,7 +95,7 @@ pub(crate) fn copy_blocks(f: &mut Function, blocks: &[Block], given: Option<(Blo
     c
 }
 
-fn copy_inst(f: &mut Function, i: Inst, c: &mut Copies) -> Inst {
+pub(crate) fn copy_inst(f: &mut Function, i: Inst, c: &mut Copies) -> Inst {
     let data = InstData {
         results: SmallVec::new(),
         ..f.insts[i].clone()

@@ -1,6 +1,7 @@
 //! The passes, one file each, and what several of them need.
 
 pub mod assumptions;
+pub mod carry;
 pub mod checks;
 mod clone;
 pub mod dead_code;
