@@ -208,7 +208,7 @@ mod tests {
     fn forms_are_as_the_writer_writes_them() {
         for (op, want) in [
             (Opcode::Iconst, "v = iconst.T INTEGER"),
-            (Opcode::Select, "v = select.T v:i8, v, v"),
+            (Opcode::Select, "v = select.T v:truth, v, v"),
             (Opcode::Store, "store.T REGION v, v:i64+DISPLACEMENT"),
             (Opcode::Guard, "guard v (v...) SITE"),
             (Opcode::Safepoint, "safepoint SITE"),
