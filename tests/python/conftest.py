@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +13,8 @@ os.environ.setdefault("NUMLIFT_DEBUG", "1")
 # No test uses the cache of the user.
 os.environ["NUMLIFT_CACHE_DIR"] = tempfile.mkdtemp(prefix="numlift-tests-")
 sys.path.insert(0, str(Path(__file__).parent))
+# A shell starts jobs in the background with SIGINT ignored, and Python leaves it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import hypothesis
 
