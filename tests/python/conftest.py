@@ -13,8 +13,6 @@ os.environ.setdefault("NUMLIFT_DEBUG", "1")
 # No test uses the cache of the user.
 os.environ["NUMLIFT_CACHE_DIR"] = tempfile.mkdtemp(prefix="numlift-tests-")
 sys.path.insert(0, str(Path(__file__).parent))
-# A shell starts jobs in the background with SIGINT ignored, and Python leaves it so.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import hypothesis
 
@@ -30,3 +28,5 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 atexit.register(shutil.rmtree, os.environ["NUMLIFT_CACHE_DIR"], ignore_errors=True)
+# A shell starts jobs in the background with SIGINT ignored, and Python leaves it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
