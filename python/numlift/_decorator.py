@@ -138,6 +138,7 @@ class Dispatcher(Generic[P, T]):
         strict: bool = False,
         overflow: str = "raise",
         fastmath: bool = False,
+        boundscheck: bool = True,
         nogil: bool = False,
         cache: bool = False,
     ) -> "Dispatcher[P, T]":
@@ -145,6 +146,7 @@ class Dispatcher(Generic[P, T]):
             "strict": strict,
             "overflow_wrap": overflow == "wrap",
             "fastmath": fastmath,
+            "trust_indices": not boundscheck,
             "nogil": nogil,
             "cache": cache,
             "verify": _DEBUG,
@@ -156,6 +158,7 @@ class Dispatcher(Generic[P, T]):
             "strict": strict,
             "overflow": overflow,
             "fastmath": fastmath,
+            "boundscheck": boundscheck,
             "nogil": nogil,
             "cache": cache,
         }
@@ -355,8 +358,9 @@ def jit(function: Any = None, /, **options: Any) -> Any:
     strict: raise CompileError instead of falling back to the interpreter; nopython is Numba's name of it.
     overflow: "raise" keeps Python ints exact, "wrap" wraps them at 64 bits. nogil: other threads run
     meanwhile, where the machine code touches no Python object. cache: what is compiled is kept on the disk
-    for other processes. parallel, fastmath, boundscheck, error_model, inline, errstate, forceobj, looplift,
-    locals and debug are accepted and change nothing yet.
+    for other processes. fastmath: sums of floats may be taken in another order. boundscheck: False takes
+    indices as they are, and one out of range reads or writes other memory. parallel, error_model, inline,
+    errstate, forceobj, looplift, locals and debug are accepted and change nothing yet.
 
     Raises TypeError for an unknown option and ValueError for a wrong value or signature.
     """

@@ -77,6 +77,7 @@ def resolve(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "strict": options.get("strict", False) or options.get("nopython", False),
         "overflow": options.get("overflow", "raise"),
+        "boundscheck": options.get("boundscheck") is not False,
         "nogil": options.get("nogil", False),
         "cache": options.get("cache", False),
         "fastmath": fastmath if isinstance(fastmath, bool) else bool({"fast", "reassoc"} & set(fastmath)),

@@ -4,12 +4,14 @@ import copy
 import doctest
 import functools
 import inspect
+import json
 import pickle
 import subprocess
 import sys
 import textwrap
 import types
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -259,6 +261,37 @@ def test_wrapping_and_fastmath_options() -> None:
     assert f(2**62, 4) == 1 and f(2, 3) == 7
     g = jit(fastmath=True)(define("def f(a, b):\n    return a * b + 1\n"))
     assert g(2.0, 3.0) == 7.0
+
+
+def test_boundscheck_false_takes_indices_as_they_are() -> None:
+    source = """
+    def f(a, at, out):
+        s = 0
+        for i in range(len(at)):
+            out[at[i]] += 1
+            s += a[at[i]] * a[i] * a[-1]
+        for j in range(1, len(a) - 1):
+            out[j] += a[j - 1] + a[j + 1]
+        return s
+    """
+    f = define(textwrap.dedent(source))
+    arrays = np.arange(7), np.array([0, 6, -1, 3, -7, 2, 2]), np.zeros(7, int)
+    check(f, *arrays, compiled=jit(f, boundscheck=False))
+    # an element of the array that a view is of, on either side of it
+    whole = np.arange(10)
+    item = define("def f(a, i):\n    return a[i]\n")
+    outside = jit(item, boundscheck=False)
+    assert [outside(whole[3:6], i) for i in (-4, -3, 2, 3)] == [2, 3, 5, 6]
+    for checked in (jit(item), jit(item, boundscheck=True), jit(item, boundscheck=None)):
+        with pytest.raises(IndexError, match="index 3 is out of bounds for axis 0 with size 3"):
+            checked(whole[3:6], 3)
+    assert any("boundscheck=False" in r["message"] for r in _remarks(outside))
+
+
+def _remarks(f) -> list[dict[str, Any]]:
+    report = json.loads(f.report().json())
+    lines = [line for s in report["functions"][0]["specializations"] for line in s["lines"]]
+    return [remark for line in lines for remark in line["remarks"]]
 
 
 def test_a_function_in_a_file_and_in_a_cell(tmp_path) -> None:

@@ -27,6 +27,8 @@ pub struct Options {
     /// `overflow="wrap"`: Python int arithmetic wraps at 64 bits.
     pub overflow_wrap: bool,
     pub fastmath: bool,
+    /// `boundscheck=False`: indices are in range.
+    pub trust_indices: bool,
     /// What has no static type is an error.
     pub strict: bool,
     /// Keep CLIF and disassembly in the artifact.
@@ -188,6 +190,7 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
         verify: options.verify,
         fuel: options.fuel,
         fastmath: options.fastmath,
+        trust_indices: options.trust_indices,
     };
     let optimised = numlift_opt::run(&mut module, &opt);
     clock.lap("opt");

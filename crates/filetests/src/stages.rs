@@ -98,6 +98,7 @@ pub fn opt(path: &Path, text: &str) -> Result<Vec<Expected>, String> {
     let options = OptOptions {
         verify: true,
         fastmath: before.lines().any(|l| l == "; fastmath"),
+        trust_indices: before.lines().any(|l| l == "; trust-indices"),
         ..OptOptions::default()
     };
     let out = run_passes(&mut module, &passes, &options);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
     assumptions, carry, checks, dead_code, divisions, gvn, hoist, if_convert, inline, preheaders, simplify,
-    strip_mine, unroll, vectorise, version,
+    strip_mine, unchecked, unroll, vectorise, version,
 };
 
 /// What a pass did, or why it could not, at a source line.
@@ -35,6 +35,8 @@ pub struct OptOptions {
     pub fuel: Option<u64>,
     /// Floats may be summed in another order.
     pub fastmath: bool,
+    /// Indices are in range.
+    pub trust_indices: bool,
 }
 
 /// Product of [`run`].
@@ -70,6 +72,7 @@ pub const PASSES: &[Pass] = &[
     preheaders::PASS,
     simplify::PASS,
     strip_mine::PASS,
+    unchecked::PASS,
     unroll::PASS,
     vectorise::NESTS,
     vectorise::PASS,
@@ -86,6 +89,7 @@ pub const PIPELINE: &[Pass] = &[
     preheaders::PASS,
     checks::PASS,
     version::PASS,
+    unchecked::PASS,
     divisions::PASS,
     assumptions::PASS,
     inline::PASS,
@@ -119,6 +123,8 @@ pub struct PassContext {
     fuel: u64,
     /// Floats may be summed in another order.
     pub fastmath: bool,
+    /// Indices are in range.
+    pub trust_indices: bool,
     /// The functions that `inline` may use.
     pub(crate) callees: HashMap<FuncId, Function>,
 }
@@ -133,6 +139,7 @@ impl PassContext {
             rewrites: 0,
             fuel: u64::MAX,
             fastmath: false,
+            trust_indices: false,
             callees: HashMap::new(),
         }
     }
@@ -176,6 +183,7 @@ pub fn run_passes(module: &mut Module, passes: &[Pass], options: &OptOptions) ->
     let mut context = PassContext::new("");
     context.fuel = options.fuel.unwrap_or(u64::MAX);
     context.fastmath = options.fastmath;
+    context.trust_indices = options.trust_indices;
     let mut timings = Vec::with_capacity(passes.len());
     for pass in passes {
         let start = Instant::now();

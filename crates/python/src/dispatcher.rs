@@ -42,6 +42,7 @@ struct Chosen {
     strict: bool,
     overflow_wrap: bool,
     fastmath: bool,
+    trust_indices: bool,
     nogil: bool,
     cache: bool,
     verify: bool,
@@ -59,6 +60,7 @@ fn create<'py>(
         strict: options.strict,
         overflow_wrap: options.overflow_wrap,
         fastmath: options.fastmath,
+        trust_indices: options.trust_indices,
         verify: options.verify,
         fuel: options.fuel,
         ..Options::default()

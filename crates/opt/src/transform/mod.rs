@@ -15,6 +15,7 @@ pub mod preheaders;
 pub mod simplify;
 mod speculation;
 pub mod strip_mine;
+pub mod unchecked;
 pub mod unroll;
 pub mod vectorise;
 pub mod version;
