@@ -225,7 +225,10 @@ class Dispatcher(Generic[P, T]):
         return self._inspect("asm")
 
     def timings(self) -> dict[tuple[str, ...], dict[str, float]]:
-        """Microseconds per stage of the compilation, by argument types."""
+        """Microseconds per stage of the compilation and per pass of the optimiser, by argument types.
+
+        The passes (`opt/gvn`) are parts of the stage `opt`.
+        """
         return {tuple(a): dict(t) for a, t in _core.stage_times(self)}
 
     def ctypes(self, signature: str) -> Any:

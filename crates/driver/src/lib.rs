@@ -90,6 +90,8 @@ pub struct Artifact {
     pub asm_text: String,
     /// Stage name and time.
     pub timings: Vec<(&'static str, Duration)>,
+    /// Pass name and time, of the stage `opt`.
+    pub passes: Vec<(&'static str, Duration)>,
     pub remarks: Vec<Remark>,
 }
 
@@ -102,6 +104,18 @@ pub struct Remark {
     /// 1-based, 0 if the whole function is meant.
     pub line: u32,
     pub message: String,
+}
+
+/// The time of each pass, which may run several times.
+fn by_name(runs: &[(&'static str, Duration)]) -> Vec<(&'static str, Duration)> {
+    let mut out: Vec<(&'static str, Duration)> = Vec::new();
+    for &(name, time) in runs {
+        match out.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, sum)) => *sum += time,
+            None => out.push((name, time)),
+        }
+    }
+    out
 }
 
 /// Measures the stages of a pipeline.
@@ -244,6 +258,7 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
         clif_text: out.clif,
         asm_text: out.asm,
         timings: clock.stages,
+        passes: by_name(&optimised.timings),
         remarks: optimised
             .remarks
             .into_iter()

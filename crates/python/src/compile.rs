@@ -68,6 +68,8 @@ pub struct Info {
     /// Why each island is one, by index.
     pub island_reasons: Vec<Option<Diagnostic>>,
     pub timings: Vec<(&'static str, Duration)>,
+    /// Of the passes of the optimiser.
+    pub passes: Vec<(&'static str, Duration)>,
     pub cached: cache::Use,
     /// Types that are assumed.
     pub assumed: Assumed,
@@ -198,6 +200,7 @@ impl JitCompiler {
             places: artifact.places.clone(),
             island_reasons: artifact.island_reasons.clone(),
             timings: artifact.timings.clone(),
+            passes: artifact.passes.clone(),
             cached: cache::Use::Off,
             assumed: env.assumed.clone(),
             prospects: Prospects::new(&artifact.observable, artifact.gain, hir),
@@ -258,6 +261,7 @@ fn cached(
         places: found.notes.places,
         island_reasons: found.notes.island_reasons,
         timings: vec![("cache", start.elapsed())],
+        passes: vec![],
         cached: cache::Use::Hit,
         assumed: Assumed::default(),
         prospects: found.notes.prospects,
@@ -451,6 +455,7 @@ impl Compiler for JitCompiler {
             places: vec![],
             island_reasons: vec![],
             timings: vec![("typeck", spent)],
+            passes: vec![],
             cached: cache::Use::Off,
             assumed: Assumed::default(),
             prospects,

@@ -1,5 +1,7 @@
 //! What Python code asks of a jitted function besides calling it; the class itself is in `pyrt`.
 
+use std::time::Duration;
+
 use numlift_diagnostics::Diagnostic;
 use numlift_driver::Options;
 use numlift_pyrt::key::Key;
@@ -222,18 +224,22 @@ fn stage_text(jitted: &Bound<'_, PyAny>, stage: &str) -> PyResult<Vec<(Vec<Strin
 }
 
 /// Argument types, microseconds by stage.
-type Times = (Vec<String>, Vec<(&'static str, f64)>);
+type Times = (Vec<String>, Vec<(String, f64)>);
 
-/// Microseconds per stage of each native specialisation.
+/// Microseconds per stage of each native specialisation, then per pass of the optimiser (`opt/gvn`).
 #[pyfunction]
 fn stage_times(jitted: &Bound<'_, PyAny>) -> PyResult<Vec<Times>> {
     let row = |e: &Entry| {
-        let times = info(e)?.timings.iter().map(|(n, d)| (*n, d.as_secs_f64() * 1e6));
-        matches!(e.tier, Tier::Native(_)).then(|| (info(e).map(|i| i.arg_names.clone()), times.collect()))
+        let us = |time: &Duration| time.as_secs_f64() * 1e6;
+        let info = info(e)?;
+        let stages = info.timings.iter().map(|(n, d)| ((*n).to_owned(), us(d)));
+        let passes = info.passes.iter().map(|(n, d)| (format!("opt/{n}"), us(d)));
+        let times = stages.chain(passes);
+        matches!(e.tier, Tier::Native(_)).then(|| (info.arg_names.clone(), times.collect()))
     };
     let entries = object::body(jitted)?.selector.table.iter();
     let rows = entries.filter(|e| e.is_in_use()).filter_map(row);
-    Ok(rows.filter_map(|(args, t)| Some((args?, t))).collect())
+    Ok(rows.collect())
 }
 
 /// Argument types, and what became of it in the disk cache: `"hit"`, `"stored"` or `"missed"`, None if it is not cached.

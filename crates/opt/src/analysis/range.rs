@@ -18,7 +18,7 @@ pub(crate) use facts::Fact;
 pub(crate) use rules::floor_divisor;
 
 /// Which side of its bound a value is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dir {
     /// `v <= base + k`
     Le,
@@ -133,6 +133,13 @@ impl<'f> Ranges<'f> {
         if let Some(n) = self.f.int_const(v) {
             return Some((n, n));
         }
+        // Most values are within none: asked first, the widest bound ends the search.
+        let widest = MAGNITUDES[MAGNITUDES.len() - 1];
+        if !self.holds(Dir::Ge, v, None, -(1 << widest), at)
+            || !self.holds(Dir::Le, v, None, (1 << widest) - 1, at)
+        {
+            return None;
+        }
         let high = MAGNITUDES
             .iter()
             .map(|n| (1 << n) - 1)
@@ -145,8 +152,11 @@ impl<'f> Ranges<'f> {
     /// What is known of a value at a place besides its definition: bounds `y + c`.
     pub fn known(&self, dir: Dir, v: Value, at: Place) -> impl Iterator<Item = (Option<Value>, i64)> {
         let v = self.strip(v);
-        let facts = self.facts.about(v).iter().filter(move |f| f.at(self.dom, at));
-        facts.filter_map(move |f| f.bound(dir, |x| self.strip(x) == v))
+        let facts = self.facts.about(v, dir, at.block, self.dom);
+        let holding: Vec<Fact> = facts.iter().filter(|f| f.at(self.dom, at)).copied().collect();
+        holding
+            .into_iter()
+            .filter_map(move |f| f.bound(dir, |x| self.strip(x) == v))
     }
 
     /// Whether a value is defined in another block, which dominates this one.
@@ -264,15 +274,15 @@ impl Proof<'_, '_> {
     /// Whether there are facts about a value.
     fn known(&self, v: Value) -> bool {
         let speaks = |f: &Fact| f.low == Some(v) || f.high == Some(v);
-        !self.r.facts.about(v).is_empty() || self.local.iter().any(speaks)
+        self.r.facts.speak_of(v) || self.local.iter().any(speaks)
     }
 
     /// As [`Proof::by_facts`], with the facts about `v` in place of the question's value.
     fn by_facts_about(&mut self, q: Question, v: Value, at: Place) -> bool {
         let r = self.r;
         let local = self.local.clone();
-        let general = r.facts.about(v).iter().filter(|f| f.at(r.dom, at));
-        for fact in local.iter().chain(general) {
+        let general = r.facts.about(v, q.dir, at.block, r.dom);
+        for fact in local.iter().chain(general.iter().filter(|f| f.at(r.dom, at))) {
             if let Some((y, c)) = fact.bound(q.dir, |x| r.strip(x) == v) {
                 let k = q.k - i128::from(c);
                 let next = match y {

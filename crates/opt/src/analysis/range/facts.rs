@@ -1,8 +1,12 @@
 //! Inequalities that conditions and checks establish, and where they hold.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use numlift_mir::{Block, ControlFlowGraph, DominatorTree, Function, Imm, Inst, IntCC, Opcode, Ty, Value};
+use numlift_mir::{
+    Block, ControlFlowGraph, DominatorTree, Function, Imm, Inst, IntCC, Opcode, Ty, Value, ValueDef,
+};
 use smallvec::SmallVec;
 
 use super::{Dir, Place};
@@ -48,10 +52,21 @@ impl Fact {
     }
 }
 
+/// Facts about one side of a value that are tried at a place, the nearest ones: a proof does not take longer the longer
+/// the function is. Bounds that do not change come before those by a counter, of which each loop leaves one behind.
+const FIXED: usize = 24;
+const COUNTED: usize = 8;
+
+/// Facts by what is bounded, its side, and the block.
+type Tried = HashMap<(Value, Dir, Block), Rc<[Fact]>>;
+
 /// The facts of a function by the values they speak of.
 #[derive(Default)]
 pub(super) struct Facts {
-    by_value: HashMap<Value, Vec<Fact>>,
+    /// Those that bound the value from this side, in the order of the layout, and whether by a counter.
+    by_value: HashMap<(Value, Dir), Vec<(Fact, bool)>>,
+    /// Of these the ones that are tried in a block.
+    tried: RefCell<Tried>,
     /// Sums of a value and a constant: the sum, the constant, the instruction.
     sums: HashMap<Value, Vec<(Value, i64, Inst)>>,
 }
@@ -132,15 +147,58 @@ impl Facts {
     fn add(&mut self, f: &Function, facts: impl IntoIterator<Item = Fact>, since: Place) {
         for mut fact in facts {
             fact.since = Some(since);
-            for v in [fact.low, fact.high].into_iter().flatten() {
-                let v = strip(f, v);
-                self.by_value.entry(v).or_default().push(fact);
+            let sides = [(fact.low, Dir::Le, fact.high), (fact.high, Dir::Ge, fact.low)];
+            for (v, dir, by) in sides {
+                let Some(v) = v else { continue };
+                let counted = by.is_some_and(|by| counts(f, by));
+                let about = self.by_value.entry((strip(f, v), dir)).or_default();
+                about.push((fact, counted));
             }
         }
     }
 
-    pub fn about(&self, v: Value) -> &[Fact] {
-        self.by_value.get(&v).map_or(&[], Vec::as_slice)
+    /// Whether there is one about a value.
+    pub fn speak_of(&self, v: Value) -> bool {
+        let known = |dir| self.by_value.contains_key(&(v, dir));
+        known(Dir::Le) || known(Dir::Ge)
+    }
+
+    /// Bounds of a value on this side that may hold in a block (see [`Fact::at`]), nearest first.
+    pub fn about(&self, v: Value, dir: Dir, block: Block, dom: &DominatorTree) -> Rc<[Fact]> {
+        let Some(all) = self.by_value.get(&(v, dir)) else {
+            return Rc::new([]);
+        };
+        let mut tried = self.tried.borrow_mut();
+        let entry = tried.entry((v, dir, block));
+        entry.or_insert_with(|| nearest(all, block, dom)).clone()
+    }
+}
+
+fn nearest(all: &[(Fact, bool)], block: Block, dom: &DominatorTree) -> Rc<[Fact]> {
+    let end = Place::end(block);
+    let mut left = [FIXED, COUNTED];
+    let mut out = Vec::new();
+    for (fact, counted) in all.iter().rev() {
+        let left = &mut left[usize::from(*counted)];
+        if *left > 0 && fact.at(dom, end) {
+            *left -= 1;
+            out.push(*fact);
+        }
+    }
+    out.into()
+}
+
+/// Whether a value is a parameter of a block behind the entry, or that and a constant.
+fn counts(f: &Function, v: Value) -> bool {
+    match f.values[strip(f, v)].def {
+        ValueDef::Param(b, _) => Some(&b) != f.layout.first(),
+        ValueDef::Result(i, _) => match f.insts[i].op {
+            Opcode::IaddChk | Opcode::Iadd | Opcode::IsubChk | Opcode::Isub => {
+                let x = f.values[f.insts[i].args[0]].def;
+                matches!(x, ValueDef::Param(b, _) if Some(&b) != f.layout.first())
+            }
+            _ => false,
+        },
     }
 }
 
