@@ -176,12 +176,15 @@ extern "C" fn array_new(
     how: i64,
     ret: *mut u64,
 ) -> i32 {
-    // SAFETY: generated code passes `nd` extents and room for two slots; the GIL is held.
+    // SAFETY: generated code passes `nd` extents, `nd` strides if bit 2 of `how` is set, and room for two slots; the GIL is held.
     guarded_status(|| unsafe {
         let Some(d) = DType::ALL.get(dtype as usize) else {
             return false;
         };
-        let a = api().new_array(*d, nd as i32, shape, how & 1 != 0, how & 2 != 0);
+        let a = match how & 4 {
+            0 => api().new_array(*d, nd as i32, shape, how & 1 != 0, how & 2 != 0),
+            _ => api().new_strided(*d, nd as i32, shape, shape.add(nd as usize)),
+        };
         if a.is_null() {
             return false;
         }

@@ -205,6 +205,34 @@ impl Api {
         }
     }
 
+    /// A new array with these strides (a new reference), NULL with an exception set on failure.
+    ///
+    /// # Safety
+    /// The GIL is held; `shape` and `strides` have `nd` entries, and the strides leave no gaps.
+    pub unsafe fn new_strided(
+        &self,
+        d: DType,
+        nd: c_int,
+        shape: *const isize,
+        strides: *const isize,
+    ) -> *mut PyObject {
+        // SAFETY: entry 94 is PyArray_NewFromDescr, which allocates memory if it is given none.
+        unsafe {
+            let make: NewFromDescr = std::mem::transmute(*self.table.add(94));
+            let (none, nothing) = (std::ptr::null_mut(), std::ptr::null_mut());
+            make(
+                self.array_type,
+                self.descr(d),
+                nd,
+                shape,
+                strides,
+                none,
+                0,
+                nothing,
+            )
+        }
+    }
+
     /// A view of memory that `base` keeps alive (a new reference to it is taken).
     ///
     /// # Safety

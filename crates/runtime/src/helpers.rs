@@ -136,7 +136,7 @@ pub const PYRT: &[HelperSig] = &[
     // an exit. References in the results are new.
     py("py_island", &[I, I, I]),
     // array_new(ctx, dtype number (DType as u8), ndim, shape: *const i64, how, ret: *mut u64 -> {data, owner}):
-    // a new NumPy array, zeroed if bit 0 of `how` is set, Fortran-contiguous if bit 1 is; owner is a new reference. MemoryError / ValueError as NumPy.
+    // a new NumPy array, zeroed if bit 0 of `how` is set, Fortran-contiguous if bit 1 is, with strides behind the shape if bit 2 is; owner is a new reference. MemoryError / ValueError as NumPy.
     py("array_new", &[I, I, I, I, I]),
 ];
 
@@ -177,6 +177,15 @@ pub const KERNELS: &[HelperSig] = &[
     },
     // ufunc(loop, data, args, shape): a NumPy inner loop on one element; operand k is at args + 16 * k
     kernel("ufunc", &[I, I, I, I], None),
+    // elementwise(area, axes, arrays that are read, whether there is a target): orders the axes of loops over elements and
+    // tells about them; elementwise_back(area, axes, arrays, copy, size of an element): copies what was written. See `elementwise`.
+    kernel("elementwise", &[I, I, I, I], Some(I)),
+    kernel("elementwise_back", &[I, I, I, I, I], None),
+    // mask_count(area, axes); mask_take(area, axes, size of an element, to: new memory), mask_put(area, axes, size, from, its
+    // stride): elements of an array where a mask is set. See `selection`.
+    kernel("mask_count", &[I, I], Some(I)),
+    kernel("mask_take", &[I, I, I, I], None),
+    kernel("mask_put", &[I, I, I, I, I], None),
     // Python's float // and % for a nonzero divisor, NumPy's for any
     pure_kernel("float_floordiv", &[F, F], F),
     pure_kernel("float_mod", &[F, F], F),

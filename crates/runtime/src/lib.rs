@@ -2,6 +2,7 @@
 //! and the native kernels that the helpers are. No Python, no Cranelift.
 
 pub mod abi;
+pub mod elementwise;
 pub mod evaluate;
 mod floats;
 mod foreign;
@@ -12,6 +13,7 @@ pub mod island;
 pub mod kernels;
 mod outside;
 pub mod random;
+pub mod selection;
 pub mod site;
 
 pub use abi::{Ctx, EntryFn, INLINE_TRACE, Status};

@@ -12,7 +12,8 @@ pub mod tables;
 
 pub use env::{Env, Known, Resolved};
 pub use infer::infer;
+pub use infer::result_array;
 pub use tables::{
-    ArgSource, Binding, Bound, Call, DynamicPlace, Instance, InstanceId, Operand, Place, Program, Static,
-    Tables, Template, VarTy,
+    Applied, ArgSource, Binding, Bound, Call, DynamicPlace, Elementwise, Instance, InstanceId, Operand,
+    Place, Program, Static, Tables, Template, VarTy,
 };

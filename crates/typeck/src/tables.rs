@@ -91,6 +91,28 @@ pub enum Call {
     Static(Static),
 }
 
+/// What is applied to the elements of arrays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Elementwise {
+    pub function: Applied,
+    pub args: Vec<ExprId>,
+    /// dtypes that the operands are converted to.
+    pub operands: Vec<DType>,
+    pub result: DType,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// A universal function: its name, and the object, which is called where machine code does not give its bits.
+    Ufunc { name: String, object: ObjectRef },
+    /// An object that is called.
+    Boxed(Option<ObjectRef>),
+    /// `np.where`
+    Where,
+    /// `astype`
+    Cast,
+}
+
 /// An exception that Python makes when it is raised.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Template {
@@ -178,6 +200,12 @@ pub struct Tables {
     pub calls: HashMap<ExprId, Call>,
     /// Calls of builtins that are done with functions and generators when they return.
     pub consumers: HashMap<ExprId, Consumer>,
+    /// Expressions that NumPy evaluates for each element of arrays.
+    pub elementwise: HashMap<ExprId, Elementwise>,
+    /// Augmented assignments to arrays, by their right sides: the target is the first operand.
+    pub in_place: HashMap<ExprId, Elementwise>,
+    /// Indices of assignments to parts of arrays.
+    pub parts: BTreeSet<ExprId>,
     /// Truth of expressions that the types decide: the other branch is not inferred.
     pub truths: HashMap<ExprId, bool>,
     /// Exceptions of `raise` and `assert` statements.

@@ -7,6 +7,7 @@ use numlift_runtime::SiteKind;
 use numlift_syntax::hir::{ExprId, ExprKind, Name};
 use numlift_types::{ArrayType, DType, Kind, Layout, Scalar, Type};
 
+use super::elementwise::Node;
 use super::{FnLower, R, Typed};
 use crate::arith;
 use crate::emit::{Vals, carrier_tys};
@@ -133,7 +134,7 @@ impl FnLower<'_, '_> {
         Ok(())
     }
 
-    fn is_fresh(&self, base: ExprId) -> bool {
+    pub(super) fn is_fresh(&self, base: ExprId) -> bool {
         match &self.hir.exprs[base].kind {
             ExprKind::Name(Name::Local(l)) => self.fresh.contains(l),
             _ => false,
@@ -145,6 +146,13 @@ impl FnLower<'_, '_> {
             return Ok(());
         }
         let array = self.expr(base)?;
+        if self.is_selection(index) {
+            let node = Node::leaf(v)?;
+            return self.put_elements(base, &array, index, node);
+        }
+        if self.inst.tables.parts.contains(&index) {
+            return self.store_part(base, &array, index, v);
+        }
         let place = self.place(&array, index)?;
         if !self.reachable() {
             return Ok(());
@@ -203,24 +211,47 @@ impl FnLower<'_, '_> {
         }
     }
 
-    /// `np.zeros(shape)` and its like; the shape's values are i64.
-    pub(crate) fn allocate(&mut self, dtype: DType, shape: &[Value], layout: Layout, zeroed: bool) -> Typed {
-        let n = shape.len();
-        let slot = self.e.b.create_slot((8 * (n + 2)).max(16) as u32, false);
+    /// Memory of a new array and a reference to its owner. `how` is that of the helper; with strides it is 4.
+    pub(super) fn new_memory(
+        &mut self,
+        dtype: DType,
+        shape: &[Value],
+        strides: Option<&[Value]>,
+        how: i64,
+    ) -> (Value, Value) {
+        let words = shape.len() + strides.map_or(0, <[Value]>::len);
+        let slot = self.e.b.create_slot(8 * (words + 2) as u32, false);
         let base = self.e.b.slot_addr(slot);
-        for (i, &s) in shape.iter().enumerate() {
+        for (i, &s) in shape.iter().chain(strides.unwrap_or_default()).enumerate() {
             self.e.b.store(s, base, 8 * i as i32, Region::Stack);
         }
-        let sixteen = self.e.b.iconst(Ty::I64, 8 * n as i64);
-        let out = self.e.b.op(Opcode::Iadd, &[base, sixteen]);
+        let skip = self.e.b.iconst(Ty::I64, 8 * words as i64);
+        let out = self.e.b.op(Opcode::Iadd, &[base, skip]);
         let d = self.e.b.iconst(Ty::I64, dtype as i64);
-        let nd = self.e.b.iconst(Ty::I64, n as i64);
-        let fortran = layout == Layout::F;
-        let how = i64::from(zeroed) | i64::from(fortran) << 1;
+        let nd = self.e.b.iconst(Ty::I64, shape.len() as i64);
         let how = self.e.b.iconst(Ty::I64, how);
         self.e.helper_fallible("array_new", &[d, nd, base, how, out]);
         let data = self.e.b.load(Ty::I64, out, 0, Region::Stack);
-        let owner = self.e.b.load(Ty::I64, out, 8, Region::Stack);
+        (data, self.e.b.load(Ty::I64, out, 8, Region::Stack))
+    }
+
+    /// A new array with strides of its own.
+    pub(super) fn allocate_strided(&mut self, dtype: DType, shape: &[Value], strides: &[Value]) -> Typed {
+        let (data, owner) = self.new_memory(dtype, shape, Some(strides), 4);
+        self.hold_new(owner);
+        let mut vals = Vals::from_slice(&[data]);
+        vals.extend(self.new_extents(shape));
+        vals.extend_from_slice(strides);
+        vals.push(owner);
+        (Type::array(dtype, shape.len() as u8, Layout::A), vals)
+    }
+
+    /// `np.zeros(shape)` and its like; the shape's values are i64.
+    pub(crate) fn allocate(&mut self, dtype: DType, shape: &[Value], layout: Layout, zeroed: bool) -> Typed {
+        let n = shape.len();
+        let fortran = layout == Layout::F;
+        let how = i64::from(zeroed) | i64::from(fortran) << 1;
+        let (data, owner) = self.new_memory(dtype, shape, None, how);
         self.hold_new(owner);
         let shape = self.new_extents(shape);
         let mut strides = vec![self.e.b.iconst(Ty::I64, i64::from(dtype.size())); n];

@@ -167,7 +167,7 @@ impl FnLower<'_, '_> {
         Ok(())
     }
 
-    fn draws(&self, object: Option<ObjectRef>) -> bool {
+    pub(super) fn draws(&self, object: Option<ObjectRef>) -> bool {
         match object.map(|o| self.sh.env.known(o)) {
             Some(Known::Builtin(p)) => numlift_builtins::find(&p).is_some_and(|b| b.effect),
             _ => false,

@@ -32,6 +32,9 @@ impl FnLower<'_, '_> {
         if let Some(v) = self.items.get(&id) {
             return Ok(v.clone());
         }
+        if let Some(call) = self.inst.tables.elementwise.get(&id).cloned() {
+            return self.elementwise(id, &call);
+        }
         match &e.kind {
             ExprKind::Const(c) => Ok(self.constant(c)),
             ExprKind::Name(Name::Local(l)) => self.read_local(*l),

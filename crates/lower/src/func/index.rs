@@ -88,6 +88,9 @@ impl FnLower<'_, '_> {
             Type::Tuple(_) | Type::List(_) => return self.tuple_subscript(&v, index),
             _ => return Ok(never),
         };
+        if self.is_selection(index) {
+            return self.select_elements(a, &v.1, index);
+        }
         let Some(parts) = self.parts(index)? else {
             return Ok(never);
         };
@@ -115,7 +118,7 @@ impl FnLower<'_, '_> {
     }
 
     /// A view: integers drop an axis, slices keep one, `None` makes one.
-    fn view(&mut self, a: ArrayType, v: &Vals, parts: Vec<Part>) -> Typed {
+    pub(super) fn view(&mut self, a: ArrayType, v: &Vals, parts: Vec<Part>) -> Typed {
         let n = usize::from(a.ndim);
         let parts = expanded(parts, n);
         let leading = parts.iter().take_while(|p| matches!(p, Part::Int(_))).count();

@@ -2,6 +2,9 @@
 
 mod array;
 mod call;
+mod elementwise;
+mod elementwise_loop;
+mod elementwise_store;
 mod expr;
 mod foreign;
 mod handlers;
@@ -18,6 +21,7 @@ mod read;
 mod references;
 mod resume;
 mod scan;
+mod selection;
 mod stmt;
 mod tuple;
 mod ufunc;

@@ -45,6 +45,12 @@ impl FnLower<'_, '_> {
                     self.expr(*e)?;
                 }
             }
+            StmtKind::Assign { targets, value } if self.stores_elements(targets, *value) => {
+                let [Target::Subscript(base, index)] = targets.as_slice() else {
+                    return Err("an assignment to elements".into());
+                };
+                self.assign_elements(*base, *index, *value)?;
+            }
             StmtKind::Assign { targets, value } => {
                 let v = self.expr(*value)?;
                 let tuple = targets.iter().any(|t| matches!(t, Target::Tuple { .. }));
@@ -316,9 +322,26 @@ impl FnLower<'_, '_> {
                     return Ok(());
                 }
                 self.running.parts.push(Part::Old(old.clone()));
+                if let Some(call) = self.inst.tables.in_place.get(&value).cloned() {
+                    let fresh = self.fresh.contains(l);
+                    return self.in_place(&call, old, value, fresh);
+                }
                 let right = self.expr(value)?;
                 let v = self.binary(op, &old, &right)?;
                 self.assign(target, v)
+            }
+            Target::Subscript(base, index) if self.inst.tables.in_place.contains_key(&value) => {
+                let call = self.inst.tables.in_place[&value].clone();
+                if self.is_selection(*index) {
+                    return self.selection_in_place(&call, *base, *index, value);
+                }
+                let old = self.subscript(*base, *index)?;
+                if !self.reachable() {
+                    return Ok(());
+                }
+                self.running.parts.push(Part::Old(old.clone()));
+                let fresh = self.is_fresh(*base);
+                self.in_place(&call, old, value, fresh)
             }
             Target::Subscript(base, index) => {
                 let array = self.expr(*base)?;

@@ -283,6 +283,9 @@ impl FnInfer<'_, '_> {
         name: &str,
         args: &[Arg],
     ) -> R<Type> {
+        if let (Type::Array(a), "astype") = (t, name) {
+            return self.array_astype(id, base, *a, args);
+        }
         let found = numlift_builtins::find_method(name).map(|row| (row, row.kind));
         let Some((row, Kind::Boxed(ret))) = found else {
             let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);

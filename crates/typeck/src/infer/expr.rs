@@ -18,6 +18,7 @@ impl FnInfer<'_, '_> {
     /// Type of an expression, recorded in the table: an object if it has no static type.
     pub(super) fn expr(&mut self, id: ExprId) -> Type {
         let start = self.clock;
+        self.tables.elementwise.remove(&id);
         let ty = match self.expr_inner(id).map(solid) {
             Ok(Type::Object(Reason::JOIN)) => {
                 let what = "values of different kinds meet here: no static type holds them";
@@ -69,6 +70,9 @@ impl FnInfer<'_, '_> {
                     let n = usize::try_from(n).unwrap_or(0);
                     return Ok(Type::tuple((0..n).flat_map(|_| items.iter().cloned())));
                 }
+                if let Some(t) = self.array_binary(id, *op, [*a, *b], [&ta, &tb])? {
+                    return Ok(t);
+                }
                 self.binary(*op, &ta, &tb, e.span, e.line)
             }
             ExprKind::Unary(UnaryOp::Not, a) => {
@@ -77,6 +81,9 @@ impl FnInfer<'_, '_> {
             }
             ExprKind::Unary(op, a) => {
                 let t = self.expr(*a);
+                if let Some(t) = self.array_unary(id, *op, *a, &t)? {
+                    return Ok(t);
+                }
                 let parts: Option<Vec<Scalar>> =
                     t.scalars().iter().map(|s| operators::unary(*op, *s)).collect();
                 match parts.and_then(Type::union) {
@@ -105,7 +112,7 @@ impl FnInfer<'_, '_> {
                 self.vars = vars;
                 Ok(ty)
             }
-            ExprKind::Compare(first, rest) => self.compare(*first, rest, e.span, e.line),
+            ExprKind::Compare(first, rest) => self.compare(id, *first, rest, e.span, e.line),
             ExprKind::If { test, then, other } => {
                 self.truth(*test);
                 match self.known(*test) {
@@ -292,13 +299,25 @@ impl FnInfer<'_, '_> {
         }
     }
 
-    fn compare(&mut self, first: ExprId, rest: &[(CmpOp, ExprId)], span: Span, line: u32) -> R<Type> {
+    fn compare(
+        &mut self,
+        id: ExprId,
+        first: ExprId,
+        rest: &[(CmpOp, ExprId)],
+        span: Span,
+        line: u32,
+    ) -> R<Type> {
         let mut left = self.expr(first);
         let mut ty = Type::Never;
         for (op, e) in rest {
             let right = self.expr(*e);
             if rest.len() == 1 && self.decide_compare(*op, first, *e).is_some() {
                 return Ok(Type::BOOL);
+            }
+            if let [(op, second)] = rest
+                && let Some(t) = self.array_compare(id, *op, [first, *second], [&left, &right])?
+            {
+                return Ok(t);
             }
             let one = self.compare_one(*op, &left, &right, span, line)?;
             ty = ty.join(&one);

@@ -4,7 +4,7 @@ use numlift_syntax::hir::ExprId;
 use numlift_types::{ArrayType, Layout, Type};
 
 use super::stmt::is_index;
-use super::{FnInfer, R};
+use super::{FnInfer, R, selection};
 
 /// What iterating over an array or indexing it with one integer gives.
 pub(super) fn element(a: ArrayType) -> Type {
@@ -68,6 +68,14 @@ fn indexed(a: ArrayType, parts: &[Type]) -> Option<Type> {
     Some(Type::Array(ArrayType { ndim, layout, ..a }))
 }
 
+/// Type of `a[mask]` and `a[indices]`.
+fn selected(a: ArrayType, parts: &[Type]) -> Option<Type> {
+    match parts {
+        [Type::Array(index)] => selection::picked(a, *index),
+        _ => None,
+    }
+}
+
 impl FnInfer<'_, '_> {
     fn index_parts(&mut self, index: ExprId) -> Vec<Type> {
         match self.expr(index) {
@@ -83,7 +91,7 @@ impl FnInfer<'_, '_> {
             return Ok(Type::Never);
         }
         match &t {
-            Type::Array(a) => match indexed(*a, &parts) {
+            Type::Array(a) => match indexed(*a, &parts).or_else(|| selected(*a, &parts)) {
                 Some(t) => Ok(t),
                 None => self.subscript_error(&t, &parts, index),
             },
@@ -115,6 +123,7 @@ impl FnInfer<'_, '_> {
             return Ok(());
         }
         self.effects = true;
+        self.tables.parts.remove(&index);
         self.no_objects(parts.iter().chain([&t, ty]))?;
         let (span, line) = (self.hir.exprs[index].span, self.hir.exprs[index].line);
         let Type::Array(a) = t else {
@@ -122,6 +131,11 @@ impl FnInfer<'_, '_> {
         };
         if a.readonly {
             return self.error(span, line, "NL2008", "a store to a read-only array is dynamic");
+        }
+        if let [Type::Array(chosen)] = parts.as_slice()
+            && selection::is_put(a, *chosen, ty)
+        {
+            return Ok(());
         }
         match indexed(a, &parts) {
             Some(Type::Scalar(s)) if !ty.scalars().is_empty() => {
@@ -131,11 +145,15 @@ impl FnInfer<'_, '_> {
                 }
                 Ok(())
             }
+            Some(Type::Array(part)) if super::elementwise::is_stored(part, ty) => {
+                self.tables.parts.insert(index);
+                Ok(())
+            }
             Some(_) => self.error(
                 span,
                 line,
                 "NL2015",
-                "assignment to part of an array is not compiled yet",
+                format!("assignment of {ty} to part of an array is not compiled"),
             ),
             None => self.subscript_error(&Type::Array(a), &parts, index),
         }

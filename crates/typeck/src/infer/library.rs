@@ -5,6 +5,7 @@ use numlift_syntax::hir::{Arg, BinOp, ExprId, ExprKind};
 use numlift_types::{DType, Kind as DKind, Layout, ObjectRef, Scalar, Type};
 
 use super::boxed::{Callee, Given, boxed_result, shape_rank};
+use super::elementwise::is_array;
 use super::{FnInfer, R};
 use crate::env::Known;
 use crate::operators;
@@ -15,6 +16,16 @@ impl FnInfer<'_, '_> {
         match path {
             "builtins.isinstance" => return self.isinstance(id, args),
             "builtins.type" if args.len() == 1 => return self.type_call(id, args),
+            "numpy.where" if args.len() == 3 => return self.array_where(id, args),
+            "builtins.abs" => {
+                if let [a] = args
+                    && a.name.is_none()
+                    && is_array(&self.expr(a.value))
+                    && let Some(object) = self.cx.env.object("numpy.absolute")
+                {
+                    return self.ufunc(id, object, "numpy.absolute", args);
+                }
+            }
             _ => {}
         }
         let Some(row) = numlift_builtins::find(path) else {

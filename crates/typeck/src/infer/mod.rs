@@ -4,6 +4,7 @@ mod boxed;
 mod call;
 mod closure;
 mod dynamic;
+mod elementwise;
 mod expr;
 mod feedback;
 mod fold;
@@ -19,6 +20,7 @@ mod outside;
 mod pattern;
 mod peel;
 mod random;
+mod selection;
 mod stmt;
 mod tuple;
 mod ufunc;
@@ -37,6 +39,7 @@ use dynamic::{Node, Stop, solid};
 use feedback::Identified;
 
 pub(crate) use dynamic::{has_list, whole};
+pub use elementwise::result_array;
 pub(crate) use feedback::item_read;
 
 /// `Err` ends the typing of the node, not of the function.

@@ -4,6 +4,7 @@ use numlift_syntax::hir::{Block, ExprId, ExprKind, StmtId, StmtKind, Target};
 use numlift_types::{Reason, Scalar, Type};
 
 use super::dynamic::Node;
+use super::elementwise::is_array;
 use super::peel::For;
 use super::{FnInfer, LoopCx, R, join_vars};
 use crate::env::Resolved;
@@ -450,7 +451,15 @@ impl FnInfer<'_, '_> {
             _ => return self.error(span, line, "NL2007", "this augmented assignment is dynamic"),
         };
         let right = self.expr(value);
-        let ty = self.binary(op, &old, &right, span, line)?;
+        self.tables.in_place.remove(&value);
+        let ty = match self.in_place(op, &old, value, &right, (span, line))? {
+            Some(_) if matches!(target, Target::Subscript(..)) => return Ok(()),
+            Some(t) => t,
+            None if is_array(&right) => {
+                return self.operand_error(span, line, &format!("operator {op:?}= of"), &[&old, &right]);
+            }
+            None => self.binary(op, &old, &right, span, line)?,
+        };
         match target {
             Target::Local(l) => {
                 if self.vars.is_some() {

@@ -3,6 +3,7 @@
 use numlift_syntax::hir::{Arg, ExprId};
 use numlift_types::{DType, Kind, ObjectRef, Scalar, Type};
 
+use super::elementwise::is_array;
 use super::{FnInfer, R};
 use crate::env::Env;
 use crate::tables::Call;
@@ -13,6 +14,10 @@ impl FnInfer<'_, '_> {
         let types = self.positional(id, args)?;
         if types.contains(&Type::Never) {
             return Ok(Type::Never);
+        }
+        self.tables.calls.remove(&id);
+        if types.iter().any(is_array) {
+            return self.array_ufunc(id, object, path, args, &types);
         }
         let Some((found, dtypes)) = select_loop(self.cx.env, object, &types) else {
             return self.unsupported(id, path, &types);
@@ -49,7 +54,7 @@ fn depends_on_memory(path: &str, dtypes: &[DType]) -> bool {
 }
 
 /// The loop for operands of these types; members of a union must all select the same one.
-fn select_loop(env: &dyn Env, object: ObjectRef, types: &[Type]) -> Option<(String, Vec<DType>)> {
+pub(super) fn select_loop(env: &dyn Env, object: ObjectRef, types: &[Type]) -> Option<(String, Vec<DType>)> {
     let mut combinations: Vec<Vec<Scalar>> = vec![vec![]];
     for t in types {
         let extend = |c: &Vec<Scalar>| {
