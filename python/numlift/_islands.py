@@ -2,11 +2,13 @@
 
 import ast
 import copy
+import itertools
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from numlift._cells import Checked, cell_name, if_bound, mangled, named
 from numlift._source import compilable
 from numlift.types import Type
 
@@ -28,7 +30,8 @@ class Spec(NamedTuple):
     of a part of a statement that one. form: `test`: its test; `plain`: statements; `coded`: statements, and
     how they were left; `iter`, `next`, `drop`: of a `for` its iterator, the next item, nothing; `class N`:
     the class of handler N of a `try`. params, outs: (name, whether it is certainly bound) of variables.
-    left: variables that a compiled handler wants as they are when it raises.
+    left: variables that a compiled handler wants as they are when it raises. cells: variables that are in
+    cells, free variables of its function, and whether they are bound all the time.
     """
 
     positions: list[tuple[int, int]]
@@ -36,6 +39,17 @@ class Spec(NamedTuple):
     params: list[tuple[str, bool]]
     outs: list[tuple[str, bool]]
     left: list[str]
+    cells: list[tuple[str, bool]]
+
+    def value(self, name: str) -> ast.expr:
+        """A variable, or what stands for one that is not bound."""
+        unsure = (name, False) in self.cells
+        return if_bound(name, load(_UNBOUND)) if unsure else load(name)
+
+    def marks(self, names: Iterable[str]) -> list[ast.stmt]:
+        """What marks variables that are not bound."""
+        cells = [name for name, _ in self.cells]
+        return [_mark(name) for name in names if name not in cells]
 
 
 class Watch(NamedTuple):
@@ -122,6 +136,12 @@ def _forget(name: str) -> list[ast.stmt]:
     return [none, ast.Delete([ast.Name(name, ast.Del())])]
 
 
+def in_cells(names: Iterable[str], body: list[ast.stmt]) -> list[ast.stmt]:
+    """Code that binds variables in cells."""
+    declared = list(names)
+    return [ast.Nonlocal(declared), *body] if declared else body
+
+
 def unbind(name: str) -> ast.stmt:
     """`if name is <unbound>: del name`"""
     test = ast.Compare(load(name), [ast.Is()], [load(_UNBOUND)])
@@ -135,11 +155,11 @@ def _mark(name: str) -> ast.stmt:
     return ast.Try([ast.Expr(load(name))], [handler], [], [])
 
 
-def _leaving_behind(names: list[str], body: list[ast.stmt]) -> list[ast.stmt]:
+def _leaving_behind(spec: Spec, body: list[ast.stmt]) -> list[ast.stmt]:
     """`try: body; except: <left>.extend((names)); raise`"""
-    values = ast.Tuple([load(name) for name in names], ast.Load())
+    values = ast.Tuple([spec.value(name) for name in spec.left], ast.Load())
     extend = ast.Call(ast.Attribute(load(_LEFT), "extend", ast.Load()), [values], [])
-    keep: list[ast.stmt] = [*(_mark(name) for name in names), ast.Expr(extend), ast.Raise()]
+    keep: list[ast.stmt] = [*spec.marks(spec.left), ast.Expr(extend), ast.Raise()]
     handler = ast.ExceptHandler(load("<BaseException>"), None, keep)
     return [ast.Try(body, [handler], [], [])]
 
@@ -241,14 +261,14 @@ class Builder:
             iterator = ast.copy_location(ast.Call(load("<iter>"), [node.iter], []), node)
             return [*start, ast.copy_location(ast.Return(iterator), node)]
         if spec.form == "next":
-            return _next_item(node, self.reports.get(node, []), [load(name) for name, _ in spec.outs])
+            return _next_item(node, self.reports.get(node, []), [spec.value(name) for name, _ in spec.outs])
         if spec.form.startswith("class "):
             class_ = node.handlers[int(spec.form.removeprefix("class "))].type
             return [*start, ast.copy_location(ast.Return(class_), class_)]
         if spec.form == "drop":
             return [ast.Pass()]
-        end: list[ast.stmt] = [_mark(name) for name, sure in spec.outs if not sure]
-        outs = [load(name) for name, _ in spec.outs]
+        end = spec.marks(name for name, sure in spec.outs if not sure)
+        outs = [spec.value(name) for name, _ in spec.outs]
         nodes = self.reporting(nodes)
         if spec.form == "coded":
             nodes = _Leaving(outs, end).statements(nodes)
@@ -294,10 +314,12 @@ class Builder:
         function, code = self.function, self.function.__code__
         before: list[ast.stmt] = []
         inner = made
-        if owner := _class_around(code.co_qualname):
+        owner = _class_around(code.co_qualname)
+        if owner:
             # private names are those of the class
             made = ast.ClassDef(owner, [], [], [made], [])
             before = [] if owner in code.co_freevars else [ast.Global([owner])]
+        captures = tuple(mangled(name, owner) for name in captures)
         outer_names = [ast.arg(n) for n in dict.fromkeys((*code.co_freevars, *captures, *CONSTANTS))]
         outer = ast.FunctionDef(
             "around", ast.arguments([], outer_names, None, [], [], None, []), [*before, made], []
@@ -309,14 +331,24 @@ class Builder:
         qualname = function.__qualname__
         if name != code.co_name:
             qualname = f"{qualname}.<locals>.{name}"
-        return _innermost(compiled, made, name, qualname)
+        return named(_innermost(compiled, made, name, qualname), owner)
 
     def island(self, spec: Spec) -> types.FunctionType:
         names, body = [name for name, _ in spec.params], self.body(spec)
         if spec.left:
-            names, body = [*names, _LEFT], _leaving_behind(spec.left, body)
-        inside = self.compiled(names, body, tuple(self.watching))
-        return bound(self.function, inside, self.watching)
+            body = _leaving_behind(spec, body)
+        unsure = {name for name, sure in spec.cells if not sure}
+        names += [cell_name(name) for name, sure in spec.cells if not sure]
+        names += [_LEFT] if spec.left else []
+        cells = [name for name, _ in spec.cells]
+        body = in_cells(cells, Checked(unsure).block(body))
+        inside = self.compiled(names, body, (*self.watching, *cells))
+        return bound(self.function, inside, self.watching | dict.fromkeys(cells, types.CellType()))
+
+    def cell_places(self, spec: Spec, function: types.FunctionType) -> list[int]:
+        """Where the cells of an island are in the closure of its function."""
+        owner, names = _class_around(self.function.__code__.co_qualname), function.__code__.co_freevars
+        return [names.index(mangled(name, owner)) for name, _ in spec.cells]
 
     def observing(self, own: ast.FunctionDef) -> types.FunctionType:
         """The function itself, with reports of what it binds."""
@@ -382,7 +414,8 @@ def bound(
 ) -> types.FunctionType:
     """A function of this code with the globals and cells of the original, and more cells."""
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    cells |= captured or {}
+    owner = _class_around(function.__code__.co_qualname)
+    cells |= {mangled(name, owner): cell for name, cell in (captured or {}).items()}
     cells |= {name: types.CellType(value) for name, value in CONSTANTS.items()}
     closure = tuple(cells[name] for name in inside.co_freevars)
     result = types.FunctionType(inside, function.__globals__, function.__name__, None, closure)
@@ -416,6 +449,7 @@ CONSTANTS: dict[str, Any] = {
     "<iter>": iter,
     "<next>": next,
     "<resume>": object(),
+    "<empty>": types.CellType(),
 }
 
 
@@ -464,15 +498,21 @@ def build(
     first_line: int,
     specs: list[tuple[Any, ...]],
     watch: tuple[Any, ...] | None,
-) -> list[types.FunctionType]:
+) -> list[tuple[types.FunctionType, list[int]]]:
     """A function for each island of `function`, whose text begins at a line of its file; `watch`: a `Watch`.
+
+    With it come the places of its cells in its closure.
 
     Raises KeyError if a statement is not where it should be, and what `compile` raises.
     """
     builder = Builder(function, source, first_line)
     if watch:
         builder.watch(Watch(*watch))
-    return [builder.island(Spec(*s)) for s in specs]
+    made = []
+    for spec in itertools.starmap(Spec, specs):
+        function = builder.island(spec)
+        made.append((function, builder.cell_places(spec, function)))
+    return made
 
 
 def observing(

@@ -7,7 +7,8 @@ import types
 import weakref
 from typing import Any, NamedTuple
 
-from numlift._islands import CONSTANTS, Builder, blocks, bound, inside, load, unbind
+from numlift._cells import Checked, cell_name
+from numlift._islands import CONSTANTS, Builder, blocks, bound, in_cells, inside, load, unbind
 
 
 class Point(NamedTuple):
@@ -18,7 +19,7 @@ class Point(NamedTuple):
     around. done: parts of the statement: ("value", place), ("truth", place, truth), ("old",) for the left
     side of an augmented assignment, ("assign", path of a target) for a value that is still to be stored.
     call: the place of a call in progress, which the rest of the callee stands for. loops: of the `for`
-    statements around.
+    statements around. cells: variables that are in cells.
     """
 
     at: tuple[int, int]
@@ -29,6 +30,7 @@ class Point(NamedTuple):
     done: tuple[tuple[Any, ...], ...]
     call: tuple[int, int] | None
     loops: tuple[tuple[int, int], ...]
+    cells: tuple[str, ...]
 
 
 class _Rest:
@@ -193,7 +195,7 @@ class _Rest:
 def _code(builder: Builder, point: Point) -> types.CodeType:
     """The code of a function from a point on.
 
-    Its parameters: variables, defaults of nested functions, what is done, the call, remaining items of loops.
+    Its parameters: variables, defaults of nested functions, what is done, the call, remaining items of loops, cells.
     """
     rest = _Rest(builder, point)
     function = rest.function
@@ -204,10 +206,12 @@ def _code(builder: Builder, point: Point) -> types.CodeType:
         *(f"<value {i}>" for i in range(done)),
         *(("<callee>", "<arguments>") if point.call is not None else ()),
         *(f"<items {i}>" for i in range(len(point.loops))),
+        *(cell_name(name) for name in point.cells),
     ]
     start = [unbind(name) for name in point.names]
-    body = [*start, *rest.functions(), *rest.block(function.body)]
-    return builder.compiled(names, body, point.captures, function)
+    body = Checked(set(point.cells)).block([*rest.functions(), *rest.block(function.body)])
+    body = in_cells(point.cells, [*start, *body])
+    return builder.compiled(names, body, (*point.captures, *point.cells), function)
 
 
 def closure(
@@ -246,10 +250,10 @@ def resume(
 
     source: the text and its first line. key: a `Point`. values: of its variables; of the defaults of its
     nested functions; of captured variables; of what is done; for the call a function and its arguments, or
-    None; for each loop an expression for its remaining items over `v`, and `v`.
+    None; for each loop an expression for its remaining items over `v`, and `v`; the cells.
     """
     function = getattr(function, "py_func", function)
-    variables, defaults, captured, done, call, loops = values
+    variables, defaults, captured, done, call, loops, cells = values
     code = function.__code__
     known = _RESUMED.setdefault(code, {})
     point = Point(*key)
@@ -263,8 +267,9 @@ def resume(
         rest = eval(text, {**_ITERATION, "v": v})
         begins = place == point.at and not point.behind
         items.append(rest if begins else itertools.chain([again], rest))
-    cells = dict(zip(point.captures, map(types.CellType, captured), strict=True))
-    return bound(function, made, cells), (*variables, *defaults, *done, *(call or ()), *items)
+    around = dict(zip(point.captures, map(types.CellType, captured), strict=True))
+    around |= zip(point.cells, cells, strict=True)
+    return bound(function, made, around), (*variables, *defaults, *done, *(call or ()), *items, *cells)
 
 
 _ITERATION: dict[str, Any] = {"islice": itertools.islice}

@@ -378,10 +378,6 @@ class Scope:
         self.loops -= 1
 
     def function(self) -> None:
-        if not self.chance(3):
-            # a function whose variables change later runs in the interpreter as a whole
-            self.simple()
-            return
         self.names += 1
         g = f"g{self.names}"
         v = self.pick([*self.objects, *self.floats, *self.ints])
@@ -499,9 +495,9 @@ class Scope:
         )
 
 
-def program(rng: random.Random) -> str:
+def program(rng: random.Random, kind: type[Scope] = Scope) -> str:
     """The source of a module."""
-    scope = Scope(rng)
+    scope = kind(rng)
     body = ["t = 0.0", "u = 1.5"]
     scope.floats += ["t", "u"]
     head = [f"    def f({', '.join(PARAMETERS)}):"]
@@ -524,14 +520,14 @@ def program(rng: random.Random) -> str:
     return PRELUDE + "\n".join(lines) + "\n"
 
 
-def main() -> None:
+def main(kind: type[Scope] = Scope) -> None:
     programs = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     trail = sys.argv[3] if len(sys.argv) > 3 else ""
     faulthandler.enable()
     warnings.simplefilter("ignore")
     for seed in range(first, first + programs):
-        source = program(random.Random(seed))
+        source = program(random.Random(seed), kind)
         if trail:
             Path(trail).write_text(f"{seed}\n{source}")
         try:

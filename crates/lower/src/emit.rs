@@ -10,7 +10,7 @@ use numlift_runtime::{ExitReason, ResumePoint, SiteData, SiteKind, helpers};
 use numlift_types::{Scalar, Type};
 use smallvec::SmallVec;
 
-use crate::func::{AtIsland, Var};
+use crate::func::{AtIsland, Cell, Var};
 
 /// The machine values of one value, flattened as `numlift_runtime::abi` says
 /// (a complex number has two, an array data, shape, strides, owner).
@@ -34,6 +34,13 @@ pub struct Emit<'m> {
     pub(crate) vars: Vec<Var>,
     /// What may raise in the innermost `try` or handler; without one it leaves the function.
     pub(crate) raised: Option<Vec<Raised>>,
+    /// `raised` is of the function as a whole, where only those with stale cells are of interest.
+    pub(crate) stale_only: bool,
+    pub(crate) cells: Vec<Cell>,
+    /// What each cell has, if it is known: its variable as it was when it was put there.
+    pub(crate) settled: Vec<Option<Var>>,
+    /// There may be functions that look at the cells.
+    pub(crate) observed: bool,
     scratch: Option<(Slot, u32)>,
 }
 
@@ -80,13 +87,18 @@ impl<'m> Emit<'m> {
             points,
             vars: vec![],
             raised: None,
+            stale_only: false,
+            cells: vec![],
+            settled: vec![],
+            observed: false,
             scratch: None,
         }
     }
 
     /// A new site at the current line.
     pub fn site(&mut self, kind: SiteKind) -> Site {
-        let raises = !matches!(kind, SiteKind::Exit(_) | SiteKind::Resume { .. });
+        let raises = !matches!(kind, SiteKind::Exit(_) | SiteKind::Resume { .. })
+            && (!self.stale_only || self.has_stale_cells());
         let site = self.sites.push(SiteData {
             kind,
             frame: self.frame,

@@ -52,6 +52,8 @@ pub struct IslandSpec {
     pub spans: Vec<Span>,
     pub form: IslandForm,
     pub params: Vec<IslandVar>,
+    /// Variables that it uses in their cells, and whether they are bound all the time.
+    pub cells: Vec<(String, bool)>,
     pub outs: Vec<IslandVar>,
     /// Variables as it has left them when it raises, for a compiled handler.
     pub partial: Vec<IslandVar>,

@@ -21,6 +21,7 @@ pub const TPFLAGS_METHOD_DESCRIPTOR: c_ulong = 1 << 17;
 type Vectorcall =
     unsafe extern "C" fn(*mut PyObject, *const *mut PyObject, usize, *mut PyObject) -> *mut PyObject;
 type Getter = unsafe extern "C" fn(*mut PyObject) -> *mut PyObject;
+type Setter = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> c_int;
 
 /// Addresses found by name; `None` where the interpreter has no such function.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ struct Optional {
     function_closure: Option<Getter>,
     function_globals: Option<Getter>,
     cell_get: Option<Getter>,
+    cell_new: Option<Getter>,
+    cell_set: Option<Setter>,
 }
 
 static OPTIONAL: OnceLock<Optional> = OnceLock::new();
@@ -49,6 +52,9 @@ fn optional() -> &'static Optional {
                 function_closure: getter(c"PyFunction_GetClosure"),
                 function_globals: getter(c"PyFunction_GetGlobals"),
                 cell_get: getter(c"PyCell_Get"),
+                cell_new: getter(c"PyCell_New"),
+                cell_set: symbol(c"PyCell_Set")
+                    .map(|p| std::mem::transmute::<*mut libc::c_void, Setter>(p)),
             }
         }
     })
@@ -231,6 +237,57 @@ pub unsafe fn cell_contents(cell: *mut PyObject) -> *mut PyObject {
     }
 }
 
+/// A new empty closure cell; NULL with an exception if there is no memory.
+///
+/// # Safety
+/// The GIL is held.
+pub unsafe fn cell_new() -> *mut PyObject {
+    // SAFETY: as promised by the caller; the class is given back.
+    unsafe {
+        if let Some(new) = optional().cell_new {
+            return new(std::ptr::null_mut());
+        }
+        let class = from_types(c"CellType");
+        if class.is_null() {
+            return class;
+        }
+        let cell = call(class, std::ptr::null(), 0, std::ptr::null_mut());
+        ffi::Py_DECREF(class);
+        cell
+    }
+}
+
+/// Puts an object, or NULL for none, into a closure cell. What goes wrong is left out: a cell takes any object.
+///
+/// # Safety
+/// `cell` is a cell object and the GIL is held; no exception is set.
+pub unsafe fn cell_set(cell: *mut PyObject, object: *mut PyObject) {
+    // SAFETY: as promised by the caller; NULL deletes an attribute.
+    unsafe {
+        let failed = match optional().cell_set {
+            Some(set) => set(cell, object),
+            None => ffi::PyObject_SetAttrString(cell, c"cell_contents".as_ptr(), object),
+        };
+        if failed != 0 {
+            ffi::PyErr_Clear();
+        }
+    }
+}
+
+/// A class of the module `types`: a new reference, NULL with an exception if it cannot be had.
+unsafe fn from_types(name: &CStr) -> *mut PyObject {
+    // SAFETY: new references; the GIL is held.
+    unsafe {
+        let module = ffi::PyImport_ImportModule(c"types".as_ptr());
+        if module.is_null() {
+            return module;
+        }
+        let class = ffi::PyObject_GetAttrString(module, name.as_ptr());
+        ffi::Py_DECREF(module);
+        class
+    }
+}
+
 /// Item of a dict by an interned name: borrowed, NULL if it is not there. No exception is set.
 ///
 /// # Safety
@@ -279,12 +336,7 @@ pub unsafe fn method_type() -> *mut PyObject {
     }
     // SAFETY: new references; the class is kept for ever.
     unsafe {
-        let module = ffi::PyImport_ImportModule(c"types".as_ptr());
-        if module.is_null() {
-            return module;
-        }
-        let class = ffi::PyObject_GetAttrString(module, c"MethodType".as_ptr());
-        ffi::Py_DECREF(module);
+        let class = from_types(c"MethodType");
         METHOD.store(class, Ordering::Release);
         class
     }

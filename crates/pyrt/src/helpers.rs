@@ -10,6 +10,7 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
+use crate::cells::{py_cell, py_cell_set};
 use crate::cpython;
 use crate::fail::Caller;
 use crate::handlers::{Catching, py_catch, py_handle, py_matches, py_matches_class, py_raise};
@@ -264,6 +265,8 @@ pub fn table() -> *const *const c_void {
             "py_call" => py_call as *const c_void,
             "py_box" => py_box as *const c_void,
             "py_object" => py_object as *const c_void,
+            "py_cell" => py_cell as *const c_void,
+            "py_cell_set" => py_cell_set as *const c_void,
             "py_frame" => py_frame as *const c_void,
             "py_catch" => py_catch as *const c_void,
             "py_raise" => py_raise as *const c_void,

@@ -12,6 +12,7 @@ use pyo3::types::{PyBool, PyTuple};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::cells::IslandCells;
 use crate::count::Counter;
 use crate::cpython;
 use crate::feedback::Misses;
@@ -50,6 +51,8 @@ pub struct Island {
     /// What stands for an unbound variable.
     pub unbound: Ref,
     pub params: Vec<IslandVar>,
+    /// Cells behind the slots of the parameters.
+    pub cells: IslandCells,
     pub outs: Vec<IslandVar>,
     /// Variables as it has left them when it raises: its last argument is then a list for their values.
     pub partial: Vec<IslandVar>,
@@ -136,6 +139,12 @@ impl Island {
                 objects.push(o);
                 at = at.add(value::slots(&p.ty));
             }
+            let cells = at.cast::<*mut PyObject>();
+            at = at.add(self.cells.all.len());
+            for (i, _) in self.cells.all.iter().enumerate().filter(|(_, cell)| cell.passed) {
+                ffi::Py_INCREF(*cells.add(i));
+                objects.push(*cells.add(i));
+            }
             if !self.partial.is_empty() {
                 let left = ffi::PyList_New(0);
                 if left.is_null() {
@@ -147,7 +156,10 @@ impl Island {
             let before = descriptors(watched);
             (*ctx).effects |= 1;
             let n = objects.as_slice().len();
-            let function = self.function.as_ptr();
+            let function = self.cells.bind(&self.function, cells);
+            if function.is_null() {
+                return Err(Stop::Raised);
+            }
             let host = &*(*ctx).host.cast::<Host<'_>>();
             let call = || {
                 if self.form == Form::Drop {
@@ -160,11 +172,12 @@ impl Island {
             };
             let unlocked = || host.spec.unlocked(|| self.counter.count(call));
             let result = unlocked().unwrap_or(std::ptr::null_mut());
+            ffi::Py_DECREF(function);
             let unchanged = watched.is_empty() || descriptors(watched) == before;
             if result.is_null() {
                 return Err(match self.protected && !(unchanged && refreshed(host)) {
                     true => Stop::lost(),
-                    false => self.raised(objects.as_slice(), ret),
+                    false => self.raised(objects.as_slice(), cells, ret),
                 });
             }
             let mut outcome = match unchanged && host.refresh() {
@@ -232,7 +245,7 @@ impl Island {
     }
 
     /// The island has raised: its variables, for a handler, as it has left them, or as they were if it did not begin.
-    unsafe fn raised(&self, objects: &[*mut PyObject], ret: *mut u64) -> Stop {
+    unsafe fn raised(&self, objects: &[*mut PyObject], cells: *const *mut PyObject, ret: *mut u64) -> Stop {
         let (Some(&left), false) = (objects.last(), self.partial.is_empty()) else {
             return Stop::Raised;
         };
@@ -240,8 +253,14 @@ impl Island {
         // SAFETY: the last object is a list; there are room and an object for each variable.
         crate::slots::with_exception_aside(|| unsafe {
             let begun = ffi::PyList_Size(left) > 0;
-            let before = |i: isize| {
+            let mut found = Held::default();
+            let mut before = |i: isize| {
                 let name = &self.partial[i as usize].name;
+                if let Some(at) = self.cells.all.iter().position(|c| c.name == *name) {
+                    found.push(cpython::cell_contents(*cells.add(at)));
+                    let found = found.as_slice()[found.as_slice().len() - 1];
+                    return if found.is_null() { self.unbound.as_ptr() } else { found };
+                }
                 let at = self.params.iter().position(|p| p.name == *name);
                 at.map_or(self.unbound.as_ptr(), |at| objects[at])
             };

@@ -4,6 +4,7 @@
 pub mod bind;
 pub mod call;
 pub mod callback;
+pub mod cells;
 pub mod code;
 pub mod count;
 pub mod cpu;

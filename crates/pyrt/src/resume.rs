@@ -5,12 +5,13 @@
 //! caller calls the rest of the callee in place of its call, so that tracebacks show the user's frames.
 
 use numlift_runtime::{Ctx, Done, Extent, ResumePoint, ResumeSource};
-use numlift_types::{ClosureType, CodeRef, Type};
+use numlift_types::{ClosureType, CodeRef, Reason, Type};
 use pyo3::exceptions::PySystemError;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
+use crate::cpython;
 use crate::image::Text;
 use crate::reference::Ref;
 use crate::source::Args;
@@ -142,6 +143,31 @@ impl Reader<'_> {
         module.call_method1("closure", (function, source, place, names, captured, defaults))
     }
 
+    /// A cell, with the value that belongs into it.
+    unsafe fn cell<'py>(
+        &mut self,
+        py: Python<'py>,
+        value: Option<&ResumeSource>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: as for `next`; the cell is the first operand.
+        unsafe {
+            let cell = self.next(py, &Type::Object(Reason::JOIN))?;
+            match value {
+                None => {}
+                Some(ResumeSource::Unbound) => cpython::cell_set(cell.as_ptr(), std::ptr::null_mut()),
+                Some(source) => {
+                    if let Variable::Value(v) = self.variable(py, source, true)? {
+                        let unbound = crate::support::module(py, "_islands")?.getattr("UNBOUND")?;
+                        let bound = !v.is(&unbound);
+                        let v = if bound { v.as_ptr() } else { std::ptr::null_mut() };
+                        cpython::cell_set(cell.as_ptr(), v);
+                    }
+                }
+            }
+            Ok(cell)
+        }
+    }
+
     /// The value of a variable, or what makes it; with `wanted` unset its operands are only passed by.
     unsafe fn variable<'py>(
         &mut self,
@@ -156,7 +182,7 @@ impl Reader<'_> {
                 | ResumeSource::Object { maybe, .. }
                 | ResumeSource::Code { maybe, .. }
                 | ResumeSource::Nested { maybe, .. } => *maybe,
-                ResumeSource::Argument(_) | ResumeSource::Unbound => false,
+                ResumeSource::Argument(_) | ResumeSource::Unbound | ResumeSource::Cell(_) => false,
             };
             let unbound = matches!(source, ResumeSource::Unbound) || maybe && !self.operands.flag();
             if unbound || !wanted {
@@ -184,7 +210,7 @@ impl Reader<'_> {
                 ResumeSource::Nested { at, defaults, .. } => {
                     return Ok(Variable::Nested(*at, self.list(py, defaults)?));
                 }
-                ResumeSource::Unbound => py.None().into_bound(py),
+                ResumeSource::Unbound | ResumeSource::Cell(_) => py.None().into_bound(py),
             }))
         }
     }
@@ -225,9 +251,15 @@ impl Resume {
         let (captures, captured) = (PyList::empty(py), PyList::empty(py));
         let (parts, done) = (PyList::empty(py), PyList::empty(py));
         let (loops, items) = (PyList::empty(py), PyList::empty(py));
+        let (shared, cells) = (PyList::empty(py), PyList::empty(py));
         // SAFETY: as promised by the caller.
         unsafe {
             for (name, source) in &point.vars {
+                if let ResumeSource::Cell(value) = source {
+                    shared.append(name)?;
+                    cells.append(reader.cell(py, value.as_deref())?)?;
+                    continue;
+                }
                 let given = bound.iter().find(|(n, _)| n == name);
                 let own = reader.variable(py, source, given.is_none())?;
                 let value = match given {
@@ -265,8 +297,8 @@ impl Resume {
         // SAFETY: as promised by the caller.
         let function = unsafe { code.function(py, env.args) };
         let source = (code.text.source.as_str(), code.text.first_line);
-        let lists = [&names, &nested, &captures, &parts, &loops].map(|l| l.to_tuple());
-        let [names, nested, captures, parts, loops] = lists;
+        let lists = [&names, &nested, &captures, &parts, &loops, &shared].map(|l| l.to_tuple());
+        let [names, nested, captures, parts, loops, shared] = lists;
         let place = point.call.filter(|_| call.is_some());
         let key = (
             point.at,
@@ -277,8 +309,9 @@ impl Resume {
             parts,
             place,
             loops,
+            shared,
         );
-        let given = (values, defaults, captured, done, call, items);
+        let given = (values, defaults, captured, done, call, items, cells);
         module
             .call_method1("resume", (function, source, key, given))?
             .extract()

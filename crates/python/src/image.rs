@@ -74,6 +74,7 @@ fn island(spec: &IslandSpec, source: &str) -> IslandImage {
         },
         form,
         params: spec.params.clone(),
+        cells: spec.cells.clone(),
         outs: spec.outs.clone(),
         partial: spec.partial.clone(),
         protected: spec.protected,

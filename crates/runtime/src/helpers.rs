@@ -87,6 +87,17 @@ pub const PYRT: &[HelperSig] = &[
     // py_box(ctx, call signature index, value: *const u64, ret: *mut u64): the object of a value of the
     // signature's first argument type; a new reference, or 0 for a variable that is not bound.
     py("py_box", &[I, I, I]),
+    // py_cell(ctx, ret: *mut u64): a new empty cell.
+    py("py_cell", &[I]),
+    // py_cell_set(cell, object): puts an object, of which it takes the reference, or 0 into a cell.
+    HelperSig {
+        name: "py_cell_set",
+        ctx: false,
+        params: &[I, I],
+        ret: None,
+        fallible: false,
+        pure_fn: false,
+    },
     // py_frame(ctx, site): a callee has failed; keeps the operands in ctx.frame if it was an exit.
     HelperSig {
         name: "py_frame",

@@ -1,6 +1,6 @@
 //! Variables at the border between machine code and the interpreter: of islands, and of resume points.
 
-use numlift_types::{ClosureType, CodeRef, Type};
+use numlift_types::{ClosureType, CodeRef, Reason, Type};
 use serde::{Deserialize, Serialize};
 
 /// A variable that goes into an island or comes out of it.
@@ -37,6 +37,8 @@ pub enum ResumeSource {
     },
     /// It is not bound.
     Unbound,
+    /// A cell, an operand. The value is put into it; without one it has the value already.
+    Cell(Option<Box<ResumeSource>>),
 }
 
 /// Where a node is in the source: bytes from its start to behind its end.
@@ -78,6 +80,25 @@ pub struct ResumePoint {
     pub loops: Vec<(Extent, String, Vec<Type>)>,
 }
 
+impl ResumeSource {
+    /// Adds the types of its operands.
+    fn operands(&self, out: &mut Vec<Type>) {
+        let (maybe, types) = match self {
+            ResumeSource::Operand { ty, maybe } => (*maybe, std::slice::from_ref(ty)),
+            ResumeSource::Nested { defaults, maybe, .. } => (*maybe, defaults.as_slice()),
+            ResumeSource::Object { maybe, .. } | ResumeSource::Code { maybe, .. } => (*maybe, &[][..]),
+            ResumeSource::Argument(_) | ResumeSource::Unbound => (false, &[][..]),
+            ResumeSource::Cell(value) => {
+                out.push(Type::Object(Reason::JOIN));
+                value.iter().for_each(|v| v.operands(out));
+                return;
+            }
+        };
+        out.extend(maybe.then_some(Type::BOOL));
+        out.extend_from_slice(types);
+    }
+}
+
 impl ResumePoint {
     /// Whether the text of a function is needed to go on.
     pub fn uses(&self, code: CodeRef) -> bool {
@@ -87,16 +108,7 @@ impl ResumePoint {
     /// The types of its operands.
     pub fn operands(&self) -> Vec<Type> {
         let mut out = vec![];
-        for (_, source) in &self.vars {
-            let (maybe, types) = match source {
-                ResumeSource::Operand { ty, maybe } => (*maybe, std::slice::from_ref(ty)),
-                ResumeSource::Nested { defaults, maybe, .. } => (*maybe, defaults.as_slice()),
-                ResumeSource::Object { maybe, .. } | ResumeSource::Code { maybe, .. } => (*maybe, &[][..]),
-                ResumeSource::Argument(_) | ResumeSource::Unbound => (false, &[][..]),
-            };
-            out.extend(maybe.then_some(Type::BOOL));
-            out.extend_from_slice(types);
-        }
+        self.vars.iter().for_each(|(_, source)| source.operands(&mut out));
         out.extend(self.captures.iter().map(|(_, t)| t.clone()));
         out.extend(self.done.iter().filter_map(Done::operand).cloned());
         out.extend(self.loops.iter().flat_map(|(_, _, types)| types.iter().cloned()));

@@ -136,10 +136,18 @@ fn outer_names(f: &Function, out: &mut Vec<Name>) {
     }
 }
 
+/// Names outside a function that it or a function nested in it assigns.
+pub fn outer_writes(f: &Function) -> Vec<String> {
+    let inner = f.nested.iter().flat_map(|nested| outer_writes(nested));
+    let inner = inner.filter(|name| f.free.contains(name));
+    let own = f.writes_outer.iter().chain(&f.hidden_writes).cloned();
+    own.chain(inner).collect()
+}
+
 /// What the nodes in the arenas of `f` read and bind; `find` gives the variable of a name that a nested function uses.
 pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Option<LocalId>) -> Opaque {
     let (mut reads, mut binds, mut outer) = (Vec::new(), Vec::new(), Vec::new());
-    let mut captured: Vec<LocalId> = Vec::new();
+    let (mut captured, mut written): (Vec<LocalId>, Vec<LocalId>) = Default::default();
     outer_names(f, &mut outer);
     for expr in f.exprs.values() {
         match &expr.kind {
@@ -149,8 +157,10 @@ pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Op
                 reads.extend(&code.reads);
                 binds.extend(&code.binds);
                 captured.extend(&code.captured);
+                written.extend(&code.written);
                 if code.is_lazy() {
                     captured.extend(code.reads.iter().chain(&code.binds));
+                    written.extend(&code.binds);
                 }
             }
             _ => {}
@@ -161,18 +171,20 @@ pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Op
         if let StmtKind::Dynamic(code) = &f.stmts[stmt].kind {
             reads.extend(&code.reads);
             captured.extend(&code.captured);
+            written.extend(&code.written);
         }
     }
     for nested in &f.nested {
         let used = nested.free.iter().filter_map(|name| find(name));
         captured.extend(used.clone());
         reads.extend(used);
-        binds.extend(nested.writes_outer.iter().filter_map(|name| find(name)));
+        written.extend(outer_writes(nested).iter().filter_map(|name| find(name)));
     }
+    binds.extend(&written);
     if what.contains("class") {
         captured.extend(reads.iter().chain(&binds));
     }
-    for list in [&mut reads, &mut binds, &mut captured] {
+    for list in [&mut reads, &mut binds, &mut captured, &mut written] {
         list.sort();
         list.dedup();
     }
@@ -183,6 +195,7 @@ pub(crate) fn opaque(f: &Function, what: &'static str, find: impl Fn(&str) -> Op
         reads,
         binds,
         captured,
+        written,
         outer,
     }
 }

@@ -73,6 +73,8 @@ pub struct Function {
     pub writes_outer: Vec<String>,
     /// Those of them that something else than a [`Target`] binds: `import`, `def`, `class`, `:=`, `except`, `case`.
     pub rebinds_outer: Vec<String>,
+    /// Names of outer scopes that functions in code without nodes assign.
+    pub hidden_writes: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -221,6 +223,8 @@ pub struct Opaque {
     /// Those that functions, classes and generators in it use, which may outlive it; a generator that it is itself is
     /// left out.
     pub captured: Vec<LocalId>,
+    /// Those that functions and generators in it assign, whenever they run; as for `captured`.
+    pub written: Vec<LocalId>,
     /// Free and global names it may read, each once.
     pub outer: Vec<Name>,
 }

@@ -217,6 +217,9 @@ impl FnLower<'_, '_> {
 
     /// Reads a variable, or raises `UnboundLocalError`.
     pub(crate) fn read_local(&mut self, l: LocalId) -> R<Typed> {
+        if self.is_written(l) {
+            return Err("a variable in a cell is read".into());
+        }
         let var = self.e.vars[l.index()].clone();
         let name = &self.hir.locals[l].name;
         let text =

@@ -55,12 +55,12 @@ pub(crate) struct AtIsland {
 }
 
 /// Code whose failures land in it.
-pub(super) struct Protected {
+pub(crate) struct Protected {
     /// The block before, which is open.
     entry: Block,
     body: Block,
     state: State,
-    outer: Option<Vec<Raised>>,
+    outer: (Option<Vec<Raised>>, bool),
     /// Variables are needed behind.
     stateful: bool,
     /// Number of iterators known before.
@@ -127,13 +127,13 @@ impl FnLower<'_, '_> {
     }
 
     /// Tries the handlers in order; the ends of those that are left at their end.
-    fn handlers(&mut self, id: StmtId, handlers: &[Handler], of: &Protected) -> R<Vec<Pending>> {
+    fn handlers(&mut self, id: StmtId, handlers: &[Handler], protected: &Protected) -> R<Vec<Pending>> {
         let line = self.hir.stmts[id].line;
         let mut ends = vec![];
         for (n, h) in handlers.iter().enumerate() {
             let handling = Handling {
-                exception: of.exception,
-                before: of.before,
+                exception: protected.exception,
+                before: protected.before,
                 name: h.name,
                 loops: self.loops.len(),
             };
@@ -143,7 +143,7 @@ impl FnLower<'_, '_> {
                     ..handling
                 };
                 self.e.b.set_line(self.hir.exprs[class].line);
-                let is = self.handling(unnamed, |f| f.matches(id, n, class, of.exception))?;
+                let is = self.handling(unnamed, |f| f.matches(id, n, class, protected.exception))?;
                 let Some(is) = is else { return Ok(ends) };
                 let state = self.state();
                 let (yes, no) = self.branch(is);
@@ -159,13 +159,7 @@ impl FnLower<'_, '_> {
         }
         // none of them
         self.e.b.set_line(line);
-        let nameless = Handling {
-            exception: of.exception,
-            before: of.before,
-            name: None,
-            loops: 0,
-        };
-        self.raise_on(nameless);
+        self.raise_on(Handling::ending(protected));
         Ok(ends)
     }
 
@@ -227,6 +221,7 @@ impl FnLower<'_, '_> {
         } else {
             let plan = self.plan.ok_or("a class that is not known")?;
             let &index = plan.classes.get(&class).ok_or("a class without an island")?;
+            self.settle_for(&plan.islands[index])?;
             let _ = id;
             let out = self.enter_island(
                 &plan.islands[index],
@@ -289,7 +284,7 @@ impl FnLower<'_, '_> {
     }
 
     /// Ends a handler with its exception, which is raised as it is.
-    fn raise_on(&mut self, handling: Handling) {
+    pub(super) fn raise_on(&mut self, handling: Handling) {
         let before = self.take_slot(handling.before);
         self.e.helper("py_handle", &[before]);
         let exception = self.take_slot(handling.exception);
@@ -317,7 +312,7 @@ impl FnLower<'_, '_> {
     // -- what raises, and where it lands --------------------------------------------------------
 
     /// What is lowered next lands where [`FnLower::land`] says, with its variables if it is `stateful`.
-    fn protect(&mut self, stateful: bool) -> R<Protected> {
+    pub(super) fn protect(&mut self, stateful: bool) -> R<Protected> {
         let state = self.state();
         let entry = self.e.b.suspend().ok_or("a `try` that is not reached")?;
         let body = match self.e.b.func.blocks[entry].cold {
@@ -329,7 +324,10 @@ impl FnLower<'_, '_> {
             entry,
             body,
             state,
-            outer: self.e.raised.replace(vec![]),
+            outer: (
+                self.e.raised.replace(vec![]),
+                std::mem::take(&mut self.e.stale_only),
+            ),
             stateful,
             iterators: self.all_iterators.len(),
             insts: self.e.b.func.insts.len(),
@@ -339,7 +337,7 @@ impl FnLower<'_, '_> {
     }
 
     /// Ends protected code. The ends of its landings: the exception is handled, and kept in its slot.
-    fn land(&mut self, of: &mut Protected) -> R<Vec<Pending>> {
+    pub(super) fn land(&mut self, of: &mut Protected) -> R<Vec<Pending>> {
         let raised = self.e.raised.take().unwrap_or_default();
         let mut groups: Vec<Group> = vec![];
         for r in raised {
@@ -386,7 +384,7 @@ impl FnLower<'_, '_> {
         self.e.b.func.slots[slot].bytes = 8 * size as u32;
         self.e.b.resume(next);
         self.e.b.jump(of.body, &[]);
-        self.e.raised = of.outer.take();
+        (self.e.raised, self.e.stale_only) = std::mem::take(&mut of.outer);
         Ok(ends)
     }
 
@@ -438,6 +436,7 @@ impl FnLower<'_, '_> {
     /// The beginning of a landing: the variables, then the exception.
     fn begin_landing(&mut self, of: &Protected, group: &Group, slot: Slot) -> R<()> {
         self.leave_statement();
+        self.e.settled.fill(None);
         let base = self.e.b.slot_addr(slot);
         let mut at = 0;
         let mut load = |f: &mut Self, t: Ty| {
@@ -538,6 +537,18 @@ impl FnLower<'_, '_> {
             Some((l, var))
         };
         island.binds.iter().filter_map(out).collect()
+    }
+}
+
+impl Handling {
+    /// The exception that has left protected code.
+    pub(super) fn ending(of: &Protected) -> Handling {
+        Handling {
+            exception: of.exception,
+            before: of.before,
+            name: None,
+            loops: 0,
+        }
     }
 }
 

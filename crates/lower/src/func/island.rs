@@ -48,6 +48,7 @@ impl FnLower<'_, '_> {
             return Err("a test at the head of a run".into());
         };
         self.e.b.set_line(self.hir.stmts[id].line);
+        self.observe_cells(self.hir.stmts[id].span.start);
         self.run_island(island, stmts)?;
         Ok(stmts.len())
     }
@@ -65,6 +66,7 @@ impl FnLower<'_, '_> {
         } else {
             IslandForm::Plain
         };
+        self.settle_for(island)?;
         let behind = self.frame(*last, true);
         let out = self.enter_island(island, &outs, form, None, [behind, None])?;
         if coded {
@@ -78,6 +80,7 @@ impl FnLower<'_, '_> {
         for l in &island.binds {
             if after[l.index()].bound == Bound::No {
                 self.unset_var(*l);
+                self.e.settle(*l);
             }
         }
         Ok(())
@@ -86,6 +89,7 @@ impl FnLower<'_, '_> {
     /// The truth of a test that the interpreter evaluates.
     pub(super) fn island_test(&mut self, index: usize) -> R<Value> {
         let island = &self.plan.ok_or("a test without a plan")?.islands[index];
+        self.settle_for(island)?;
         let resume = match island.code {
             Code::Test(_, test) => self.frame_within(Some(test)),
             _ => None,
@@ -182,7 +186,7 @@ impl FnLower<'_, '_> {
         let unsure = outs.iter().filter(|(_, var)| !var.sure).map(|(l, _)| *l);
         let kept = self.left_by_raise(island).into_iter().map(|(l, _)| l);
         for l in unsure.chain(kept) {
-            if !wanted.contains(&l) {
+            if !wanted.contains(&l) && self.e.cell(l).is_none() {
                 wanted.push(l);
             }
         }
@@ -196,6 +200,9 @@ impl FnLower<'_, '_> {
             params.push(param);
             vals.extend(value);
         }
+        let cells = self.island_cells(island);
+        let found = island.cells.iter().filter_map(|l| self.e.cell(*l));
+        vals.extend(found.map(|(_, cell)| cell.object));
         let watched = self.watched();
         vals.extend(&watched);
         if let Some(frame) = &resume[0] {
@@ -230,7 +237,7 @@ impl FnLower<'_, '_> {
                 vec![self.hir.stmts[*s].span]
             }
         };
-        let gone = |l: &&LocalId| !outs.iter().any(|o| o.name == self.hir.locals[**l].name);
+        let gone = |l: &&LocalId| self.e.cell(**l).is_none() && !outs.iter().any(|o| o.name == self.hir.locals[**l].name);
         let unbinds = island
             .binds
             .iter()
@@ -241,9 +248,10 @@ impl FnLower<'_, '_> {
             spans,
             form,
             params,
+            cells,
             outs,
             partial,
-            protected: self.e.raised.is_some(),
+            protected: self.e.raised.is_some() && !self.e.stale_only,
             ret: self.inst.ret.clone(),
             watched: watched.len(),
             resume,
@@ -261,7 +269,8 @@ impl FnLower<'_, '_> {
         let raising = self.e.raising();
         let site = self.e.site(SiteKind::Island);
         self.e.raises_behind_effect(raising);
-        if let Some(r) = self.e.raised.as_mut().and_then(|r| r.last_mut()) {
+        let own = self.e.raised.as_mut().and_then(|r| r.last_mut());
+        if let Some(r) = own.filter(|r| r.site == site) {
             let floats = floats.iter().enumerate().map(|(i, v)| (*v, kept(i)));
             r.island = Some(AtIsland {
                 area,
@@ -276,7 +285,8 @@ impl FnLower<'_, '_> {
         for (i, &old) in floats.iter().enumerate() {
             let t = self.e.b.func.ty(old);
             let new = self.e.b.load(t, out, kept(i), Region::Stack);
-            let all = self.e.vars.iter_mut().flat_map(|v| &mut v.vals);
+            let known = self.e.settled.iter_mut().flatten();
+            let all = self.e.vars.iter_mut().chain(known).flat_map(|v| &mut v.vals);
             all.filter(|v| **v == old).for_each(|v| *v = new);
         }
         Ok(out)
@@ -351,15 +361,19 @@ impl FnLower<'_, '_> {
 
     /// The object of a value, kept until this place is passed again.
     pub(super) fn box_value(&mut self, v: &Typed) -> R<Value> {
+        let o = self.new_object(v)?;
+        self.hold_new(o);
+        Ok(o)
+    }
+
+    /// The object of a value that may be one: a new reference.
+    pub(super) fn new_object(&mut self, v: &Typed) -> R<Value> {
         let (ty, vals) = self.portable(v)?;
         if ty.is_object() {
             self.e.helper("py_incref", &[vals[0]]);
-            self.hold_new(vals[0]);
             return Ok(vals[0]);
         }
-        let o = self.object_of(ty, &vals);
-        self.hold_new(o);
-        Ok(o)
+        Ok(self.object_of(ty, &vals))
     }
 
     /// The object of a value: a new reference.
@@ -455,6 +469,7 @@ impl FnLower<'_, '_> {
                 vals: v.1,
                 bound: flag.map_or(IsBound::Yes, IsBound::Flag),
             };
+            self.e.settle(*l);
         }
     }
 }

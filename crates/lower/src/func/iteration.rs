@@ -29,6 +29,7 @@ impl FnLower<'_, '_> {
         let [start, next, end] = islands.map(|i| &plan.islands[i]);
         let hir = self.hir.clone();
         let stmt = &hir.stmts[id];
+        self.settle_for(start)?;
         let behind = match start.code {
             Code::Iter(_, iter) => self.frame_within(Some(iter)),
             _ => None,
@@ -46,6 +47,7 @@ impl FnLower<'_, '_> {
         self.start_head(&head, &[]);
         self.e.b.set_line(stmt.line);
         self.leave_statement();
+        self.settle_for(next)?;
         let outs = self.target_outs(id, next)?;
         let items = (Type::Object(next.reason), [it].into_iter().collect());
         let active = ActiveLoop::over(stmt.span, items);
@@ -82,13 +84,12 @@ impl FnLower<'_, '_> {
         self.active.pop();
 
         self.merge(exits)?;
-        let over = self.frame_over(id, orelse);
+        let over = |f: &mut Self| f.frame_over(id, orelse);
         self.end_iteration(slot, end, stmt.line, over)?;
         self.block(orelse)?;
         let mut behind: Vec<_> = self.suspend(None).into_iter().collect();
         self.merge(l.breaks)?;
-        let left = self.frame(id, true);
-        self.end_iteration(slot, end, stmt.line, left)?;
+        self.end_iteration(slot, end, stmt.line, |f| f.frame(id, true))?;
         behind.extend(self.suspend(None));
         self.merge(behind)?;
         Ok(())
@@ -112,11 +113,19 @@ impl FnLower<'_, '_> {
     }
 
     /// Gives the iterator up, which may run code of the interpreter.
-    fn end_iteration(&mut self, slot: Slot, end: &Island, line: u32, behind: Option<Frame>) -> R<()> {
+    fn end_iteration(
+        &mut self,
+        slot: Slot,
+        end: &Island,
+        line: u32,
+        behind: impl FnOnce(&mut Self) -> Option<Frame>,
+    ) -> R<()> {
         if !self.reachable() {
             return Ok(());
         }
         self.e.b.set_line(line);
+        self.settle_for(end)?;
+        let behind = behind(self);
         self.leave_statement();
         let addr = self.e.b.slot_addr(slot);
         let it = self.e.b.load(Ty::I64, addr, 0, Region::Stack);

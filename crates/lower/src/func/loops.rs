@@ -89,6 +89,9 @@ impl FnLower<'_, '_> {
             .collect();
         params.sort_by_key(|(i, _)| *i);
         params.dedup_by_key(|(i, _)| *i);
+        let span = self.hir.stmts[id].span;
+        let assigned: Vec<usize> = params.iter().map(|(i, _)| *i).collect();
+        self.settle_before_loop((span.start, span.end), &assigned)?;
         Ok(Head {
             block: self.e.b.create_block(),
             params,
@@ -120,6 +123,7 @@ impl FnLower<'_, '_> {
             .collect();
         for (i, t) in &head.params {
             self.e.vars[*i] = self.param_var(head.block, t);
+            self.e.unsettle(*i);
         }
         self.e.effects = self.e.b.func.append_param(head.block, Ty::I8);
         out

@@ -2,6 +2,7 @@
 
 mod array;
 mod call;
+mod cells;
 mod elementwise;
 mod elementwise_loop;
 mod elementwise_store;
@@ -42,6 +43,7 @@ use smallvec::SmallVec;
 use crate::emit::{Emit, Frame, Vals, flat_tys};
 use crate::{Lowered, Shared, arith};
 
+pub(crate) use cells::Cell;
 pub(crate) use handlers::AtIsland;
 use handlers::Handling;
 use resume::{ActiveLoop, Running};
@@ -71,6 +73,8 @@ pub(crate) struct State {
     pub effects: Value,
     pub resume: Option<Rc<Frame>>,
     pub running: Running,
+    /// What the cells have.
+    pub settled: Vec<Option<Var>>,
 }
 
 /// A block end that waits for its merge.
@@ -187,12 +191,7 @@ pub(crate) fn lower_instance(
         tracked: inst.effects || (out.plan.is_some() && program.root.is_some_and(|r| r.0 == index)),
         running: Running::default(),
     };
-    let unbound = Var {
-        ty: Type::Never,
-        vals: Vals::new(),
-        bound: IsBound::No,
-    };
-    f.e.vars = vec![unbound; inst.hir.locals.len()];
+    f.e.vars = vec![unbound(); inst.hir.locals.len()];
     f.bind_params(&params);
     if program.root.is_some_and(|r| r.0 == index) && !inst.recursive {
         f.entry = Some(f.e.vars.clone());
@@ -213,9 +212,13 @@ pub(crate) fn lower_instance(
         f.e.b.safepoint(poll);
     }
     let hir = f.hir.clone();
+    let protected = f.make_cells()?;
     f.block(&hir.body)?;
     if f.reachable() {
         f.return_value((Type::None, Vals::new()))?;
+    }
+    if let Some(protected) = protected {
+        f.land_cells(protected)?;
     }
     out.module.funcs[id] = f.e.b.func;
     Ok(())
@@ -303,6 +306,7 @@ impl FnLower<'_, '_> {
             effects: self.e.effects,
             resume: self.e.resume.clone(),
             running: self.running.clone(),
+            settled: self.e.settled.clone(),
         }
     }
 
@@ -311,6 +315,7 @@ impl FnLower<'_, '_> {
         self.e.effects = s.effects;
         self.e.resume = s.resume;
         self.running = s.running;
+        self.e.settled = s.settled;
     }
 
     /// Leaves the current block open for a merge; `None` if it is not reachable.
@@ -368,6 +373,8 @@ impl FnLower<'_, '_> {
             .flatten();
         let statement = |p: &Pending| p.state.resume.as_ref().map(Rc::as_ptr);
         let same_statement = ends.iter().all(|p| statement(p) == statement(&ends[0]));
+        let settled = |i: usize| ends.iter().all(|p| p.state.settled[i] == first.settled[i]);
+        let settled: Vec<bool> = (0..first.settled.len()).map(settled).collect();
         let effects_differ = ends.iter().any(|p| p.state.effects != first.effects);
         let block = self.e.b.create_block();
         for p in &ends {
@@ -388,6 +395,9 @@ impl FnLower<'_, '_> {
             self.e.b.jump(block, &args);
         }
         self.start(block, first);
+        for (known, same) in self.e.settled.iter_mut().zip(settled) {
+            known.take_if(|_| !same);
+        }
         if !same_statement || effects_differ {
             self.e.resume = None;
         }
@@ -560,6 +570,7 @@ impl FnLower<'_, '_> {
         for owner in Self::owners_of(&(ret, vals.clone())) {
             self.e.helper("py_incref", &[owner]);
         }
+        self.settle_cells()?;
         self.drop_iterators();
         self.leave_handlers(0);
         self.e.b.ret(&vals);
@@ -569,6 +580,14 @@ impl FnLower<'_, '_> {
     pub(crate) fn guard_ok(&mut self, cond: Value, kind: SiteKind, operands: &[Value]) {
         let site = self.e.site(kind);
         self.e.b.check(Opcode::Guard, &[cond], operands, site);
+    }
+}
+
+fn unbound() -> Var {
+    Var {
+        ty: Type::Never,
+        vals: Vals::new(),
+        bound: IsBound::No,
     }
 }
 

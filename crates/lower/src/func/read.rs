@@ -28,6 +28,7 @@ impl FnLower<'_, '_> {
             code: Code::Read(id),
             reads: bases.clone(),
             binds: vec![],
+            cells: vec![],
             returns: false,
             breaks: false,
             continues: false,

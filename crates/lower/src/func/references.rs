@@ -6,7 +6,7 @@ use numlift_syntax::hir::LocalId;
 use numlift_types::Type;
 
 use super::{FnLower, IsBound, Typed, Var};
-use crate::emit::{Vals, flat_tys};
+use crate::emit::flat_tys;
 
 impl FnLower<'_, '_> {
     /// Owners of the arrays in a value, in order, and its objects if these are wanted.
@@ -73,7 +73,7 @@ impl FnLower<'_, '_> {
 
     fn read_by_islands(&self, l: LocalId) -> bool {
         let islands = self.plan.iter().flat_map(|p| &p.islands);
-        islands.into_iter().any(|i| i.reads.contains(&l))
+        islands.into_iter().any(|i| i.reads.contains(&l) || i.cells.contains(&l))
     }
 
     /// Hands the references of a value to a variable.
@@ -107,10 +107,6 @@ impl FnLower<'_, '_> {
             let null = self.e.b.iconst(Ty::I64, 0);
             self.replace_slot(slot, null);
         }
-        self.e.vars[l.index()] = Var {
-            ty: Type::Never,
-            vals: Vals::new(),
-            bound: IsBound::No,
-        };
+        self.e.vars[l.index()] = super::unbound();
     }
 }

@@ -18,6 +18,7 @@ use numlift_typeck::Env;
 use numlift_types::{ClosureType, NestedType, Type};
 use smallvec::SmallVec;
 
+use super::cells::CELL;
 use super::loops::Iter;
 use super::{FnLower, IsBound, Pending, R, Typed, Var};
 use crate::emit::{Frame, Vals};
@@ -359,9 +360,21 @@ impl FnLower<'_, '_> {
         let mut vars = vec![];
         for (l, local) in hir.locals.iter() {
             let var = self.e.vars[l.index()].clone();
+            let cell = self.e.cell(l);
+            if let Some((i, cell)) = cell {
+                operands.push(&CELL, &[cell.object]);
+                if !self.e.is_stale(i) {
+                    vars.push((local.name.clone(), ResumeSource::Cell(None)));
+                    continue;
+                }
+            }
+            let source = |s: ResumeSource| match cell {
+                Some(_) => ResumeSource::Cell(Some(Box::new(s))),
+                None => s,
+            };
             let maybe = match var.bound {
                 IsBound::No => {
-                    vars.push((local.name.clone(), ResumeSource::Unbound));
+                    vars.push((local.name.clone(), source(ResumeSource::Unbound)));
                     continue;
                 }
                 IsBound::Yes => false,
@@ -370,7 +383,7 @@ impl FnLower<'_, '_> {
                     true
                 }
             };
-            let source = match (&var.ty, self.argument(l.index(), &var)) {
+            let value = match (&var.ty, self.argument(l.index(), &var)) {
                 (_, Some(i)) => ResumeSource::Argument(i),
                 (Type::Known(o), _) => ResumeSource::Object {
                     index: self.sh.object(ObjectEntry::Object(*o)),
@@ -390,7 +403,7 @@ impl FnLower<'_, '_> {
                     maybe,
                 },
             };
-            vars.push((local.name.clone(), source));
+            vars.push((local.name.clone(), source(value)));
         }
         for (n, handling) in self.handling.clone().into_iter().enumerate() {
             let ty = Type::Object(numlift_types::Reason::JOIN);

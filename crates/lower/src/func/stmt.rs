@@ -37,6 +37,7 @@ impl FnLower<'_, '_> {
         let hir = self.hir.clone();
         let stmt = &hir.stmts[id];
         self.e.b.set_line(stmt.line);
+        self.observe_cells(stmt.span.start);
         self.mark_statement(id);
         self.read_items(id)?;
         match &stmt.kind {

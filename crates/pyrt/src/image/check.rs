@@ -66,20 +66,26 @@ pub(super) fn check(image: &Image) -> Checked {
     }
     for point in &image.points {
         for (_, source) in &point.vars {
-            match source {
-                ResumeSource::Argument(i) => must(*i < image.args.len(), "no such argument")?,
-                ResumeSource::Object { index, .. } => {
-                    must((*index as usize) < image.objects.len(), "no such object")?;
-                }
-                ResumeSource::Operand { .. }
-                | ResumeSource::Code { .. }
-                | ResumeSource::Nested { .. }
-                | ResumeSource::Unbound => {}
-            }
+            check_source(image, source)?;
         }
         point.operands().iter().try_for_each(rank)?;
     }
     Ok(())
+}
+
+fn check_source(image: &Image, source: &ResumeSource) -> Checked {
+    match source {
+        ResumeSource::Argument(i) => must(*i < image.args.len(), "no such argument"),
+        ResumeSource::Object { index, .. } => {
+            must((*index as usize) < image.objects.len(), "no such object")
+        }
+        ResumeSource::Cell(Some(value)) => check_source(image, value),
+        ResumeSource::Operand { .. }
+        | ResumeSource::Code { .. }
+        | ResumeSource::Nested { .. }
+        | ResumeSource::Unbound
+        | ResumeSource::Cell(None) => Ok(()),
+    }
 }
 
 fn check_site(image: &Image, kind: &SiteKind) -> Checked {

@@ -9,6 +9,7 @@ use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
 use super::{Image, IslandImage, Text};
+use crate::cells::{IslandCell, IslandCells};
 use crate::count::Counter;
 use crate::feedback::{Misses, Watch};
 use crate::foreign;
@@ -22,13 +23,14 @@ use crate::source::Hidden;
 use crate::spec::Parts;
 use crate::world::{Fingerprint, World};
 
-/// Positions, form, parameters, outs, variables left when it raises: a `Spec` of `numlift._islands`.
+/// Positions, form, parameters, outs, variables left when it raises, those in cells: a `Spec` of `numlift._islands`.
 type Row<'a> = (
     &'a [(u32, u32)],
     &'a str,
     Vec<(&'a str, bool)>,
     Vec<(&'a str, bool)>,
     Vec<&'a str>,
+    Vec<(&'a str, bool)>,
 );
 
 /// What a specialisation is made of. The world is that of the image: the one it was compiled in, or one in which
@@ -120,10 +122,11 @@ fn islands<'py>(
     let rows: Vec<Row<'_>> = image.islands.iter().map(row).collect();
     let watch = watch.map(Watch::row);
     let args = (function, &text.source, text.first_line, rows, watch);
-    let functions: Vec<Bound<'_, PyAny>> = module.call_method1("build", args)?.extract()?;
+    let functions: Vec<(Bound<'_, PyAny>, Vec<usize>)> = module.call_method1("build", args)?.extract()?;
     let unbound = module.getattr("UNBOUND")?;
-    let made = functions.iter().zip(&image.islands).map(|(f, i)| Island {
+    let made = functions.iter().zip(&image.islands).map(|((f, places), i)| Island {
         function: Ref::from(f),
+        cells: cells(i, places),
         unbound: Ref::from(&unbound),
         params: i.params.clone(),
         outs: i.outs.clone(),
@@ -149,6 +152,17 @@ fn islands<'py>(
     Ok(made.collect())
 }
 
+/// The cells of an island, by their places in the closure of its function.
+fn cells(island: &IslandImage, places: &[usize]) -> IslandCells {
+    let all = island.cells.iter().zip(places);
+    let all = all.map(|((name, sure), place)| IslandCell {
+        name: name.clone(),
+        place: *place,
+        passed: !sure,
+    });
+    IslandCells { all: all.collect() }
+}
+
 fn row(island: &IslandImage) -> Row<'_> {
     let params = island.params.iter().map(|v| (v.name.as_str(), v.sure));
     let outs = island.outs.iter().map(|v| (v.name.as_str(), v.sure));
@@ -159,6 +173,7 @@ fn row(island: &IslandImage) -> Row<'_> {
         params.collect(),
         outs.collect(),
         left.collect(),
+        island.cells.iter().map(|(name, sure)| (name.as_str(), *sure)).collect(),
     )
 }
 

@@ -26,7 +26,7 @@ pub use link::{Moved, moved, parts};
 
 const MAGIC: &[u8; 8] = b"NLIMAGE\0";
 /// Changes when the meaning of an image changes and the helper table does not.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const HEADER: usize = 8 + 32 + 8 + 8;
 
 /// A compiled specialisation.
@@ -78,6 +78,8 @@ pub struct IslandImage {
     pub kind: String,
     pub form: Form,
     pub params: Vec<IslandVar>,
+    /// Variables that it uses in their cells, and whether they are bound all the time.
+    pub cells: Vec<(String, bool)>,
     pub outs: Vec<IslandVar>,
     pub partial: Vec<IslandVar>,
     pub protected: bool,

@@ -228,6 +228,7 @@ pub(super) fn nothing(what: &'static str) -> Opaque {
         reads: Vec::new(),
         binds: Vec::new(),
         captured: Vec::new(),
+        written: Vec::new(),
         outer: Vec::new(),
     }
 }

@@ -133,7 +133,10 @@ impl<'s> Builder<'s> {
         let code = facts::opaque(function, what, |name| names.get(name).copied());
         function.exprs = exprs;
         function.stmts = stmts;
-        function.nested = nested;
+        let inner = std::mem::replace(&mut function.nested, nested);
+        let outside = inner.iter().flat_map(|f| facts::outer_writes(f));
+        let outside = outside.filter(|name| !names.contains_key(name));
+        function.hidden_writes.extend(outside);
         code
     }
 
@@ -159,6 +162,7 @@ impl<'s> Builder<'s> {
             is_generator: def.is_async || bindings.is_generator,
             writes_outer: Vec::new(),
             rebinds_outer: Vec::new(),
+            hidden_writes: Vec::new(),
         };
         self.scopes.push(Scope {
             function,

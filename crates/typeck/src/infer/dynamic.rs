@@ -66,14 +66,9 @@ pub(crate) fn whole(hir: &Function, code: &'static str, message: &str, help: Opt
 
 /// Variables of a function that a function nested in it assigns.
 pub(super) fn assigned_by_nested(hir: &Function, nested: u32) -> Vec<LocalId> {
-    fn names<'f>(f: &'f Function, out: &mut Vec<&'f str>) {
-        out.extend(f.writes_outer.iter().map(String::as_str));
-        f.nested.iter().for_each(|inner| names(inner, out));
-    }
-    let mut written = vec![];
-    names(&hir.nested[nested as usize], &mut written);
+    let written = facts::outer_writes(&hir.nested[nested as usize]);
     let locals = hir.locals.iter();
-    let captured = locals.filter(|(_, l)| l.captured && written.contains(&l.name.as_str()));
+    let captured = locals.filter(|(_, l)| l.captured && written.contains(&l.name));
     captured.map(|(id, _)| id).collect()
 }
 
@@ -145,7 +140,7 @@ impl FnInfer<'_, '_> {
                 return;
             };
             let ty = match var.ty {
-                Type::Object(_) => {
+                Type::Object(_) if !self.written.contains_key(&p.local) => {
                     let name = &hir.locals[p.local].name;
                     let what = self.cx.env.argument(i).unwrap_or_else(|| "an object".to_owned());
                     let text = format!("argument `{name}` is {what}: it has no native type");
@@ -153,6 +148,7 @@ impl FnInfer<'_, '_> {
                     Type::Object(self.place(Node::Local(p.local), d))
                 }
                 Type::Never => continue,
+                _ if self.written.contains_key(&p.local) => continue,
                 ty => self.kept_boxed(p.local, ty),
             };
             self.noted = None;
@@ -311,7 +307,9 @@ impl FnInfer<'_, '_> {
     }
 
     pub(super) fn unbind(&mut self, l: LocalId) {
-        if let Some(v) = &mut self.vars {
+        if self.written.contains_key(&l) {
+            self.assign_cell(l, false);
+        } else if let Some(v) = &mut self.vars {
             v[index(l)] = super::UNBOUND;
         }
     }

@@ -33,6 +33,7 @@ use numlift_syntax::hir::{ExprId, Function, LocalId, ParamKind, StmtId};
 use numlift_types::{Capture, CodeRef, Reason, Type};
 
 use crate::env::Env;
+use crate::islands::Cells;
 use crate::tables::{Binding, Bound, Instance, InstanceId, Program, Tables, VarTy};
 
 use dynamic::{Node, Stop, solid};
@@ -76,6 +77,8 @@ pub(crate) struct Boxing {
     pub unassumed: BTreeSet<Binding>,
     /// Items of which no observed type is assumed: their object may change meanwhile.
     pub unread: BTreeSet<ExprId>,
+    /// Variables that live in cells.
+    pub cells: Cells,
     /// The names outside that are not in `outer` are hidden arguments; before this is set nothing is asked of the environment that would be guarded.
     pub settled: bool,
 }
@@ -292,8 +295,10 @@ struct FnInfer<'c, 'e> {
     /// Counts typed expressions, and when each was typed last.
     clock: u32,
     stamps: Vec<u32>,
-    /// Variables that nested functions assign, once such a function is defined.
+    /// Variables that nested functions assign, once such a function is defined, or if they are in cells.
     cells: HashMap<LocalId, Reason>,
+    /// Those in cells that are never unbound again, and the others.
+    written: HashMap<LocalId, bool>,
     /// What the interpreter makes of the variables of this instance.
     boxing: Option<&'e Boxing>,
     /// Blocks that run in the interpreter and are being inferred.
@@ -351,6 +356,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             clock: 0,
             stamps,
             cells: HashMap::new(),
+            written: HashMap::new(),
             boxing,
             islands: vec![],
             identified,
@@ -361,6 +367,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
 
     fn run(mut self) -> Type {
         let body = self.hir.clone();
+        self.written_cells();
         self.object_params();
         self.block(&body.body);
         if self.vars.is_some() {
@@ -389,11 +396,12 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             Some(&r) => Type::Object(r),
             None => self.kept_boxed(l, solid(ty)),
         };
+        let bound = match self.written.get(&l) {
+            Some(steady) => self.assign_cell(l, *steady),
+            None => Bound::Yes,
+        };
         if let Some(v) = &mut self.vars {
-            v[index(l)] = VarTy {
-                ty,
-                bound: Bound::Yes,
-            };
+            v[index(l)] = VarTy { ty, bound };
         }
     }
 }

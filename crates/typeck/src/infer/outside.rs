@@ -1,15 +1,18 @@
-//! Names outside the function: globals and closure variables, those that the entry assigns among them.
+//! Names outside the function: globals and closure variables, those that the entry assigns among them; and variables
+//! that functions nested in it assign.
 //!
 //! An assignment runs in the interpreter. A name that stays a number of one type is a hidden argument, which is
 //! read again behind it; of any other a guard would fail as soon as it is assigned: it is read in the interpreter.
 
 use numlift_diagnostics::Span;
-use numlift_syntax::hir::Name;
+use numlift_syntax::hir::{Handler, LocalId, Name};
 use numlift_types::Type;
 
-use super::dynamic::Stop;
+use super::dynamic::{Node, Stop, whole};
 use super::{FnInfer, R};
 use crate::env::Resolved;
+use crate::islands::is_steady;
+use crate::tables::{Bound, VarTy};
 
 impl FnInfer<'_, '_> {
     /// What a global or closure variable is.
@@ -53,6 +56,44 @@ impl FnInfer<'_, '_> {
             "NL2010",
             format!("`{name}` of an outer scope is assigned"),
         )
+    }
+
+    /// Variables in cells that nested functions assign are objects from the beginning on.
+    pub(super) fn written_cells(&mut self) {
+        let Some(boxing) = self.boxing else { return };
+        let hir = self.hir.clone();
+        for &l in &boxing.cells.written {
+            let text = format!("`{}` is assigned by a nested function", hir.locals[l].name);
+            let r = self.place(Node::Local(l), whole(&hir, "NL2010", &text, None));
+            self.cells.insert(l, r);
+            let steady = is_steady(&hir, l);
+            self.written.insert(l, steady);
+            if let Some(vars) = &mut self.vars {
+                let v = &mut vars[super::index(l)];
+                let bound = match v.bound {
+                    Bound::Yes if steady => Bound::Yes,
+                    _ => Bound::Maybe,
+                };
+                *v = VarTy {
+                    ty: Type::Object(r),
+                    bound,
+                };
+            }
+        }
+    }
+
+    /// Notes that a variable in a cell that nested functions assign is assigned here, which the interpreter does.
+    pub(super) fn assign_cell(&mut self, l: LocalId, steady: bool) -> Bound {
+        if let Some(&r) = self.cells.get(&l) {
+            self.note(r);
+        }
+        if steady { Bound::Yes } else { Bound::Maybe }
+    }
+
+    /// Whether a handler binds such a variable.
+    pub(super) fn names_cell(&self, handlers: &[Handler]) -> bool {
+        let mut names = handlers.iter().filter_map(|h| h.name);
+        names.any(|l| self.written.contains_key(&l))
     }
 
     /// The type of the number that a name outside is.

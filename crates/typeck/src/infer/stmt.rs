@@ -110,8 +110,8 @@ impl FnInfer<'_, '_> {
                 finalbody,
                 dynamic,
             } => {
-                match *dynamic || !finalbody.is_empty() || self.boxing.is_some_and(|b| b.tries.contains(&id))
-                {
+                let whole = self.boxing.is_some_and(|b| b.tries.contains(&id)) || self.names_cell(handlers);
+                match *dynamic || !finalbody.is_empty() || whole {
                     true => self.try_stmt(id, [body, orelse, finalbody], handlers),
                     false => self.native_try(id, [body, orelse], handlers),
                 }

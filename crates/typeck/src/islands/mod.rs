@@ -6,6 +6,7 @@
 //! A loop is compiled if what its native statements save is worth more than its crossings into the
 //! interpreter (see [`cost`]); else the whole loop is part of an island.
 
+mod cells;
 mod cost;
 mod reads;
 mod uses;
@@ -20,8 +21,10 @@ use numlift_types::{CodeRef, Reason, Type};
 
 use crate::env::Env;
 use crate::infer::{Boxing, has_list, infer_with, whole};
-use crate::tables::{Binding, Bound, Instance, Program, VarTy};
+use crate::tables::{Binding, Instance, Program};
 
+pub use cells::Cells;
+pub(crate) use cells::is_steady;
 pub use reads::Read;
 pub use uses::{Consumer, Uses};
 
@@ -46,7 +49,7 @@ pub enum Code {
 
 impl Code {
     /// The statement that it begins with or is a part of.
-    fn stmt(&self) -> Option<StmtId> {
+    pub fn stmt(&self) -> Option<StmtId> {
         match self {
             Code::Run(stmts) => stmts.first().copied(),
             Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) => Some(*s),
@@ -114,6 +117,8 @@ pub struct Island {
     /// Variables that it reads and binds, each once.
     pub reads: Vec<LocalId>,
     pub binds: Vec<LocalId>,
+    /// Variables in cells that it uses. It reads them there, `binds` has those that have a type besides.
+    pub cells: Vec<LocalId>,
     /// It may return from the function.
     pub returns: bool,
     /// It may leave by a `break` of a loop around it.
@@ -150,6 +155,7 @@ pub struct Plan {
     pub compiled_reads: BTreeSet<LocalId>,
     /// Islands of the classes of handlers.
     pub classes: HashMap<ExprId, usize>,
+    pub cells: Cells,
 }
 
 /// Why a function runs in the interpreter as a whole.
@@ -185,7 +191,7 @@ pub fn infer_mixed(env: &dyn Env, root: CodeRef, args: &[Type]) -> Result<(Progr
         if let Some(d) = &entry.whole {
             return Err(Box::new(d.clone()).into());
         }
-        let mut plan = Planner::new(entry).plan()?;
+        let mut plan = Planner::new(entry, &boxing.cells).plan()?;
         let mut next = boxed_by(entry, &plan, &boxing);
         next.unread.extend(reads::place(entry, &mut plan));
         plan.gain -= cost::ITEM * plan.reads.values().flatten().count() as f64;
@@ -204,6 +210,7 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
     let mut out = known.clone();
     out.outer.extend(entry.tables.retyped.iter().cloned());
     out.outer.extend(entry.hir.rebinds_outer.iter().cloned());
+    out.cells.extend(&plan.cells);
     for island in &plan.islands {
         let Some(stmt) = island.code.stmt() else {
             continue;
@@ -260,7 +267,7 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
             .filter_map(|s| s.get(l.as_u32() as usize))
             .map(|v| &v.ty)
             .collect();
-        if types.iter().any(|t| t.is_object()) {
+        if types.iter().any(|t| t.is_object()) || plan.cells.all.contains(&l) {
             types.iter().for_each(|t| out.object(l, t));
         }
     }
@@ -304,6 +311,8 @@ fn is_faithful(t: &Type) -> bool {
 pub(crate) struct Planner<'i> {
     entry: &'i Instance,
     hir: &'i Function,
+    /// Variables that are in cells.
+    cells: &'i Cells,
     plan: Plan,
     /// Statements of which it is known whether they are islands.
     known: RefCell<HashMap<StmtId, bool>>,
@@ -313,10 +322,11 @@ pub(crate) struct Planner<'i> {
 }
 
 impl<'i> Planner<'i> {
-    fn new(entry: &'i Instance) -> Planner<'i> {
+    fn new(entry: &'i Instance, cells: &'i Cells) -> Planner<'i> {
         Planner {
             entry,
             hir: &entry.hir,
+            cells,
             plan: Plan::default(),
             known: RefCell::default(),
             native_loops: 0,
@@ -345,6 +355,8 @@ impl<'i> Planner<'i> {
                 return Err(Box::new(whole(hir, "NL2017", what, None)).into());
             }
         }
+        self.plan.cells = self.captured(&islands);
+        self.plan.cells.extend(self.cells);
         self.plan.islands = islands;
         self.plan.gain = self.gain(&hir.body);
         Ok(self.plan)
@@ -379,10 +391,12 @@ impl<'i> Planner<'i> {
 
     fn add(&mut self, code: Code, reason: Reason) {
         let uses = code.uses(self.hir);
+        let is_cell = |l: &&LocalId| self.cells.all.contains(*l);
         self.plan.islands.push(Island {
             code,
-            reads: uses.reads.into_iter().collect(),
-            binds: uses.binds.into_iter().collect(),
+            cells: uses.reads.union(&uses.binds).filter(is_cell).copied().collect(),
+            reads: uses.reads.iter().filter(|l| !is_cell(l)).copied().collect(),
+            binds: uses.binds.difference(&self.cells.written).copied().collect(),
             returns: uses.returns,
             breaks: uses.breaks,
             continues: uses.continues,
@@ -494,11 +508,7 @@ impl<'i> Planner<'i> {
 
     /// Why an island cannot be run apart from its function.
     fn obstacle(&self, island: &Island) -> Option<&'static str> {
-        let uses = match &island.code {
-            Code::Run(stmts) => Uses::of_stmts_consumed(self.hir, stmts, &self.entry.tables.consumers),
-            code => code.uses(self.hir),
-        };
-        if uses.frame {
+        if island.code.uses(self.hir).frame {
             return Some(
                 "code that looks at its own frame (`locals`, `eval`, `super`) runs with the whole function",
             );
@@ -506,40 +516,7 @@ impl<'i> Planner<'i> {
         if island.leaves() && !self.leaves_simply(island) {
             return Some("`break` or `continue` in this place runs with the whole function");
         }
-        let (last, start, end) = self.extent(island);
-        let all = Uses::of_stmts(self.hir, &self.hir.body).bindings;
-        let moves = |l: &LocalId| {
-            let bound = self.state_before(island).is_some_and(|s| {
-                s.get(l.as_u32() as usize)
-                    .is_some_and(|v: &VarTy| v.bound == Bound::Yes)
-            });
-            let mut others = all.iter().filter(|(other, _)| other == l).map(|(_, at)| *at);
-            others.any(|at| at > last || (start..end).contains(&at)) || !bound && !uses.binds.contains(l)
-        };
-        let captured: BTreeSet<LocalId> = uses.captured.iter().copied().filter(moves).collect();
-        (!captured.is_empty()).then_some("a nested function uses variables that are assigned again")
-    }
-
-    fn state_before(&self, island: &Island) -> Option<&Vec<VarTy>> {
-        let stmt = island.code.stmt()?;
-        self.entry.tables.states.get(&stmt).map(|[before, _]| before)
-    }
-
-    /// Where an island ends in the source, and where the outermost loop around it begins and ends.
-    fn extent(&self, island: &Island) -> (u32, u32, u32) {
-        let span = |s: StmtId| self.hir.stmts[s].span;
-        let (start, end) = match &island.code {
-            Code::Run(stmts) => (span(stmts[0]).start, span(stmts[stmts.len() - 1]).end),
-            // the body of the loop comes behind it
-            Code::Iter(s, e) | Code::Class(s, _, e) => (span(*s).start, self.hir.exprs[*e].span.end),
-            Code::Test(s, _) | Code::Next(s) | Code::Drop(s) | Code::Read(s) => {
-                (span(*s).start, span(*s).end)
-            }
-        };
-        let looped = self.hir.stmts.values().filter(|s| is_loop(&s.kind));
-        let around = looped.filter(|s| s.span.start < start && end <= s.span.end);
-        let outer = around.map(|s| (s.span.start, s.span.end)).min().unwrap_or((0, 0));
-        (end, outer.0, outer.1)
+        None
     }
 
     /// Nothing runs between a `break` and the end of the island that binds variables: `with` and `try` without `finally`.

@@ -41,6 +41,8 @@ pub struct Uses {
     pub bindings: Vec<(LocalId, u32)>,
     /// Variables that nested functions use, which may outlive the code.
     pub captured: BTreeSet<LocalId>,
+    /// Those of them that nested functions assign.
+    pub written: BTreeSet<LocalId>,
     /// It returns from the function.
     pub returns: bool,
     /// A `break` of a loop around it.
@@ -121,8 +123,10 @@ impl Uses {
             self.name(name);
         }
         self.captured.extend(&code.captured);
+        self.written.extend(&code.written);
         if lazy {
             self.captured.extend(code.reads.iter().chain(&code.binds));
+            self.written.extend(&code.binds);
         }
     }
 
@@ -161,15 +165,17 @@ impl Uses {
     /// Variables of this function that one nested in it uses.
     fn nested(&mut self, f: &Function, nested: u32, outlives: bool) {
         let inner = &f.nested[nested as usize];
+        let writes = facts::outer_writes(inner);
         for (l, local) in f.locals.iter() {
             if inner.free.contains(&local.name) {
                 self.reads.insert(l);
                 if outlives {
                     self.captured.insert(l);
                 }
-                if inner.writes_outer.contains(&local.name) {
+                if writes.contains(&local.name) {
                     self.binds.insert(l);
                     self.bindings.push((l, u32::MAX));
+                    self.written.insert(l);
                 }
             }
         }
