@@ -1,4 +1,4 @@
-"""Variables in cells: code outside of a function reads and binds its variables there, as the function itself does."""
+"""Variables in cells, where code outside of a function reads and binds them as the function itself does."""
 
 import ast
 import copy
@@ -6,7 +6,7 @@ import sys
 import types
 from typing import Any
 
-#: Of what an empty cell raises, the variable: a name of its own, which has the variable's name in the code object.
+#: A variable that is never bound, to raise what the one in an empty cell would.
 _MISSING = "<unbound "
 
 
@@ -47,7 +47,9 @@ class Checked(ast.NodeTransformer):
             result: Any = self.visit(copy.deepcopy(node))
             made += result if isinstance(result, list) else [result]
         # makes them local and has no code
-        local = [ast.AnnAssign(_missing(n, ast.Store()), ast.Constant(0), None, 1) for n in sorted(self.names)]
+        local = [
+            ast.AnnAssign(_missing(n, ast.Store()), ast.Constant(0), None, 1) for n in sorted(self.names)
+        ]
         return [*local, *made]
 
     def _read(self, name: str, at: ast.AST) -> ast.expr:
@@ -128,9 +130,34 @@ class Checked(ast.NodeTransformer):
             g.ifs = [inner.visit(e) for e in g.ifs]
         for g in node.generators[1:]:
             g.iter = inner.visit(g.iter)
-        return node  # type: ignore[no-any-return]
+        return node
 
     visit_GeneratorExp = visit_ListComp = visit_SetComp = visit_DictComp = _comprehension
+
+
+class Own(ast.NodeTransformer):
+    """What an island uses itself is in a constant of its code: no name of it is in the frame."""
+
+    def __init__(self, names: dict[str, Any], cells: dict[str, types.CellType]) -> None:
+        self.names, self.cells = names, cells
+        # no source has such a text
+        self.mark = f"<own {id(self)}>"
+
+    def block(self, nodes: list[ast.stmt]) -> list[ast.stmt]:
+        return [self.visit(copy.deepcopy(node)) for node in nodes]
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id not in self.names and node.id not in self.cells:
+            return node
+        own: ast.expr = ast.Attribute(ast.Constant(self.mark), node.id, ast.Load())
+        if node.id in self.cells:
+            own = ast.Attribute(own, "cell_contents", ast.Load())
+        return ast.copy_location(own, node)
+
+    def put(self, code: types.CodeType) -> types.CodeType:
+        own = types.SimpleNamespace(**self.names, **self.cells)
+        consts = (own if type(c) is str and c == self.mark else c for c in code.co_consts)
+        return code.replace(co_consts=tuple(consts))
 
 
 def _listed(result: Any) -> list[Any]:

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from numlift._cells import Checked, cell_name, if_bound, mangled, named
+from numlift._cells import Checked, Own, cell_name, if_bound, mangled, named
 from numlift._source import compilable
 from numlift.types import Type
 
@@ -31,7 +31,8 @@ class Spec(NamedTuple):
     how they were left; `iter`, `next`, `drop`: of a `for` its iterator, the next item, nothing; `class N`:
     the class of handler N of a `try`. params, outs: (name, whether it is certainly bound) of variables.
     left: variables that a compiled handler wants as they are when it raises. cells: variables that are in
-    cells, free variables of its function, and whether they are bound all the time.
+    cells, free variables of its function, and whether they are bound all the time. frame: it looks at its
+    own frame: its names are those of the function, free variables included.
     """
 
     positions: list[tuple[int, int]]
@@ -40,6 +41,7 @@ class Spec(NamedTuple):
     outs: list[tuple[str, bool]]
     left: list[str]
     cells: list[tuple[str, bool]]
+    frame: bool
 
     def value(self, name: str) -> ast.expr:
         """A variable, or what stands for one that is not bound."""
@@ -341,8 +343,13 @@ class Builder:
         names += [cell_name(name) for name, sure in spec.cells if not sure]
         names += [_LEFT] if spec.left else []
         cells = [name for name, _ in spec.cells]
-        body = in_cells(cells, Checked(unsure).block(body))
-        inside = self.compiled(names, body, (*self.watching, *cells))
+        body = Checked(unsure).block(body)
+        if spec.frame:
+            free = (*cells, *self.function.__code__.co_freevars)
+            own = Own(CONSTANTS, self.watching)
+            inside = own.put(self.compiled(names, in_cells(free, own.block(body)), tuple(cells)))
+            return bound(self.function, inside, dict.fromkeys(cells, types.CellType()))
+        inside = self.compiled(names, in_cells(cells, body), (*self.watching, *cells))
         return bound(self.function, inside, self.watching | dict.fromkeys(cells, types.CellType()))
 
     def cell_places(self, spec: Spec, function: types.FunctionType) -> list[int]:

@@ -195,7 +195,8 @@ class _Rest:
 def _code(builder: Builder, point: Point) -> types.CodeType:
     """The code of a function from a point on.
 
-    Its parameters: variables, defaults of nested functions, what is done, the call, remaining items of loops, cells.
+    Its parameters: variables, defaults of nested functions, what is done, the call, remaining items of loops,
+    cells.
     """
     rest = _Rest(builder, point)
     function = rest.function

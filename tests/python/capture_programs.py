@@ -63,7 +63,7 @@ class Captures(Scope):
                 [
                     f"note({g}())",
                     f"{self.bound()} = {g}()",
-                    f"o.v = [g() for g in o.seen[:3]]",
+                    "o.v = [g() for g in o.seen[:3]]",
                     f"{self.pick([f for f in self.floats if f != 'x'])} = float({g}() or 0)",
                     f"for {self.bound()} in [{g}(), {self.number()}]:\n    note({g}())",
                     f"l.sort(key=lambda z: note('key', type(z).__name__, {self.variable()}))",

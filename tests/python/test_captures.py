@@ -48,19 +48,19 @@ CAPTURES = {
     ),
     "sort": (
         " t = 0.0\n k = 1\n" + LOOPED + " l.sort(key=lambda z: z % k)\n k = 7\n return l, t",
-        "interpreter",
+        "mixed",
     ),
     "lazymap": (
         " t = 0.0\n k = 1\n" + LOOPED + " s = map(lambda z: z + k, l)\n k = 7\n return list(s), t",
-        "interpreter",
+        "mixed",
     ),
     "lazyzip": (
         " t = 0.0\n k = 1\n" + LOOPED + " s = enumerate(z + k for z in l)\n k = 7\n return list(s), t",
-        "interpreter",
+        "mixed",
     ),
     "maxlist": (
         " t = 0.0\n k = 1\n" + LOOPED + " s = max([lambda: k], key=lambda h: h())\n k = 7\n return s(), t",
-        "interpreter",
+        "mixed",
     ),
     "minkey": (
         " t = 0.0\n for j in range(3):\n  for x in a:\n   t += x\n  b = min(l, key=lambda z: abs(z - t))\n return b, t",
@@ -70,13 +70,13 @@ CAPTURES = {
         " t = 0.0\n k = 1\n"
         + LOOPED
         + " h = list(map(lambda z: lambda: z + k, l))\n k = 7\n return [g() for g in h], t",
-        "interpreter",
+        "mixed",
     ),
     "yielded": (
         " t = 0.0\n k = 1\n"
         + LOOPED
         + " h = list((lambda: z + k) for z in l)\n k = 7\n return [g() for g in h], t",
-        "interpreter",
+        "mixed",
     ),
     "rebound": (
         " t = 0.0\n k = 2\n"

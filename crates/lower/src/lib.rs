@@ -54,6 +54,8 @@ pub struct IslandSpec {
     pub params: Vec<IslandVar>,
     /// Variables that it uses in their cells, and whether they are bound all the time.
     pub cells: Vec<(String, bool)>,
+    /// It looks at its own frame: there are no names in it that are not the function's.
+    pub frame: bool,
     pub outs: Vec<IslandVar>,
     /// Variables as it has left them when it raises, for a compiled handler.
     pub partial: Vec<IslandVar>,

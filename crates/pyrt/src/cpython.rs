@@ -53,8 +53,7 @@ fn optional() -> &'static Optional {
                 function_globals: getter(c"PyFunction_GetGlobals"),
                 cell_get: getter(c"PyCell_Get"),
                 cell_new: getter(c"PyCell_New"),
-                cell_set: symbol(c"PyCell_Set")
-                    .map(|p| std::mem::transmute::<*mut libc::c_void, Setter>(p)),
+                cell_set: symbol(c"PyCell_Set").map(|p| std::mem::transmute::<*mut libc::c_void, Setter>(p)),
             }
         }
     })

@@ -259,7 +259,11 @@ impl Island {
                 if let Some(at) = self.cells.all.iter().position(|c| c.name == *name) {
                     found.push(cpython::cell_contents(*cells.add(at)));
                     let found = found.as_slice()[found.as_slice().len() - 1];
-                    return if found.is_null() { self.unbound.as_ptr() } else { found };
+                    return if found.is_null() {
+                        self.unbound.as_ptr()
+                    } else {
+                        found
+                    };
                 }
                 let at = self.params.iter().position(|p| p.name == *name);
                 at.map_or(self.unbound.as_ptr(), |at| objects[at])

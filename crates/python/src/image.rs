@@ -75,6 +75,7 @@ fn island(spec: &IslandSpec, source: &str) -> IslandImage {
         form,
         params: spec.params.clone(),
         cells: spec.cells.clone(),
+        frame: spec.frame,
         outs: spec.outs.clone(),
         partial: spec.partial.clone(),
         protected: spec.protected,

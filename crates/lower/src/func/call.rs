@@ -24,11 +24,15 @@ impl FnLower<'_, '_> {
     pub(crate) fn call(&mut self, id: ExprId, func: ExprId, args: &[Arg]) -> R<Typed> {
         let never = || Ok((Type::Never, Vals::new()));
         let Some(target) = self.inst.tables.calls.get(&id).cloned() else {
-            // typing found that an argument never has a value: evaluating it raises
-            if let ExprKind::Attribute(base, _) = self.hir.exprs[func].kind
-                && self.inst.tables.exprs.contains_key(&base)
-            {
-                self.expr(base)?;
+            // typing found that the function or an argument never has a value: evaluating it raises
+            let first = match self.hir.exprs[func].kind {
+                ExprKind::Attribute(base, _) => base,
+                _ => func,
+            };
+            self.check_bound(first)?;
+            let known = self.inst.tables.exprs.get(&first);
+            if known.is_some_and(|t| first != func || *t == Type::Never) && self.reachable() {
+                self.expr(first)?;
             }
             for a in args {
                 if self.reachable() && self.inst.tables.exprs.contains_key(&a.value) {

@@ -193,12 +193,14 @@ impl FnLower<'_, '_> {
         }
         let before = island.code.stmt().and_then(|s| self.inst.tables.states.get(&s));
         let is_sure = |cell: Cell| match cell.written {
-            true => before.is_some_and(|[b, _]| b.get(cell.local.index()).is_some_and(|v| v.bound == Bound::Yes)),
+            true => {
+                before.is_some_and(|[b, _]| b.get(cell.local.index()).is_some_and(|v| v.bound == Bound::Yes))
+            }
             false => self.e.vars[cell.local.index()].bound == IsBound::Yes && !unbound.contains(&cell.local),
         };
         let cells = island.cells.iter().filter_map(|l| self.e.cell(*l));
         cells
-            .map(|(_, c)| (self.hir.locals[c.local].name.clone(), is_sure(c)))
+            .map(|(_, c)| (self.hir.locals[c.local].name.clone(), island.frame || is_sure(c)))
             .collect()
     }
 

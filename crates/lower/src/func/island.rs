@@ -195,6 +195,7 @@ impl FnLower<'_, '_> {
             params.push(an_iterator(island));
             vals.push(it);
         }
+        self.order_params(island, &mut wanted);
         for l in wanted {
             let (param, value) = self.island_param(l)?;
             params.push(param);
@@ -237,7 +238,9 @@ impl FnLower<'_, '_> {
                 vec![self.hir.stmts[*s].span]
             }
         };
-        let gone = |l: &&LocalId| self.e.cell(**l).is_none() && !outs.iter().any(|o| o.name == self.hir.locals[**l].name);
+        let gone = |l: &&LocalId| {
+            self.e.cell(**l).is_none() && !outs.iter().any(|o| o.name == self.hir.locals[**l].name)
+        };
         let unbinds = island
             .binds
             .iter()
@@ -249,6 +252,7 @@ impl FnLower<'_, '_> {
             form,
             params,
             cells,
+            frame: island.frame,
             outs,
             partial,
             protected: self.e.raised.is_some() && !self.e.stale_only,
@@ -290,6 +294,21 @@ impl FnLower<'_, '_> {
             all.filter(|v| **v == old).for_each(|v| *v = new);
         }
         Ok(out)
+    }
+
+    /// Puts the variables in the order in which `locals()` has them, the first parameter first.
+    fn order_params(&self, island: &Island, params: &mut [LocalId]) {
+        let hir = &self.hir;
+        let is_param = |l: LocalId| hir.params.iter().any(|p| p.local == l);
+        if island.frame {
+            params.sort_by_key(|&l| {
+                let local = &hir.locals[l];
+                let last = local.captured && !is_param(l);
+                (last, last.then(|| local.name.clone()), l)
+            });
+        } else if let (true, Some(first)) = (island.first, hir.params.first()) {
+            params.sort_by_key(|&l| l != first.local);
+        }
     }
 
     /// Whether control does not come behind an island, as its types say.

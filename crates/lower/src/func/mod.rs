@@ -26,6 +26,7 @@ mod selection;
 mod stmt;
 mod tuple;
 mod ufunc;
+mod vars;
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -47,25 +48,12 @@ pub(crate) use cells::Cell;
 pub(crate) use handlers::AtIsland;
 use handlers::Handling;
 use resume::{ActiveLoop, Running};
+pub(crate) use vars::{IsBound, Var};
+use vars::{NEVER, join_var, unbound, var_ty};
 
 /// A typed value.
 pub(crate) type Typed = (Type, Vals);
 pub(crate) type R<T> = Result<T, String>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IsBound {
-    No,
-    Yes,
-    /// an i8 flag
-    Flag(Value),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Var {
-    pub ty: Type,
-    pub vals: Vals,
-    pub bound: IsBound,
-}
 
 #[derive(Clone, Debug)]
 pub(crate) struct State {
@@ -580,37 +568,5 @@ impl FnLower<'_, '_> {
     pub(crate) fn guard_ok(&mut self, cond: Value, kind: SiteKind, operands: &[Value]) {
         let site = self.e.site(kind);
         self.e.b.check(Opcode::Guard, &[cond], operands, site);
-    }
-}
-
-fn unbound() -> Var {
-    Var {
-        ty: Type::Never,
-        vals: Vals::new(),
-        bound: IsBound::No,
-    }
-}
-
-const NEVER: VarTy = VarTy {
-    ty: Type::Never,
-    bound: Bound::No,
-};
-
-fn var_ty(v: &Var) -> VarTy {
-    let bound = match v.bound {
-        IsBound::No => Bound::No,
-        IsBound::Yes => Bound::Yes,
-        IsBound::Flag(_) => Bound::Maybe,
-    };
-    VarTy {
-        ty: v.ty.clone(),
-        bound,
-    }
-}
-
-fn join_var(a: VarTy, b: VarTy) -> VarTy {
-    VarTy {
-        ty: a.ty.join(&b.ty),
-        bound: a.bound.join(b.bound),
     }
 }

@@ -29,6 +29,8 @@ impl FnLower<'_, '_> {
             reads: bases.clone(),
             binds: vec![],
             cells: vec![],
+            frame: false,
+            first: false,
             returns: false,
             breaks: false,
             continues: false,

@@ -73,7 +73,9 @@ impl FnLower<'_, '_> {
 
     fn read_by_islands(&self, l: LocalId) -> bool {
         let islands = self.plan.iter().flat_map(|p| &p.islands);
-        islands.into_iter().any(|i| i.reads.contains(&l) || i.cells.contains(&l))
+        islands
+            .into_iter()
+            .any(|i| i.reads.contains(&l) || i.cells.contains(&l))
     }
 
     /// Hands the references of a value to a variable.

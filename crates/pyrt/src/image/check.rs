@@ -76,9 +76,7 @@ pub(super) fn check(image: &Image) -> Checked {
 fn check_source(image: &Image, source: &ResumeSource) -> Checked {
     match source {
         ResumeSource::Argument(i) => must(*i < image.args.len(), "no such argument"),
-        ResumeSource::Object { index, .. } => {
-            must((*index as usize) < image.objects.len(), "no such object")
-        }
+        ResumeSource::Object { index, .. } => must((*index as usize) < image.objects.len(), "no such object"),
         ResumeSource::Cell(Some(value)) => check_source(image, value),
         ResumeSource::Operand { .. }
         | ResumeSource::Code { .. }

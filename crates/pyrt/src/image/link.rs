@@ -23,7 +23,7 @@ use crate::source::Hidden;
 use crate::spec::Parts;
 use crate::world::{Fingerprint, World};
 
-/// Positions, form, parameters, outs, variables left when it raises, those in cells: a `Spec` of `numlift._islands`.
+/// Positions, form, parameters, outs, variables left when it raises, those in cells, whether it looks at its frame: a `Spec` of `numlift._islands`.
 type Row<'a> = (
     &'a [(u32, u32)],
     &'a str,
@@ -31,6 +31,7 @@ type Row<'a> = (
     Vec<(&'a str, bool)>,
     Vec<&'a str>,
     Vec<(&'a str, bool)>,
+    bool,
 );
 
 /// What a specialisation is made of. The world is that of the image: the one it was compiled in, or one in which
@@ -124,31 +125,34 @@ fn islands<'py>(
     let args = (function, &text.source, text.first_line, rows, watch);
     let functions: Vec<(Bound<'_, PyAny>, Vec<usize>)> = module.call_method1("build", args)?.extract()?;
     let unbound = module.getattr("UNBOUND")?;
-    let made = functions.iter().zip(&image.islands).map(|((f, places), i)| Island {
-        function: Ref::from(f),
-        cells: cells(i, places),
-        unbound: Ref::from(&unbound),
-        params: i.params.clone(),
-        outs: i.outs.clone(),
-        partial: i.partial.clone(),
-        protected: i.protected,
-        ret: i.ret.clone(),
-        form: i.form,
-        watched: i.watched,
-        resume: i.resume,
-        over: i.over,
-        unbinds: i.unbinds.clone(),
-        items: i
-            .items
-            .iter()
-            .map(|(p, key)| (*p, Item::new(function.py(), key)))
-            .collect(),
-        assumes: i.assumes,
-        ends: i.ends,
-        misses: i.outs.iter().map(|_| Misses::default()).collect(),
-        line: i.line,
-        counter: Counter::default(),
-    });
+    let made = functions
+        .iter()
+        .zip(&image.islands)
+        .map(|((f, places), i)| Island {
+            function: Ref::from(f),
+            cells: cells(i, places),
+            unbound: Ref::from(&unbound),
+            params: i.params.clone(),
+            outs: i.outs.clone(),
+            partial: i.partial.clone(),
+            protected: i.protected,
+            ret: i.ret.clone(),
+            form: i.form,
+            watched: i.watched,
+            resume: i.resume,
+            over: i.over,
+            unbinds: i.unbinds.clone(),
+            items: i
+                .items
+                .iter()
+                .map(|(p, key)| (*p, Item::new(function.py(), key)))
+                .collect(),
+            assumes: i.assumes,
+            ends: i.ends,
+            misses: i.outs.iter().map(|_| Misses::default()).collect(),
+            line: i.line,
+            counter: Counter::default(),
+        });
     Ok(made.collect())
 }
 
@@ -173,7 +177,12 @@ fn row(island: &IslandImage) -> Row<'_> {
         params.collect(),
         outs.collect(),
         left.collect(),
-        island.cells.iter().map(|(name, sure)| (name.as_str(), *sure)).collect(),
+        island
+            .cells
+            .iter()
+            .map(|(name, sure)| (name.as_str(), *sure))
+            .collect(),
+        island.frame,
     )
 }
 

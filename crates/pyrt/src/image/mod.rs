@@ -80,6 +80,8 @@ pub struct IslandImage {
     pub params: Vec<IslandVar>,
     /// Variables that it uses in their cells, and whether they are bound all the time.
     pub cells: Vec<(String, bool)>,
+    /// It looks at its own frame.
+    pub frame: bool,
     pub outs: Vec<IslandVar>,
     pub partial: Vec<IslandVar>,
     pub protected: bool,

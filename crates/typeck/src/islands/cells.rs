@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 
+use numlift_syntax::facts;
 use numlift_syntax::hir::{Function, LocalId, StmtId, StmtKind, Target};
 
 use super::{Code, Island, Planner, Uses, is_loop};
@@ -64,6 +65,25 @@ impl Planner<'_> {
         out
     }
 
+    /// Whether an island uses a variable in a cell that may be unbound there.
+    pub(super) fn unsure_cell(&self, island: &Island) -> bool {
+        let uses = island.code.uses(self.hir);
+        let mut unbound = vec![];
+        if let Code::Run(stmts) = &island.code {
+            facts::block_unbinds(self.hir, stmts, &mut unbound);
+        }
+        let state = self.state_before(island);
+        let sure = |l: &LocalId| {
+            let bound = state.and_then(|s| s.get(l.as_u32() as usize));
+            bound.is_some_and(|v| v.bound == Bound::Yes) && !unbound.contains(l)
+        };
+        let mut used = uses
+            .reads
+            .union(&uses.binds)
+            .filter(|l| self.cells.all.contains(l));
+        used.any(|l| !sure(l))
+    }
+
     fn uses(&self, island: &Island) -> Uses {
         match &island.code {
             Code::Run(stmts) => Uses::of_stmts_consumed(self.hir, stmts, &self.entry.tables.consumers),
@@ -106,7 +126,8 @@ fn unbinds(f: &Function, name: &str) -> bool {
             _ => false,
         }
     }
-    let deleted = |s: &StmtKind| matches!(s, StmtKind::Del(targets) if targets.iter().any(|t| deletes(t, name)));
+    let deleted =
+        |s: &StmtKind| matches!(s, StmtKind::Del(targets) if targets.iter().any(|t| deletes(t, name)));
     let listed = |names: &[String]| names.iter().any(|n| n == name);
     f.free.iter().any(|n| n == name)
         && (listed(&f.rebinds_outer)
@@ -118,7 +139,7 @@ fn unbinds(f: &Function, name: &str) -> bool {
 /// Whether a variable that nested functions assign is never unbound again.
 pub(crate) fn is_steady(f: &Function, l: LocalId) -> bool {
     let mut unbound = vec![];
-    numlift_syntax::facts::block_unbinds(f, &f.body, &mut unbound);
+    facts::block_unbinds(f, &f.body, &mut unbound);
     let name = &f.locals[l].name;
     let opaque = |s: &StmtKind| matches!(s, StmtKind::Dynamic(code) if code.written.contains(&l));
     !unbound.contains(&l)

@@ -8,6 +8,7 @@
 
 mod cells;
 mod cost;
+mod frames;
 mod reads;
 mod uses;
 
@@ -119,6 +120,10 @@ pub struct Island {
     pub binds: Vec<LocalId>,
     /// Variables in cells that it uses. It reads them there, `binds` has those that have a type besides.
     pub cells: Vec<LocalId>,
+    /// It looks at its own frame: `reads` has all variables.
+    pub frame: bool,
+    /// The first parameter is its first one: `super()`.
+    pub first: bool,
     /// It may return from the function.
     pub returns: bool,
     /// It may leave by a `break` of a loop around it.
@@ -219,6 +224,15 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
         let seen = island.protected && !island.code.binds_last(&entry.hir);
         if island.leaves() || seen {
             out.unassumed.extend(island.code.assumed(entry).map(|(b, _)| *b));
+        }
+        // what a handler wants would be among its names
+        if island.frame && island.protected {
+            let at = entry.hir.stmts[stmt].span;
+            let around = |t: &&StmtId| {
+                let span = entry.hir.stmts[**t].span;
+                span.start <= at.start && at.end <= span.end
+            };
+            out.tries.extend(entry.tables.handlers.keys().filter(around));
         }
         if let (Code::Run(stmts), true) = (&island.code, island.leaves()) {
             out.tries
@@ -339,7 +353,7 @@ impl<'i> Planner<'i> {
         self.block(&hir.body);
         if self.native_loops == 0 {
             let all = Uses::of_stmts(hir, &hir.body);
-            let hopeless = all.frame || !hir.stmts.values().any(|s| is_loop(&s.kind));
+            let hopeless = all.look.variables || !hir.stmts.values().any(|s| is_loop(&s.kind));
             return Err(match hopeless {
                 true => Unplanned::default(),
                 false => Unplanned {
@@ -350,10 +364,9 @@ impl<'i> Planner<'i> {
             });
         }
         let islands = std::mem::take(&mut self.plan.islands);
-        for island in &islands {
-            if let Some(what) = self.obstacle(island) {
-                return Err(Box::new(whole(hir, "NL2017", what, None)).into());
-            }
+        let obstacles = islands.iter().filter_map(|island| self.obstacle(island));
+        if let Some((what, help)) = frames::obstacle(hir).or_else(|| obstacles.into_iter().next()) {
+            return Err(Box::new(whole(hir, "NL2017", what, Some(help))).into());
         }
         self.plan.cells = self.captured(&islands);
         self.plan.cells.extend(self.cells);
@@ -390,12 +403,20 @@ impl<'i> Planner<'i> {
     }
 
     fn add(&mut self, code: Code, reason: Reason) {
-        let uses = code.uses(self.hir);
+        let mut uses = code.uses(self.hir);
+        if uses.look.variables {
+            uses.reads.extend(self.hir.locals.keys());
+        } else if uses.look.first {
+            uses.reads.extend(self.hir.params.first().map(|p| p.local));
+        }
+        let used: BTreeSet<LocalId> = uses.reads.union(&uses.binds).copied().collect();
         let is_cell = |l: &&LocalId| self.cells.all.contains(*l);
         self.plan.islands.push(Island {
             code,
-            cells: uses.reads.union(&uses.binds).filter(is_cell).copied().collect(),
+            cells: used.iter().filter(is_cell).copied().collect(),
             reads: uses.reads.iter().filter(|l| !is_cell(l)).copied().collect(),
+            frame: uses.look.variables,
+            first: uses.look.first,
             binds: uses.binds.difference(&self.cells.written).copied().collect(),
             returns: uses.returns,
             breaks: uses.breaks,
@@ -507,14 +528,20 @@ impl<'i> Planner<'i> {
     }
 
     /// Why an island cannot be run apart from its function.
-    fn obstacle(&self, island: &Island) -> Option<&'static str> {
-        if island.code.uses(self.hir).frame {
-            return Some(
-                "code that looks at its own frame (`locals`, `eval`, `super`) runs with the whole function",
-            );
-        }
+    fn obstacle(&self, island: &Island) -> Option<(&'static str, &'static str)> {
         if island.leaves() && !self.leaves_simply(island) {
-            return Some("`break` or `continue` in this place runs with the whole function");
+            return Some((
+                "`break` or `continue` in this place runs with the whole function",
+                "put that part into a function of its own",
+            ));
+        }
+        let first = self.hir.params.first().map(|p| p.local);
+        let hidden = island.first && first.is_some_and(|l| self.cells.all.contains(&l));
+        if hidden || island.frame && self.unsure_cell(island) {
+            return Some((
+                "code that looks at its own frame uses a variable of a nested function",
+                "pass the variable to the nested function as a default: `lambda k=k: k`",
+            ));
         }
         None
     }

@@ -8,8 +8,7 @@ use numlift_syntax::hir::{
 };
 use numlift_syntax::visit::{Visitor, walk_expr, walk_pattern, walk_stmt};
 
-/// Builtins whose result depends on the frame that calls them.
-const FRAME: &[&str] = &["locals", "vars", "dir", "eval", "exec", "super", "__class__"];
+use super::frames::{self, Look};
 
 /// Builtins that have used up an argument when they return, and those that have when their result is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +48,8 @@ pub struct Uses {
     pub breaks: bool,
     /// A `continue` of a loop around it.
     pub continues: bool,
-    /// It looks at its own frame.
-    pub frame: bool,
+    /// What it looks at of its own frame.
+    pub(super) look: Look,
     /// Number of expression nodes.
     pub nodes: usize,
     loops: usize,
@@ -119,9 +118,7 @@ impl Uses {
     fn opaque(&mut self, code: &Opaque, lazy: bool) {
         self.reads.extend(&code.reads);
         self.bind(code.binds.iter().copied());
-        for name in &code.outer {
-            self.name(name);
-        }
+        self.hidden(&code.outer);
         self.captured.extend(&code.captured);
         self.written.extend(&code.written);
         if lazy {
@@ -130,12 +127,17 @@ impl Uses {
         }
     }
 
-    fn name(&mut self, name: &Name) {
-        match name {
-            Name::Local(l) => {
-                self.reads.insert(*l);
+    fn look(&mut self, look: Look) {
+        self.look.variables |= look.variables;
+        self.look.first |= look.first;
+    }
+
+    /// Names in code without nodes.
+    fn hidden(&mut self, outer: &[Name]) {
+        for name in outer {
+            if let Name::Free(n) | Name::Global(n) = name {
+                self.look(frames::name(n));
             }
-            Name::Free(n) | Name::Global(n) => self.frame |= FRAME.contains(&n.as_str()),
         }
     }
 
@@ -237,13 +239,16 @@ impl Visitor for Uses {
         self.nodes += 1;
         let e = &f.exprs[expr];
         match &e.kind {
-            ExprKind::Name(name) => self.name(name),
+            ExprKind::Name(Name::Local(l)) => _ = self.reads.insert(*l),
             ExprKind::Walrus(l, _) => self.bind([*l]),
             ExprKind::Lambda(nested, _) => self.nested(f, *nested, !self.consumed.contains(&expr)),
             ExprKind::Dynamic(code) => {
                 self.opaque(code, code.is_lazy() && !self.consumed.contains(&expr));
             }
-            ExprKind::Call { args, .. } => self.consume(f, expr, args),
+            ExprKind::Call { func, args } => {
+                self.look(frames::call(f, *func, args));
+                self.consume(f, expr, args);
+            }
             _ => {}
         }
         walk_expr(self, f, expr);
@@ -252,9 +257,7 @@ impl Visitor for Uses {
     fn visit_pattern(&mut self, f: &Function, pattern: &Pattern) {
         if let Pattern::Dynamic(code) = pattern {
             self.reads.extend(&code.reads);
-            for name in &code.outer {
-                self.name(name);
-            }
+            self.hidden(&code.outer);
         }
         walk_pattern(self, f, pattern);
     }
