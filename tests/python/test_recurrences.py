@@ -70,3 +70,36 @@ def f(a, b):
     rng = np.random.default_rng(0)
     for n, m in itertools.product((0, 1, 7, 60), repeat=2):
         check(f, rng.integers(0, 4, n), rng.integers(0, 4, m))
+
+
+INVARIANT = {
+    "up": "for j in range(n - 1):\n        y[j + 1] = y[j] * 2 + a[i] - 1",
+    "down": "for j in range(n - 2, -1, -1):\n        y[j] = y[j + 1] + a[i]",
+    "by two": "for j in range(2, n, 2):\n        y[j] = y[j - 2] - a[i]",
+    "two": "for j in range(n - 1):\n        y[j + 1] = y[j] * a[0] + a[i]",
+    "condition": "for j in range(n - 1):\n        y[j + 1] = y[j] + (1 if a[i] == y[j + 1] else 2)",
+    "while": "j = 0\n    while j < n - 1:\n        j += 1\n        y[j] = y[j - 1] + a[i]\n        if y[j] > 1000:\n            break",
+    "kept": "c = 0.0\n    for j in range(n - 1):\n        c = a[i]\n        y[j + 1] = y[j] + c",
+    "own": "for j in range(n - 1):\n        y[j + 1] = y[j] + y[i]",
+}
+
+
+@pytest.mark.parametrize("name", INVARIANT)
+def test_invariant_loads(name: str) -> None:
+    """What a loop loads from one place, where its stores may be there or not."""
+    f = define(
+        f"def f(a, y, i, n):\n    {INVARIANT[name]}\n    return {'c' if name == 'kept' else 'y[0]'}\n", "f"
+    )
+    views = define(
+        f"def f(base, p, q, s, i, n):\n    a = base[p:]\n    y = base[q::s]\n    {INVARIANT[name]}\n    return a[i]\n",
+        "f",
+    )
+    compiled, compiled_views = jit(f), jit(views)
+    for dtype, n in itertools.product([np.float64, np.float32, np.int64, np.int8], (0, 1, 2, 9, 30)):
+        a = (np.arange(31) * 7 % 5 - 2).astype(dtype)
+        for i in (0, 3, -1):
+            check(f, a, a[::-1].copy(), i, n, compiled=compiled, tier=None)
+            check(f, a, a, i, n, compiled=compiled, tier=None)
+    for p, q, s, i in itertools.product((0, 1, 5), (0, 1, 4), (1, 2, -1), (0, 2, 9, 10)):
+        base = np.arange(24.0) % 7
+        check(views, base, p, q + 12 if s < 0 else q, s, i, 10, compiled=compiled_views, tier=None)

@@ -52,8 +52,8 @@ impl Lower<'_> {
             return Err(self.invalid(format!("{} arguments for `{}`", args.len(), sig.name)));
         }
         let sig_ref = self.helper_signature(helper, sig);
-        let table = self.load_constant(offset::HELPERS);
-        let flags = self.constant_flags();
+        let table = self.load_here(offset::HELPERS);
+        let flags = self.mem_flags().with_readonly();
         let address = self
             .pos
             .ins()
@@ -183,8 +183,12 @@ impl Lower<'_> {
     }
 
     /// Polls `*ctx.interrupt`; the helper is called out of line.
-    pub fn safepoint(&mut self, site: mir::Site, landing: Option<Landing>) {
-        let pointer = self.load_constant(offset::INTERRUPT);
+    pub fn safepoint(&mut self, site: mir::Site, landing: Option<Landing>, looped: bool) {
+        // in a register only in loops that poll in every turn
+        let pointer = match looped {
+            true => self.load_constant(offset::INTERRUPT),
+            false => self.load_here(offset::INTERRUPT),
+        };
         let flags = self.mem_flags();
         let word = self.pos.ins().load(types::I32, flags, pointer, 0);
         let slow = self.pos.func.dfg.make_block();

@@ -50,7 +50,12 @@ pub(crate) struct Landing {
 
 impl Lower<'_> {
     /// Lowers a checked operation.
-    pub fn check(&mut self, data: &mir::InstData, site: mir::Site) -> Result<(), CodegenError> {
+    pub fn check(
+        &mut self,
+        data: &mir::InstData,
+        site: mir::Site,
+        from: mir::Block,
+    ) -> Result<(), CodegenError> {
         let own = data.op.own_args();
         if data.args.len() < own {
             return Err(self.invalid(format!("{} with {} arguments", data.op.name(), data.args.len())));
@@ -58,7 +63,8 @@ impl Lower<'_> {
         let args = self.values(&data.args[..own])?;
         if data.op == Opcode::Safepoint {
             let landing = self.landing(data)?;
-            self.safepoint(site, landing);
+            let looped = !self.func.blocks[from].cold && self.loops.innermost(from).is_some();
+            self.safepoint(site, landing, looped);
             return Ok(());
         }
         let fail = match self.landing(data)? {
@@ -72,12 +78,11 @@ impl Lower<'_> {
             Opcode::BoundsCheck => self.bounds_check(data, args[0], args[1], fail),
             Opcode::IndexCheck => self.index_check(args[0], args[1], fail),
             Opcode::ZeroCheck | Opcode::Guard => {
-                self.branch_away_unless(args[0], fail);
-                return Ok(());
+                return self.branch_away_unless(data.args[0], fail);
             }
             Opcode::ShapeCheck => {
-                let equal = self.pos.ins().icmp(IntCC::Equal, args[0], args[1]);
-                self.branch_away_unless(equal, fail);
+                let other = self.pos.ins().icmp(IntCC::NotEqual, args[0], args[1]);
+                self.branch_away(other, fail);
                 return Ok(());
             }
             Opcode::Fail => {
@@ -178,8 +183,8 @@ impl Lower<'_> {
     }
 
     fn index_check(&mut self, index: Value, len: Value, fail: Block) -> Value {
-        let inside = self.pos.ins().icmp(IntCC::UnsignedLessThan, index, len);
-        self.branch_away_unless(inside, fail);
+        let outside = self.pos.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
+        self.branch_away(outside, fail);
         index
     }
 

@@ -29,6 +29,7 @@
 //! goes to the one exit of the function, which releases the owner slots and returns the status.
 //! Nothing traps: the code relies on MIR's guards for divisions.
 
+mod branch;
 pub mod c_abi;
 mod calls;
 mod checks;

@@ -15,10 +15,12 @@ use cranelift_codegen::isa::CallConv;
 use cranelift_entity::SecondaryMap;
 use cranelift_entity::packed_option::PackedOption;
 use numlift_mir as mir;
+use numlift_mir::LoopForest;
 use numlift_runtime::{HelperId, SiteKind, abi::offset};
 use smallvec::SmallVec;
 
 use crate::CodegenError;
+use crate::branch::loops;
 use crate::checks::ColdBlock;
 use crate::isa::Isa;
 use crate::thunk::to_slot;
@@ -83,6 +85,11 @@ pub(crate) struct Lower<'a> {
     pub helper_sigs: HashMap<HelperId, ir::SigRef>,
     pub callees: HashMap<mir::FuncId, ir::FuncRef>,
     pub trampoline: Option<ir::FuncRef>,
+    pub loops: LoopForest,
+    /// Loads of narrow integers that are extended: whether with their sign.
+    pub extended: SecondaryMap<mir::Value, Option<bool>>,
+    /// What they are in 64 bits.
+    pub wide: SecondaryMap<mir::Value, PackedOption<Value>>,
     ctx_region: AliasRegion,
     stack_region: AliasRegion,
 }
@@ -134,11 +141,30 @@ pub(crate) fn lower(
         helper_sigs: HashMap::new(),
         callees: HashMap::new(),
         trampoline: None,
+        loops: loops(func),
+        extended: extended_loads(func),
+        wide: SecondaryMap::new(),
         ctx_region,
         stack_region,
     };
     let first = 1 + usize::from(func.recursive);
     l.body(&params[first..first + func.params.len()])
+}
+
+/// The loads of narrow integers that the function extends, by the first extension of each.
+fn extended_loads(f: &mir::Function) -> SecondaryMap<mir::Value, Option<bool>> {
+    let mut out: SecondaryMap<mir::Value, Option<bool>> = SecondaryMap::new();
+    for i in f.layout.iter().flat_map(|b| f.blocks[*b].insts.iter()) {
+        let d = &f.insts[*i];
+        if matches!(d.op, mir::Opcode::Sext | mir::Opcode::Zext)
+            && !d.ty.is_vector()
+            && f.def(d.args[0])
+                .is_some_and(|l| f.insts[l].op == mir::Opcode::Load)
+        {
+            out[d.args[0]].get_or_insert(d.op == mir::Opcode::Sext);
+        }
+    }
+    out
 }
 
 impl<'a> Lower<'a> {
@@ -165,7 +191,7 @@ impl<'a> Lower<'a> {
             for &i in &func.blocks[b].insts {
                 let data = &func.insts[i];
                 self.pos.set_srcloc(SourceLoc::new(data.line));
-                self.inst(data)?;
+                self.inst(data, b)?;
             }
             if func.terminator(b).is_none() {
                 return Err(self.invalid(format!("{b} has no terminator")));
@@ -221,7 +247,7 @@ impl<'a> Lower<'a> {
             .func
             .recursion_site
             .ok_or_else(|| self.invalid("recursive without a site"))?;
-        let limit = self.load_constant(offset::DEPTH_LIMIT);
+        let limit = self.load_here(offset::DEPTH_LIMIT);
         let deep = self.pos.ins().icmp(IntCC::SignedGreaterThanOrEqual, depth, limit);
         let fail = self.fail_block(site, &[])?;
         self.pos.ins().brif(deep, fail, NONE, entry_block, &args);
@@ -346,33 +372,6 @@ impl<'a> Lower<'a> {
         self.values[v] = to.into();
     }
 
-    /// Ends the block with a branch to `block` if `cond` holds and goes on in a new block.
-    pub fn branch_away(&mut self, cond: Value, block: Block) -> Block {
-        let next = self.split();
-        self.pos.ins().brif(cond, block, NONE, next, NONE);
-        self.pos.goto_bottom(next);
-        next
-    }
-
-    /// As [`Lower::branch_away`] if `cond` does not hold.
-    pub fn branch_away_unless(&mut self, cond: Value, block: Block) {
-        let next = self.split();
-        self.pos.ins().brif(cond, next, NONE, block, NONE);
-        self.pos.goto_bottom(next);
-    }
-
-    /// A new block that follows the current one in the layout.
-    fn split(&mut self) -> Block {
-        let next = self.pos.func.dfg.make_block();
-        if let Some(current) = self.pos.current_block() {
-            self.pos.func.layout.insert_block_after(next, current);
-            if self.pos.func.layout.is_cold(current) {
-                self.pos.func.layout.set_cold(next);
-            }
-        }
-        next
-    }
-
     /// Memory that generated code and its host share: no claim of alignment.
     pub fn mem_flags(&self) -> MemFlagsData {
         MemFlagsData::new().with_notrap()
@@ -394,6 +393,12 @@ impl<'a> Lower<'a> {
     /// A field of `ctx` that never changes.
     pub fn load_constant(&mut self, offset: i32) -> Value {
         let flags = self.constant_flags();
+        self.pos.ins().load(types::I64, flags, self.ctx, offset)
+    }
+
+    /// The same, loaded where it is needed: in a register through loops it would displace what these need.
+    pub fn load_here(&mut self, offset: i32) -> Value {
+        let flags = self.mem_flags().with_readonly();
         self.pos.ins().load(types::I64, flags, self.ctx, offset)
     }
 

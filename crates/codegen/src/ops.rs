@@ -1,18 +1,17 @@
 //! One MIR instruction to CLIF.
 
-use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, TrapCode, Type, Value, condcodes, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Type, Value, condcodes, types};
 use numlift_mir as mir;
 use numlift_mir::{Imm, Opcode, Region, Ty};
 use numlift_runtime::abi::offset;
-use smallvec::SmallVec;
 
 use crate::CodegenError;
 use crate::lower::{Lower, cl_type};
 
 impl Lower<'_> {
-    pub fn inst(&mut self, data: &mir::InstData) -> Result<(), CodegenError> {
+    pub fn inst(&mut self, data: &mir::InstData, from: mir::Block) -> Result<(), CodegenError> {
         match (&data.imm, data.op) {
-            (Imm::Site(site), _) => self.check(data, *site),
+            (Imm::Site(site), _) => self.check(data, *site, from),
             (Imm::Helper { helper, site }, Opcode::CallHelper) => self.call_helper(data, *helper, *site),
             (Imm::Call { func, site }, Opcode::Call) => self.call(data, *func, *site),
             (Imm::Mem { disp, region }, _) => self.memory(data, *disp, *region),
@@ -20,7 +19,7 @@ impl Lower<'_> {
                 let v = self.vector(data)?;
                 self.result(data, v)
             }
-            (Imm::Jump(_) | Imm::Branch(..), _) => self.jump(data),
+            (Imm::Jump(_) | Imm::Branch(..), _) => self.jump(data, from),
             (_, Opcode::Return) => {
                 let values = self.values(&data.args)?;
                 self.ret(&values)
@@ -106,6 +105,11 @@ impl Lower<'_> {
         let ty = cl_type(data.ty);
         if data.op == Opcode::Extent {
             return Ok(a);
+        }
+        if matches!(data.op, Opcode::Sext | Opcode::Zext)
+            && let Some(v) = self.extended(data)
+        {
+            return Ok(v);
         }
         if !self.isa.native_round
             && matches!(
@@ -280,7 +284,11 @@ impl Lower<'_> {
         let args = self.values(&data.args)?;
         match (data.op, &args[..]) {
             (Opcode::Load, &[addr]) => {
-                let v = self.pos.ins().load(cl_type(data.ty), flags, addr, disp);
+                let signed = data.results.first().and_then(|r| self.extended[*r]);
+                let v = match signed {
+                    Some(signed) => self.load_extended(data, signed, (flags, addr, disp)),
+                    None => self.pos.ins().load(cl_type(data.ty), flags, addr, disp),
+                };
                 self.result(data, v)
             }
             (Opcode::Store, &[value, addr]) => {
@@ -290,45 +298,40 @@ impl Lower<'_> {
             _ => Err(self.unexpected(data)),
         }
     }
+}
 
-    fn jump(&mut self, data: &mir::InstData) -> Result<(), CodegenError> {
-        match (&data.imm, &data.args[..]) {
-            (Imm::Jump(to), []) => {
-                let args = self.block_args(to)?;
-                let block = self.block(to.block)?;
-                self.pos.ins().jump(block, &args);
-            }
-            // the cold blocks lead to the landing
-            (Imm::Branch(_, other), &[cond]) if self.is_raised(cond) => {
-                let args = self.block_args(other)?;
-                let block = self.block(other.block)?;
-                self.pos.ins().jump(block, &args);
-            }
-            (Imm::Branch(then, other), &[cond]) => {
-                let cond = self.value(cond)?;
-                let (a, b) = (self.block_args(then)?, self.block_args(other)?);
-                let (then, other) = (self.block(then.block)?, self.block(other.block)?);
-                self.pos.ins().brif(cond, then, &a, other, &b);
-            }
-            _ => return Err(self.unexpected(data)),
-        }
-        Ok(())
+impl Lower<'_> {
+    /// A load that extends, which is one instruction, though the narrow integer is used as well.
+    fn load_extended(
+        &mut self,
+        data: &mir::InstData,
+        signed: bool,
+        (flags, addr, disp): (MemFlagsData, Value, i32),
+    ) -> Value {
+        let ins = self.pos.ins();
+        let wide = match (data.ty, signed) {
+            (Ty::I8, false) => ins.uload8(types::I64, flags, addr, disp),
+            (Ty::I8, true) => ins.sload8(types::I64, flags, addr, disp),
+            (Ty::I16, false) => ins.uload16(types::I64, flags, addr, disp),
+            (Ty::I16, true) => ins.sload16(types::I64, flags, addr, disp),
+            (Ty::I32, false) => ins.uload32(flags, addr, disp),
+            (Ty::I32, true) => ins.sload32(flags, addr, disp),
+            _ => return ins.load(cl_type(data.ty), flags, addr, disp),
+        };
+        self.wide[data.results[0]] = wide.into();
+        self.pos.ins().ireduce(cl_type(data.ty), wide)
     }
 
-    fn is_raised(&self, cond: mir::Value) -> bool {
-        self.func
-            .def(cond)
-            .is_some_and(|i| self.func.insts[i].op == Opcode::Raised)
-    }
-
-    fn block_args(&self, to: &mir::BlockCall) -> Result<SmallVec<[BlockArg; 8]>, CodegenError> {
-        if to.args.len() != self.func.blocks[to.block].params.len() {
-            return Err(self.invalid(format!("{} arguments for {}", to.args.len(), to.block)));
-        }
-        to.args
-            .iter()
-            .map(|&v| self.value(v).map(BlockArg::Value))
-            .collect()
+    /// The extension of what such a load has loaded.
+    fn extended(&mut self, data: &mir::InstData) -> Option<Value> {
+        let v = data.args[0];
+        let wide = self.wide[v].expand()?;
+        let fits = self.extended[v] == Some(data.op == Opcode::Sext);
+        Some(match data.ty {
+            _ if !fits => return None,
+            Ty::I64 => wide,
+            ty => self.pos.ins().ireduce(cl_type(ty), wide),
+        })
     }
 }
 

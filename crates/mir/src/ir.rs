@@ -265,6 +265,19 @@ pub enum Region {
     Fresh(u32),
 }
 
+impl Region {
+    /// Whether accesses of these regions may be to the same place.
+    pub fn may_overlap(self, other: Region) -> bool {
+        match (self, other) {
+            (Region::Constant, _) | (_, Region::Constant) => false,
+            (Region::Stack, Region::Stack) => true,
+            (Region::Stack, _) | (_, Region::Stack) => false,
+            (Region::Fresh(x), Region::Fresh(y)) => x == y,
+            (Region::Any, _) | (_, Region::Any) => true,
+        }
+    }
+}
+
 impl std::fmt::Display for Region {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
-    assumptions, carry, checks, dead_code, divisions, gvn, hoist, if_convert, inline, preheaders, simplify,
-    strip_mine, unchecked, unroll, vectorise, version,
+    addresses, assumptions, carry, checks, dead_code, divisions, gvn, hoist, if_convert, inline, intervals,
+    invariant_loads, overflow, preheaders, simplify, strip_mine, unchecked, unroll, vectorise, version,
 };
 
 /// What a pass did, or why it could not, at a source line.
@@ -60,6 +60,7 @@ pub struct Pass {
 
 /// The passes there are.
 pub const PASSES: &[Pass] = &[
+    addresses::PASS,
     assumptions::PASS,
     carry::PASS,
     checks::PASS,
@@ -69,6 +70,9 @@ pub const PASSES: &[Pass] = &[
     hoist::PASS,
     if_convert::PASS,
     inline::PASS,
+    intervals::PASS,
+    invariant_loads::PASS,
+    overflow::PASS,
     preheaders::PASS,
     simplify::PASS,
     strip_mine::PASS,
@@ -95,6 +99,8 @@ pub const PIPELINE: &[Pass] = &[
     inline::PASS,
     gvn::PASS,
     simplify::PASS,
+    intervals::PASS,
+    overflow::PASS,
     hoist::PASS,
     if_convert::PASS,
     gvn::PASS,
@@ -105,6 +111,9 @@ pub const PIPELINE: &[Pass] = &[
     vectorise::PASS,
     dead_code::PASS,
     carry::PASS,
+    invariant_loads::PASS,
+    addresses::PASS,
+    gvn::PASS,
     dead_code::PASS,
 ];
 

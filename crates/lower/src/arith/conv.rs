@@ -235,10 +235,21 @@ pub fn python_int(e: &mut Emit, a: Operand, _expr: &str) -> Value {
 
 /// A float as int, truncated: NaN and infinities replay `expr`, values outside int64 exit.
 pub fn float_to_int(e: &mut Emit, x: Value, expr: &str, operands: &[Operand]) -> Value {
+    // One comparison for all that fits but -2**63: of the bits without the sign, which a float's constants
+    // in vector registers would make longer.
+    let bits = e.b.convert(Opcode::Bitcast, Ty::I64, x);
+    let magnitude = e.b.op(Opcode::Iadd, &[bits, bits]);
+    let limit = e.b.iconst(Ty::I64, (TWO63.to_bits() << 1) as i64);
+    let fits = e.b.icmp(IntCC::Ult, magnitude, limit);
+    let (rare, join) = (e.b.create_cold_block(), e.b.create_block());
+    e.b.br(fits, (join, &[]), (rare, &[]));
+    e.b.switch_to(rare);
     let finite = is_finite(e, x);
     e.replay_unless(finite, expr, operands);
     let ok = in_int64(e, x);
     e.exit_unless(ok, ExitReason::Overflow);
+    e.b.jump(join, &[]);
+    e.b.switch_to(join);
     e.b.convert(Opcode::FtoS, Ty::I64, x)
 }
 

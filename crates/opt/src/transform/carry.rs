@@ -27,13 +27,13 @@
 //! writes memory, and nothing before the load leaves it.
 
 use numlift_mir::{
-    Block, BlockData, ControlFlowGraph, DominatorTree, Function, Imm, Inst, LoopForest, Opcode, Value,
-    ValueDef,
+    Block, ControlFlowGraph, DominatorTree, Function, Imm, Inst, LoopForest, Opcode, Value, ValueDef,
 };
 
-use super::clone::{branches_mut, copy_inst};
+use super::Aliases;
+use super::clone::branches_mut;
 use super::emit::Emit;
-use super::{Aliases, clone::Copies, speculation};
+use super::entry::{Entry, collect};
 use crate::analysis::affine::Affine;
 use crate::analysis::scev::ScalarEvolution;
 use crate::{Pass, PassContext};
@@ -140,50 +140,20 @@ fn plan(f: &Function, scev: &ScalarEvolution<'_>, b: Block, store: Inst) -> Opti
     })
 }
 
-/// Collects the instructions of the block that a value depends on, operands first.
-fn collect(f: &Function, scev: &ScalarEvolution<'_>, b: Block, v: Value, out: &mut Vec<Inst>) -> bool {
-    const MAX: usize = 8;
-    if scev.home(v) != Some(b) || matches!(f.values[v].def, ValueDef::Param(..)) {
-        return true;
-    }
-    let Some(i) = f.def(v) else { return false };
-    if out.contains(&i) {
-        return true;
-    }
-    let safe = out.len() < MAX && speculation::is_safe(f, i);
-    if !safe || !f.insts[i].args.iter().all(|&a| collect(f, scev, b, a, out)) {
-        return false;
-    }
-    out.push(i);
-    true
-}
-
 /// Gives the block a parameter for the value, and the branches that enter it a block that loads it.
 fn apply(f: &mut Function, c: &Carried) -> Value {
-    let enter = f.blocks.push(BlockData::default());
-    let mut copies = Copies::default();
-    let mut passed = Vec::new();
-    for k in 0..f.blocks[c.block].params.len() {
-        let v = f.blocks[c.block].params[k];
-        let param = f.append_param(enter, f.ty(v));
-        copies.values[v] = param.into();
-        passed.push(param);
-    }
+    let mut entry = Entry::create(f, c.block);
     let carried = f.append_param(c.block, f.ty(f.insts[c.load].results[0]));
-    for b in f.layout.clone() {
-        let Some(end) = f.terminator(b) else { continue };
+    if let Some(end) = f.terminator(c.block) {
         for t in branches_mut(&mut f.insts[end].imm) {
-            match t.block == c.block {
-                true if b == c.block => t.args.push(c.stored),
-                true => t.block = enter,
-                false => {}
+            if t.block == c.block {
+                t.args.push(c.stored);
             }
         }
     }
+    let mut passed = entry.params.clone();
     for &i in c.address.iter().chain([&c.load]) {
-        let copy = copy_inst(f, i, &mut copies);
-        f.map_uses(copy, |v| copies.value(v));
-        f.blocks[enter].insts.push(copy);
+        let copy = entry.copy(f, i);
         if i == c.load {
             passed.push(f.insts[copy].results[0]);
         }
@@ -191,12 +161,10 @@ fn apply(f: &mut Function, c: &Carried) -> Value {
     let line = f.insts[c.load].line;
     let mut e = Emit {
         f,
-        block: enter,
+        block: entry.block,
         line,
     };
     e.jump(c.block, &passed);
     f.blocks[c.block].insts.retain(|i| *i != c.load);
-    let at = f.layout.iter().position(|b| *b == c.block);
-    f.layout.insert(at.unwrap_or(f.layout.len()), enter);
     carried
 }

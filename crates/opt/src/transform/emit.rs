@@ -50,11 +50,24 @@ impl Emit<'_> {
             block,
             args: SmallVec::from_slice(args),
         };
-        let i = self.f.insts.push(InstData {
-            op: Opcode::Jump,
-            ty: Ty::I64,
+        self.end(Opcode::Jump, Ty::I64, &[], Imm::Jump(target));
+    }
+
+    /// To `then` if the condition holds, else to `other`; neither has parameters.
+    pub fn branch(&mut self, cond: Value, then: Block, other: Block) {
+        let [then, other] = [then, other].map(|block| BlockCall {
+            block,
             args: SmallVec::new(),
-            imm: Imm::Jump(target),
+        });
+        self.end(Opcode::Br, Ty::I8, &[cond], Imm::Branch(then, other));
+    }
+
+    fn end(&mut self, op: Opcode, ty: Ty, args: &[Value], imm: Imm) {
+        let i = self.f.insts.push(InstData {
+            op,
+            ty,
+            args: SmallVec::from_slice(args),
+            imm,
             results: SmallVec::new(),
             landing: None,
             line: self.line,

@@ -1,5 +1,6 @@
 //! The passes, one file each, and what several of them need.
 
+pub mod addresses;
 pub mod assumptions;
 pub mod carry;
 pub mod checks;
@@ -7,10 +8,14 @@ mod clone;
 pub mod dead_code;
 pub mod divisions;
 mod emit;
+mod entry;
 pub mod gvn;
 pub mod hoist;
 pub mod if_convert;
 pub mod inline;
+pub mod intervals;
+pub mod invariant_loads;
+pub mod overflow;
 pub mod preheaders;
 pub mod simplify;
 mod speculation;

@@ -22,11 +22,12 @@
 //!   br v4, block4, block2
 //! block4: (cold)
 //!   safepoint site0
-//!   v7 = iadd.i64 v3, v10           ; the length of a strip
+//!   v7 = iadd.i64 v5, v10           ; the length of a strip
 //!   v8 = smin.i64 v1, v7
 //!   jump block1(v3, v8)
 //! ```
-//! Only the real limit in `block3` ends the loop: a strip's end that wrapped just polls more often.
+//! Only the real limit in `block3` ends the loop: a strip's end that wrapped just polls more often. The next end
+//! is counted from the last one, not from the counter, which in Cranelift would keep two of its values in registers.
 
 use numlift_mir::{
     Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, IntCC, Landing, Loop,
@@ -175,6 +176,7 @@ impl Counted {
             .position(|b| *b == self.latch)
             .map_or(f.layout.len(), |n| n + 1);
         let cond = f.insts[branch].args[0];
+        let test = self.take_test(f, cond);
 
         let mut b = Builder::new(std::mem::replace(f, Function::new("")));
         b.set_line(line);
@@ -185,16 +187,30 @@ impl Counted {
         let with = |args: &[Value], end: Value| [args, &[end]].concat();
         b.br(inside, (self.header, &with(&again.args, end)), (outer, &[]));
         b.switch_to(outer);
+        b.func.blocks[outer].insts.extend(test);
         b.br(cond, (poll, &[]), (exit.block, &exit.args));
         b.switch_to(poll);
         b.safepoint(self.site);
         b.land(self.landing.clone());
-        let next = self.strip_end(&mut b, self.test);
+        let next = self.strip_end(&mut b, end);
         b.jump(self.header, &with(&again.args, next));
         *f = b.func;
         // The builder appended the new blocks: the first belongs after the latch.
         f.layout.retain(|x| *x != outer);
         f.layout.insert(at, outer);
+    }
+
+    /// Takes the test of the real limit out of the loop, if nothing else needs it there.
+    fn take_test(&self, f: &mut Function, cond: Value) -> Option<Inst> {
+        let test = f.def(cond)?;
+        let here = f.blocks[self.latch].insts.contains(&test);
+        let all = f.layout.iter().flat_map(|b| f.blocks[*b].insts.iter());
+        let used = all.into_iter().any(|i| f.uses(*i).contains(&cond));
+        if !here || used {
+            return None;
+        }
+        f.blocks[self.latch].insts.retain(|i| *i != test);
+        Some(test)
     }
 
     /// Passes the end of the first strip from a block that enters the loop.

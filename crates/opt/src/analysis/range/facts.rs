@@ -113,6 +113,11 @@ impl Facts {
                     after,
                 );
             }
+            // of its argument: what is said to be an extent is one from there on
+            Opcode::Extent => {
+                let v = d.args[0];
+                self.add(f, [Fact::new(None, Some(v), 0)], after);
+            }
             Opcode::ShapeCheck => {
                 let (a, b) = (d.args[0], d.args[1]);
                 self.add(

@@ -6,7 +6,7 @@
 //! memory if `0 < B - A < w*s` for their addresses of one turn; otherwise the order is kept, also of
 //! an array that is read and written in place.
 
-use numlift_mir::{Opcode, Region, Ty, Value};
+use numlift_mir::{Opcode, Ty, Value};
 
 use super::shape::{Access, Reason, Shape};
 use crate::analysis::scev::ScalarEvolution;
@@ -44,7 +44,7 @@ pub(super) fn conditions(
     let mut conditions = Conditions { scev, out: vec![] };
     for (n, b) in shape.accesses.iter().enumerate() {
         for a in &shape.accesses[..n] {
-            if (a.store || b.store) && may_overlap(a.region, b.region) {
+            if (a.store || b.store) && a.region.may_overlap(b.region) {
                 conditions.pair(a, b, i64::from(w))?;
             }
         }
@@ -52,16 +52,6 @@ pub(super) fn conditions(
     match conditions.out.len() > MAX_CONDITIONS {
         true => Err("too many arrays might overlap".into()),
         false => Ok(conditions.out),
-    }
-}
-
-fn may_overlap(a: Region, b: Region) -> bool {
-    match (a, b) {
-        (Region::Constant, _) | (_, Region::Constant) => false,
-        (Region::Stack, Region::Stack) => true,
-        (Region::Stack, _) | (_, Region::Stack) => false,
-        (Region::Fresh(x), Region::Fresh(y)) => x == y,
-        (Region::Any, _) | (_, Region::Any) => true,
     }
 }
 
