@@ -63,3 +63,10 @@ def unchanged(function: FunctionType, source: str) -> bool:
         return False
     # Without its enclosing function a closure's variables compile to globals.
     return bool(code.co_freevars or code.co_cellvars) or _operations(found) == _operations(code)
+
+
+def lines(code: CodeType) -> int:
+    """How many lines it has, from its first one on."""
+    nested = [c for c in code.co_consts if isinstance(c, CodeType)]
+    last = max((line or 0 for _, _, line in code.co_lines()), default=0)
+    return max([last, *(c.co_firstlineno + lines(c) - 1 for c in nested)]) - code.co_firstlineno + 1

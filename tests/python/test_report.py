@@ -47,7 +47,7 @@ def without_measurements(data: Any) -> Any:
         return [without_measurements(item) for item in data]
     if not isinstance(data, dict):
         return data
-    drop = ("us", "time_us", "compile_us", "interpreter_us", "numlift")
+    drop = ("us", "time_us", "compile_us", "interpreter_us", "native_time", "numlift")
     drop += ("clif", "asm", "mir", "remarks", "result", "types")
     kept = {k: without_measurements(v) for k, v in data.items() if k not in drop}
     return {k: Path(v).name if k in ("file", "title") else v for k, v in kept.items()}

@@ -1,10 +1,11 @@
 //! What typing alone tells of a function, for `check` and the report.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use numlift_diagnostics::{Diagnostic, Span};
-use numlift_syntax::hir::{Const, ExprKind, Function, Name, StmtId, StmtKind, Target};
+use numlift_diagnostics::{Diagnostic, SourceMap, Span};
+use numlift_syntax::hir::{Const, ExprId, ExprKind, Function, Name, StmtId, StmtKind, Target};
 use numlift_typeck::{Bound, Env, Instance, VarTy};
 use numlift_types::{CodeRef, Type};
 
@@ -27,6 +28,8 @@ pub struct Analysis {
     pub code_lines: BTreeSet<u32>,
     /// Variables of the function, by line.
     pub variables: BTreeSet<Variable>,
+    /// Why lines are dynamic.
+    pub causes: BTreeMap<u32, Diagnostic>,
     /// Other functions that its code contains, with the types of their arguments and of the result.
     pub callees: Vec<(CodeRef, Vec<Type>, Type)>,
 }
@@ -59,6 +62,9 @@ pub fn analyse(env: &dyn Env, root: CodeRef, args: &[Type]) -> Analysis {
             for instance in program.instances.iter().filter(own) {
                 variables(instance, &mut out.variables);
             }
+            if let Some(root) = program.root {
+                causes(&program.instances[root.0], &mut out.causes);
+            }
         }
         Err(whole) => out.places = vec![*whole],
     }
@@ -81,6 +87,43 @@ fn code_lines(f: &Function, lines: &mut BTreeSet<u32>) {
     lines.extend(expressions.map(|(_, e)| e.line).filter(|&line| line >= first));
     for nested in &f.nested {
         code_lines(nested, lines);
+    }
+}
+
+/// The reason of each line that belongs to a dynamic statement, of the innermost one.
+fn causes(instance: &Instance, out: &mut BTreeMap<u32, Diagnostic>) {
+    let f = &instance.hir;
+    let source = SourceMap::new(&f.source, &f.file, f.first_line);
+    let reason_of = |e: ExprId| match instance.tables.exprs.get(&e)? {
+        Type::Object(reason) => Some(*reason),
+        _ => None,
+    };
+    // a `for` over an object is none by itself
+    let iterables = f.stmts.iter().filter_map(|(s, stmt)| match stmt.kind {
+        StmtKind::For { iter, .. } => Some((s, reason_of(iter)?)),
+        _ => None,
+    });
+    let dynamic = instance.tables.dynamic.iter().map(|(s, r)| (*s, *r));
+    let mut dynamic: Vec<_> = iterables.chain(dynamic).collect();
+    dynamic.sort_by_key(|(s, _)| Reverse(f.stmts[*s].span.end - f.stmts[*s].span.start));
+    for (s, reason) in dynamic {
+        let Some(place) = instance.tables.reasons.get(reason.0 as usize) else {
+            continue;
+        };
+        // the blocks of these are statements of their own
+        let whole = !matches!(
+            f.stmts[s].kind,
+            StmtKind::For { .. } | StmtKind::While { .. } | StmtKind::If { .. }
+        );
+        let span = f.stmts[s].span;
+        let last = if whole {
+            source.line(span.end.saturating_sub(1))
+        } else {
+            f.stmts[s].line
+        };
+        for line in f.stmts[s].line..=last {
+            out.insert(line, place.diagnostic.clone());
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::count;
 use crate::cpython::{self, VECTORCALL_ARGUMENTS_OFFSET};
 use crate::direct;
 use crate::key::Key;
@@ -113,10 +114,14 @@ unsafe fn run(body: &Body, entry: &Entry, args: *const *mut PyObject, call: Call
                 Outcome::Repeat => Some(interpret(body, call)),
                 Outcome::Stale | Outcome::Unfit => None,
             },
-            Tier::Interpreter(guards) if guards.iter().all(Guard::holds) => match observing(entry) {
-                Some(f) => Some(cpython::call(f.as_ptr(), call.args, call.nargsf, call.kwnames)),
-                None => Some(interpret(body, call)),
-            },
+            Tier::Interpreter(guards) if guards.iter().all(Guard::holds) => {
+                let run = |f: &Ref| cpython::call(f.as_ptr(), call.args, call.nargsf, call.kwnames);
+                Some(match (&entry.counted, observing(entry)) {
+                    (Some(counted), _) if count::observed() => counted.run(|| run(&counted.function)),
+                    (_, Some(f)) => run(f),
+                    (_, None) => interpret(body, call),
+                })
+            }
             Tier::Interpreter(_) => None,
         }
     });

@@ -12,7 +12,7 @@ pub fn observe(on: bool) {
 
 /// Whether the time of calls is measured.
 #[inline(always)]
-pub(crate) fn observed() -> bool {
+pub fn observed() -> bool {
     OBSERVING.load(Ordering::Relaxed)
 }
 
@@ -62,7 +62,7 @@ impl Counter {
 }
 
 #[inline(always)]
-fn add(counter: &AtomicU64, n: u64) {
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
 }
 

@@ -19,6 +19,7 @@ pub mod image;
 pub mod island;
 pub mod item;
 pub mod key;
+pub mod lines;
 pub mod numpy;
 pub mod object;
 pub mod payload;

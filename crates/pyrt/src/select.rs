@@ -16,6 +16,7 @@ use crate::count::Counter;
 use crate::cpython::{self, Field};
 use crate::feedback::Feedback;
 use crate::key::Key;
+use crate::lines::Counted;
 use crate::reference::Ref;
 use crate::table::{Entry, Table, Tier, each_leaf};
 
@@ -52,6 +53,7 @@ pub enum Refusal {
 pub struct Compiled {
     pub tier: Tier,
     pub feedback: Option<Feedback>,
+    pub counted: Option<Counted>,
     /// What the compiler keeps with it.
     pub info: Box<dyn Any + Send + Sync>,
 }
@@ -249,7 +251,12 @@ impl Selector {
     ) -> &Entry {
         let (texts, constants) = constants(py, args);
         let words = key.words().to_vec();
-        let Compiled { tier, feedback, info } = compiled;
+        let Compiled {
+            tier,
+            feedback,
+            counted,
+            info,
+        } = compiled;
         let entry = self.table.add(Entry {
             direct: texts.is_empty() && matches!(&tier, Tier::Native(s) if s.is_direct(&words)),
             words,
@@ -258,6 +265,7 @@ impl Selector {
             tier,
             counter: Counter::default(),
             feedback,
+            counted,
             assumes,
             info,
         });

@@ -15,6 +15,7 @@ use crate::count::Counter;
 use crate::cpython;
 use crate::feedback::Feedback;
 use crate::key::{closure_of, same};
+use crate::lines::Counted;
 use crate::reference::Ref;
 use crate::source::{Args, Guard, visit};
 use crate::spec::Specialization;
@@ -40,6 +41,8 @@ pub struct Entry {
     pub counter: Counter,
     /// What its calls observe.
     pub feedback: Option<Feedback>,
+    /// What runs in its place while somebody observes the lines of the interpreter.
+    pub counted: Option<Counted>,
     /// It assumes types that calls have observed: another entry is for the same arguments.
     pub assumes: bool,
     /// What the compiler keeps with it.
@@ -108,6 +111,7 @@ impl Entry {
         self.constants.iter().for_each(|o| f(o.as_ptr()));
         let observing = self.feedback.as_ref().and_then(|x| x.function.as_ref());
         observing.iter().for_each(|o| f(o.as_ptr()));
+        self.counted.iter().for_each(|c| f(c.function.as_ptr()));
         match &self.tier {
             Tier::Native(s) => s.visit(f),
             Tier::Interpreter(guards) => visit(guards, &[], f),
@@ -331,6 +335,7 @@ mod tests {
             direct: false,
             counter: Counter::default(),
             feedback: None,
+            counted: None,
             assumes: false,
             info: Box::new(word),
         }

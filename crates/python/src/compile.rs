@@ -22,6 +22,7 @@ use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 
 use crate::cache::{self, Slot};
+use crate::counting;
 use crate::env::{Assumed, PyEnv, ROOT, is_static};
 use crate::feedback::Prospects;
 use crate::image;
@@ -243,6 +244,7 @@ fn loaded(
     Ok(Compiled {
         tier: Tier::Native(Box::new(Specialization::load(parts)?)),
         feedback: watch.map(|w| w.feedback(None, decisions)),
+        counted: None,
         info: Box::new(info),
     })
 }
@@ -444,7 +446,12 @@ impl Compiler for JitCompiler {
         let observable = std::mem::take(&mut refused.observable);
         let hirs = env.hirs();
         let prospects = Prospects::new(&observable, 0.0, hirs.first().and_then(Option::as_deref));
-        let feedback = prospects.observed(function)?;
+        let watch = prospects.watch(function.py())?;
+        let counted = counting::copy_of(function, hirs.first().and_then(Option::as_deref), watch.as_ref())?;
+        let feedback = match watch {
+            Some(watch) => prospects.observed(function, watch)?,
+            None => None,
+        };
         if feedback.is_none() {
             self.report(function, &refused.diagnostic)?;
         }
@@ -464,6 +471,7 @@ impl Compiler for JitCompiler {
         Ok(Compiled {
             tier: Tier::Interpreter(env.world.into_inner().guards),
             feedback,
+            counted,
             info: Box::new(info),
         })
     }

@@ -102,11 +102,12 @@ impl Prospects {
     ///
     /// # Errors
     /// What compiling its code raises.
-    pub fn observed(&self, function: &Bound<'_, PyAny>) -> PyResult<Option<Feedback>> {
+    pub fn observed<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+        watch: Watch<'py>,
+    ) -> PyResult<Option<Feedback>> {
         let py = function.py();
-        let Some(watch) = self.watch(py)? else {
-            return Ok(None);
-        };
         let line: u32 = function
             .getattr("__code__")?
             .getattr("co_firstlineno")?

@@ -5,6 +5,7 @@ mod cache;
 mod callback;
 mod cli;
 mod compile;
+mod counting;
 mod dispatcher;
 mod env;
 mod explain;

@@ -12,8 +12,8 @@ use numlift_pyrt::spec::Specialization;
 use numlift_pyrt::table::{Entry, Tier as Ran};
 use numlift_pyrt::{count, object};
 use numlift_report::{
-    Assumption, Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport, Stage,
-    State, Terminal, Tier, Variable,
+    Assumption, Cause, Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport,
+    Stage, State, Terminal, Tier, Variable,
 };
 use numlift_types::Type;
 use pyo3::exceptions::PyValueError;
@@ -246,6 +246,12 @@ fn specialization(
             });
         }
     }
+    if let Some(counted) = entry.counted.as_ref().filter(|_| calls > 0) {
+        for (line, (hits, nanoseconds)) in report.lines.iter_mut().zip(counted.lines.rows()) {
+            line.hits = (line.tier.is_some() || hits > 0).then_some(hits);
+            line.interpreter_us = (nanoseconds > 0).then_some(nanoseconds as f64 / 1e3);
+        }
+    }
     if let Some(artifact) = &artifact {
         add_code(&mut report, artifact, place);
         if let Ran::Native(s) = &entry.tier {
@@ -329,6 +335,11 @@ fn mark(report: &mut SpecializationReport, analysis: &Analysis, places: &[Diagno
             true => Some(Tier::Native),
             false => None,
         };
+        line.cause = analysis.causes.get(&line.line).map(|d| Cause {
+            line: d.line,
+            code: d.code.to_owned(),
+            message: d.message.clone(),
+        });
         let types = analysis.variables.iter().filter(|v| v.line == line.line);
         line.types = types
             .map(|v| Variable {

@@ -1,14 +1,11 @@
 //! The data of a report, and what is computed from it: totals, score, suggestions.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
+
+use crate::suggestions::suggestions;
 
 /// Version of the JSON format.
 pub const VERSION: u32 = 1;
-
-/// Changes that are suggested, at most.
-const SUGGESTIONS: usize = 5;
 
 /// Everything a report shows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +27,9 @@ pub struct ReportData {
 pub struct Totals {
     /// Percentage of the lines with code that run as machine code, over all specialisations, rounded down.
     pub score: u32,
+    /// Percentage of the time of the calls that is machine code's, rounded down; none if it was not measured.
+    #[serde(default)]
+    pub native_time: Option<u32>,
     pub functions: usize,
     pub specializations: usize,
     pub native: usize,
@@ -43,6 +43,9 @@ pub struct Totals {
     pub compile_us: f64,
     /// Time of the calls, of nested ones twice; none if it was not measured.
     pub time_us: Option<f64>,
+    /// The interpreter's part of it.
+    #[serde(default)]
+    pub interpreter_us: Option<f64>,
 }
 
 /// A change that would help.
@@ -56,6 +59,9 @@ pub struct Suggestion {
     pub help: String,
     /// Entries into the interpreter that it would save.
     pub interpreter_calls: u64,
+    /// Time in the interpreter that it would save; none if it was not measured.
+    #[serde(default)]
+    pub interpreter_us: Option<f64>,
 }
 
 /// A jitted function.
@@ -143,6 +149,9 @@ pub struct SpecializationReport {
     pub exits: u64,
     /// Time of its calls; none if it was not measured.
     pub time_us: Option<f64>,
+    /// The interpreter's part of it.
+    #[serde(default)]
+    pub interpreter_us: Option<f64>,
     pub compile_us: f64,
     pub stages: Vec<Stage>,
     /// The lines of the function, from its decorator to its end.
@@ -169,6 +178,9 @@ pub struct LineReport {
     /// Entries into the interpreter at this line. A function that the interpreter runs as a whole is entered at its
     /// first line, once per call.
     pub interpreter_calls: u64,
+    /// How often the interpreter came to the line, of a function that it runs as a whole; none if it was not counted.
+    #[serde(default)]
+    pub hits: Option<u64>,
     /// Time in the interpreter at this line; none if it was not measured.
     pub interpreter_us: Option<f64>,
     /// First line of the island that it belongs to: the entries are counted there.
@@ -176,6 +188,31 @@ pub struct LineReport {
     pub types: Vec<Variable>,
     pub reasons: Vec<Reason>,
     pub remarks: Vec<Remark>,
+    /// The reason that makes it dynamic, wherever that is.
+    #[serde(skip)]
+    pub cause: Option<Cause>,
+}
+
+/// Which reason it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub line: u32,
+    pub code: String,
+    pub message: String,
+}
+
+impl Cause {
+    /// Whether it is this reason.
+    pub fn is(&self, reason: &Reason) -> bool {
+        (self.line, &self.code, &self.message) == (reason.line, &reason.code, &reason.message)
+    }
+}
+
+impl LineReport {
+    /// How often the interpreter came to it: where statements are counted, these; else entries.
+    pub fn came(&self) -> u64 {
+        self.hits.unwrap_or(self.interpreter_calls)
+    }
 }
 
 /// Type of a variable.
@@ -221,7 +258,10 @@ pub struct Code {
 
 impl ReportData {
     /// A report of these functions.
-    pub fn new(numlift: &str, title: &str, functions: Vec<FunctionReport>) -> ReportData {
+    pub fn new(numlift: &str, title: &str, mut functions: Vec<FunctionReport>) -> ReportData {
+        for s in functions.iter_mut().flat_map(|f| &mut f.specializations) {
+            s.interpreter_us = s.time_in_interpreter();
+        }
         ReportData {
             version: VERSION,
             numlift: numlift.to_owned(),
@@ -239,8 +279,23 @@ impl SpecializationReport {
         self.lines.iter().map(|l| l.interpreter_calls).sum()
     }
 
+    /// Time in the interpreter; none if the time of calls was not measured.
+    fn time_in_interpreter(&self) -> Option<f64> {
+        let all = self.time_us?;
+        Some(match self.tier {
+            Tier::Native => 0.0,
+            Tier::Mixed => self
+                .lines
+                .iter()
+                .filter_map(|l| l.interpreter_us)
+                .sum::<f64>()
+                .min(all),
+            Tier::Interpreter => all,
+        })
+    }
+
     /// The first line of the island that a line belongs to.
-    fn island(&self, line: &LineReport) -> Option<&LineReport> {
+    pub(crate) fn island(&self, line: &LineReport) -> Option<&LineReport> {
         let first = line.island?;
         self.lines.iter().find(|l| l.line == first)
     }
@@ -272,6 +327,9 @@ fn totals(functions: &[FunctionReport]) -> Totals {
         if let Some(us) = s.time_us {
             *t.time_us.get_or_insert(0.0) += us;
         }
+        if let Some(us) = s.interpreter_us {
+            *t.interpreter_us.get_or_insert(0.0) += us;
+        }
         if s.state != State::InUse {
             continue;
         }
@@ -280,66 +338,9 @@ fn totals(functions: &[FunctionReport]) -> Totals {
         lines += all;
     }
     t.score = (100 * native).checked_div(lines).unwrap_or(100) as u32;
+    let times = t.time_us.zip(t.interpreter_us).filter(|(all, _)| *all > 0.0);
+    t.native_time = times.map(|(all, interpreter)| (100.0 * (all - interpreter) / all) as u32);
     t
-}
-
-/// What a change at a place would save.
-struct Saving<'f> {
-    suggestion: Suggestion,
-    reason: &'f Reason,
-    us: f64,
-}
-
-/// The reasons that cost most. Within a function that the interpreter runs as a whole every reason is in the way,
-/// so each counts its calls and its time.
-fn suggestions(functions: &[FunctionReport]) -> Vec<Suggestion> {
-    let mut savings: Vec<Saving<'_>> = vec![];
-    let mut places: HashMap<(&str, u32, &str, &str), usize> = HashMap::new();
-    for f in functions {
-        for s in f.specializations.iter().filter(|s| s.state == State::InUse) {
-            let at_lines = s
-                .lines
-                .iter()
-                .flat_map(|l| l.reasons.iter().map(move |r| (Some(l), r)));
-            for (line, reason) in at_lines.chain(s.reasons.iter().map(|r| (None, r))) {
-                let (entries, us) = match (s.tier, line) {
-                    (Tier::Interpreter, _) => (s.calls, s.time_us),
-                    (_, Some(line)) => s
-                        .island(line)
-                        .map_or((0, None), |l| (l.interpreter_calls, l.interpreter_us)),
-                    (_, None) => (0, None),
-                };
-                let file = reason.file.as_deref().unwrap_or(&f.file);
-                let key = (file, reason.line, reason.code.as_str(), reason.message.as_str());
-                let at = *places.entry(key).or_insert_with(|| {
-                    savings.push(Saving {
-                        suggestion: Suggestion {
-                            function: f.name.clone(),
-                            file: file.to_owned(),
-                            line: reason.line,
-                            code: reason.code.clone(),
-                            message: reason.message.clone(),
-                            help: reason.help.clone(),
-                            interpreter_calls: 0,
-                        },
-                        reason,
-                        us: 0.0,
-                    });
-                    savings.len() - 1
-                });
-                savings[at].suggestion.interpreter_calls += entries;
-                savings[at].us += us.unwrap_or(0.0);
-            }
-        }
-    }
-    // The sort is stable: what costs the same stays in the order of the source.
-    savings.sort_by(|a, b| {
-        let entries = |s: &Saving<'_>| s.suggestion.interpreter_calls;
-        b.us.total_cmp(&a.us).then(entries(b).cmp(&entries(a)))
-    });
-    savings.retain(|s| !s.reason.code.is_empty());
-    savings.truncate(SUGGESTIONS);
-    savings.into_iter().map(|s| s.suggestion).collect()
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ mod data;
 mod diff;
 mod diff_html;
 mod html;
+mod suggestions;
 mod text;
 
 pub use data::{
-    Assumption, Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport, Stage,
-    State, Suggestion, Tier, Totals, VERSION, Variable,
+    Assumption, Cause, Code, FunctionReport, LineReport, Reason, Remark, ReportData, SpecializationReport,
+    Stage, State, Suggestion, Tier, Totals, VERSION, Variable,
 };
 pub use diff::{Diff, FunctionDiff, diff};
 pub use diff_html::diff_html;

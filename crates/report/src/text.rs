@@ -88,6 +88,14 @@ pub(crate) fn time(us: f64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
+/// A part in percent, in at most 4 columns.
+fn percent(part: f64, all: f64) -> String {
+    match (100.0 * part / all).round() {
+        p if p < 1.0 => "<1 %".to_owned(),
+        p => format!("{p} %"),
+    }
+}
+
 fn plural(n: u64, what: &str) -> String {
     format!("{} {what}{}", number(n), if n == 1 { "" } else { "s" })
 }
@@ -143,6 +151,12 @@ fn summary(data: &ReportData, terminal: &Terminal, out: &mut String) {
     if let Some(us) = t.time_us {
         parts.push(time(us));
     }
+    if let (Some(share), Some(us)) = (t.native_time, t.interpreter_us) {
+        parts.push(format!(
+            "{share} % of it in machine code, {} in the interpreter",
+            time(us)
+        ));
+    }
     parts.push(format!("{} compiling", time(t.compile_us)));
     if t.exits > 0 {
         parts.push(format!("{} finished by the interpreter", plural(t.exits, "call")));
@@ -178,7 +192,11 @@ fn heading(s: &SpecializationReport, terminal: &Terminal, out: &mut String) {
     let result = s.result.as_ref().map_or(String::new(), |r| format!(" -> {r}"));
     let mut facts = vec![plural(s.calls, "call")];
     if let Some(us) = s.time_us {
-        facts.push(time(us));
+        let inside = match (s.tier, s.interpreter_us) {
+            (Tier::Mixed, Some(part)) => format!(" ({} in the interpreter)", percent(part, us)),
+            _ => String::new(),
+        };
+        facts.push(format!("{}{inside}", time(us)));
     }
     if !s.callers.is_empty() {
         facts.push(format!("compiled into {}", s.callers.join(", ")));
@@ -216,37 +234,60 @@ fn heading(s: &SpecializationReport, terminal: &Terminal, out: &mut String) {
     }
 }
 
+/// Columns of a source.
+struct Columns {
+    counts: usize,
+    /// 0 if no time was measured.
+    shares: usize,
+    numbers: usize,
+    /// Time of the calls.
+    time: f64,
+}
+
 fn lines(s: &SpecializationReport, terminal: &Terminal, out: &mut String) {
-    let counts = s
-        .lines
-        .iter()
-        .map(|l| number(l.interpreter_calls).len())
-        .max()
-        .unwrap_or(1);
-    let numbers = s.lines.last().map_or(1, |l| l.line.to_string().len());
+    let counts = s.lines.iter().map(|l| number(l.came()).len()).max();
+    let time = s.time_us.unwrap_or(0.0);
+    let timed = time > 0.0 && s.lines.iter().any(|l| l.interpreter_us.is_some());
+    let columns = Columns {
+        counts: counts.unwrap_or(1),
+        shares: if timed { 6 } else { 0 },
+        numbers: s.lines.last().map_or(1, |l| l.line.to_string().len()),
+        time,
+    };
     for l in &s.lines {
-        line(l, counts, numbers, terminal, out);
+        line(l, &columns, terminal, out);
     }
 }
 
-fn line(l: &LineReport, counts: usize, numbers: usize, terminal: &Terminal, out: &mut String) {
-    let count = match l.interpreter_calls {
+fn line(l: &LineReport, columns: &Columns, terminal: &Terminal, out: &mut String) {
+    let &Columns {
+        counts,
+        shares,
+        numbers,
+        time,
+    } = columns;
+    let count = match l.came() {
         0 => String::new(),
         n => number(n),
     };
+    let share = l
+        .interpreter_us
+        .filter(|_| shares > 0)
+        .map_or(String::new(), |us| percent(us, time));
     let mark = match l.tier {
         None => " ".to_owned(),
         Some(Tier::Native) => terminal.paint(GREEN, "│"),
         Some(tier) => terminal.paint(tier_style(tier), "┃"),
     };
-    let used = 4 + counts + numbers + 5;
+    let used = 4 + counts + shares + numbers + 5;
     let source = terminal.cut(&l.source, used);
     let _ = writeln!(
         out,
         "{}",
         format!(
-            "    {} {} {mark} {source}",
+            "    {}{} {} {mark} {source}",
             terminal.paint(RED, &format!("{count:>counts$}")),
+            terminal.paint(DIM, &format!("{share:>shares$}")),
             terminal.paint(DIM, &format!("{:>numbers$}", l.line)),
         )
         .trim_end()
@@ -280,8 +321,15 @@ fn suggestions(data: &ReportData, terminal: &Terminal, out: &mut String) {
     for (i, s) in data.suggestions.iter().enumerate() {
         let place = format!("  {}. {}:{}", i + 1, s.file, s.line);
         let _ = writeln!(out, "{place} {}", terminal.paint(YELLOW, &s.code));
+        let spent = s
+            .interpreter_us
+            .filter(|us| *us > 0.0)
+            .map(|us| format!("{} in it, ", time(us)));
         if s.interpreter_calls > 0 {
-            let _ = writeln!(out, "     {}", terminal.paint(DIM, &entries(s.interpreter_calls)));
+            let saved = format!("{}{}", spent.unwrap_or_default(), entries(s.interpreter_calls));
+            for line in terminal.wrap(&saved, 5) {
+                let _ = writeln!(out, "     {}", terminal.paint(DIM, &line));
+            }
         }
         for text in [&s.message, &s.help] {
             for line in terminal.wrap(text, 5) {

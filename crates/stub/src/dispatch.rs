@@ -204,6 +204,7 @@ impl Compiler for Precompiled {
             Ok(select::Compiled {
                 tier,
                 feedback: None,
+                counted: None,
                 info: Box::new(()),
             })
         };

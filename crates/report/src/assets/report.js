@@ -22,6 +22,10 @@
   const plural = (n, one, many = one + "s") => `${count(n)} ${n === 1 ? one : many}`;
   const short = (n) => n < 1e4 ? count(n) : n < 1e6 ? `${(n / 1e3).toPrecision(3)}k` : n < 1e9 ? `${(n / 1e6).toPrecision(3)}M` : `${(n / 1e9).toPrecision(3)}G`;
   const time = (us) => us < 1e3 ? `${us.toPrecision(3)} µs` : us < 1e6 ? `${(us / 1e3).toPrecision(3)} ms` : `${(us / 1e6).toPrecision(3)} s`;
+  const percent = (part, all) => { const p = Math.round(100 * part / all); return p < 1 ? "<1 %" : `${p} %`; };
+  /** How often the interpreter came to a line: statements where they are counted, else entries. */
+  const came = (line) => line.hits ?? line.interpreter_calls;
+  const often = (line) => line.hits === null ? `${plural(line.interpreter_calls, "entry", "entries")} into the interpreter` : `the interpreter came here ${plural(line.hits, "time")}`;
   const base = (path) => path.split("/").pop();
   const worst = (f) => ["interpreter", "mixed", "native"].find((tier) => f.specializations.some((s) => s.tier === tier)) ?? "none";
   const entries = (f) => f.specializations.reduce((n, s) => n + s.lines.reduce((m, l) => m + l.interpreter_calls, 0), 0);
@@ -54,6 +58,7 @@
       make("dl", { className: "totals" },
         make("div", { className: "score", title: "Lines with code that run as machine code" },
           make("dt", {}, "Native lines"), make("dd", {}, `${t.score} %`), make("div", { className: "meter" }, meter)),
+        t.native_time === null ? null : total("Time in machine code", `${t.native_time} %`, make("small", {}, `  ${time(t.interpreter_us)} in the interpreter`)),
         total("Functions", count(t.functions)),
         total("Specialisations", count(t.specializations), make("small", {}, of && `  ${of}`)),
         total("Calls", short(t.calls), make("small", {}, t.time_us === null ? "" : `  ${time(t.time_us)}`)),
@@ -147,10 +152,11 @@
   function detail(s, line) {
     const out = make("div", { className: "detail", role: "region", "aria-label": `Line ${line.line}` });
     out.append(...line.reasons.map((r) => reason(r, line.line)));
-    if (line.interpreter_calls) {
-      const share = line.interpreter_us === null || !s.time_us ? "" : ` (${Math.round(100 * line.interpreter_us / s.time_us)} % of the calls' time)`;
+    if (came(line)) {
+      const share = line.interpreter_us === null || !s.time_us ? "" : ` (${percent(line.interpreter_us, s.time_us)} of the calls' time)`;
       const spent = line.interpreter_us === null ? "" : `, ${time(line.interpreter_us)}${share}`;
-      out.append(make("div", {}, `${plural(line.interpreter_calls, "entry", "entries")} into the interpreter${spent}`));
+      const text = often(line);
+      out.append(make("div", {}, `${text[0].toUpperCase()}${text.slice(1)}${spent}`));
     }
     if (line.types.length) {
       out.append(make("h3", {}, "Types"), make("ul", { className: "types" },
@@ -169,12 +175,14 @@
   /** Rows of one specialisation. */
   function source(s) {
     const table = make("div", { className: "source", role: "list" });
-    const most = Math.max(1, ...s.lines.map((l) => l.interpreter_calls));
+    const most = s.lines.reduce((n, l) => Math.max(n, came(l)), 1);
+    const timed = s.time_us > 0 && s.lines.some((l) => l.interpreter_us !== null);
     const digits = String(s.lines.length ? s.lines[s.lines.length - 1].line : 1).length;
-    const widest = Math.max(0, ...s.lines.map((l) => l.interpreter_calls ? short(l.interpreter_calls).length : 0));
+    const widest = s.lines.reduce((n, l) => Math.max(n, came(l) ? short(came(l)).length : 0), 0);
     table.style.setProperty("--numbers", `${digits + 3}ch`);
     table.style.setProperty("--counts", widest ? `${widest + 3}ch` : "12px");
-    const starts = new Map(s.lines.map((l) => [l.line, l.interpreter_calls]));
+    table.style.setProperty("--shares", timed ? "6ch" : "0px");
+    const starts = new Map(s.lines.map((l) => [l.line, came(l)]));
     const state = { quote: null };
     let chunk = null;
     s.lines.forEach((line, i) => {
@@ -185,15 +193,16 @@
         table.append(chunk);
       }
       const row = make("div", { className: "row", role: "listitem", tabIndex: i ? -1 : 0, "data-line": line.line, "aria-expanded": "false" },
-        make("span", { className: "count" }, line.interpreter_calls ? short(line.interpreter_calls) : ""),
+        make("span", { className: "count" }, came(line) ? short(came(line)) : ""),
+        make("span", { className: "share" }, timed && line.interpreter_us !== null ? percent(line.interpreter_us, s.time_us) : ""),
         make("span", { className: "n" }, String(line.line)),
         make("span", { className: `bar ${line.tier ?? ""}` }),
         highlight(line, line.source, state));
       if (line.reasons.length) row.querySelector(".text").append(make("span", { className: "flag" }, line.reasons.map((r) => r.code).join(" ")));
-      const hot = line.interpreter_calls || (line.island === null ? 0 : starts.get(line.island) ?? 0);
+      const hot = came(line) || (line.island === null ? 0 : starts.get(line.island) ?? 0);
       if (hot) {
         row.classList.add("hot");
-        row.title = plural(hot, "entry", "entries") + " into the interpreter";
+        row.title = often(came(line) ? line : { hits: null, interpreter_calls: hot });
         row.style.setProperty("--share", (0.08 + 0.34 * Math.log1p(hot) / Math.log1p(Math.max(most, 1000))).toFixed(3));
       }
       row.report = { s, line };
@@ -217,7 +226,9 @@
 
   function legend(s) {
     const key = (tier, text) => make("span", {}, make("i", { className: `bar ${tier}` }), text);
-    const most = Math.max(0, ...s.lines.map((l) => l.interpreter_calls));
+    const most = s.lines.reduce((n, l) => Math.max(n, came(l)), 0);
+    const counted = s.lines.some((l) => l.hits !== null);
+    const timed = s.time_us > 0 && s.lines.some((l) => l.interpreter_us !== null);
     const ramp = make("span", { className: "ramp" });
     for (let step = 0; step < 5; step++) {
       const cell = make("i");
@@ -225,14 +236,15 @@
       ramp.append(cell);
     }
     return make("div", { className: "legend" }, key("native", "machine code"), key("interpreter", "interpreter"),
-      most ? make("span", {}, "entries into the interpreter: 1", ramp, `${short(Math.max(most, 1000))} (logarithmic)`) : null);
+      most ? make("span", {}, counted ? "the interpreter came to the line: 1" : "entries into the interpreter: 1", ramp, `${short(Math.max(most, 1000))} times (logarithmic)`) : null,
+      timed ? make("span", {}, "%: share of the calls' time that the interpreter spends there") : null);
   }
 
   function about(s) {
     const fact = (value, text) => make("span", {}, make("b", {}, value), ` ${text}`);
     const out = make("div", { className: "about" }, make("span", { className: `badge ${s.tier}` }, s.tier),
       fact(count(s.calls), s.calls === 1 ? "call" : "calls"),
-      s.time_us === null ? null : fact(time(s.time_us), "in calls"),
+      s.time_us === null ? null : fact(time(s.time_us), s.tier === "mixed" ? `in calls, ${percent(s.interpreter_us, s.time_us)} of it in the interpreter` : "in calls"),
       s.exits ? fact(count(s.exits), "finished by the interpreter") : null,
       s.state === "in use" ? null : make("span", {}, s.state === "replaced" ? "replaced by one that assumes types" : "given up"),
       ...s.assumptions.map((a) => make("span", {}, "assumes ", make("code", {}, `${a.name}: ${a.type}`), ` (line ${a.line})`,
@@ -306,6 +318,11 @@
     if (!data.functions.length) main.append(make("p", { className: "soft" }, "No function with @jit was made."));
   }
 
+  function saving(s) {
+    const us = s.interpreter_us ? `${time(s.interpreter_us)} in the interpreter` : "";
+    return [us, s.interpreter_calls ? plural(s.interpreter_calls, "entry", "entries") : ""].filter(Boolean).join(", ");
+  }
+
   function advice() {
     if (!data.suggestions.length) return;
     const list = make("ol");
@@ -313,7 +330,7 @@
       const link = make("a", { href: "#" }, `${base(s.file)}:${s.line}`);
       link.addEventListener("click", (event) => { event.preventDefault(); reveal(s); });
       list.append(make("li", {}, link, " ", make("span", { className: "badge code" }, s.code), ` ${s.message}  `,
-        make("span", { className: "soft" }, s.interpreter_calls ? plural(s.interpreter_calls, "entry", "entries") : ""),
+        make("span", { className: "soft" }, saving(s)),
         make("div", { className: "help" }, s.help)));
     }
     document.getElementById("main").append(make("section", { className: "advice" }, make("h2", {}, "What would help most"), list));
