@@ -59,13 +59,13 @@ class Watch(NamedTuple):
 
     see: called with the number of a subject, its value and its object while the cell `on` is true.
     variables: each behind the statement at a position; of a `for`, at the beginning of a turn.
-    items: expressions, counted behind the variables: where they begin and end in the source, in bytes.
+    reads: expressions, counted behind the variables: where they begin and end in the source, in bytes.
     """
 
     see: Callable[..., Any]
     on: types.CellType
     variables: list[tuple[tuple[int, int], str]]
-    items: list[tuple[int, int]]
+    reads: list[tuple[int, int]]
 
 
 class _Leaving(ast.NodeTransformer):
@@ -167,17 +167,32 @@ def _leaving_behind(spec: Spec, body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 class _Seen(ast.NodeTransformer):
-    """`e` becomes `<see>(number, e, its object) if <on> else e`"""
+    """`e` becomes `<see>(number, e, its object, keys that are variables) if <on> else e`"""
 
     def __init__(self, numbers: dict[ast.expr, int]) -> None:
         self.numbers = numbers
 
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+    def _read(self, node: ast.Attribute | ast.Subscript) -> ast.AST:
         number = self.numbers.get(node)
         if number is None:
             return self.generic_visit(node)
-        call = ast.Call(load(_SEE), [ast.Constant(number), node, node.value], [])
+        origin = _origin(node)
+        self.generic_visit(node)
+        call = ast.Call(load(_SEE), [ast.Constant(number), node, *origin], [])
         return ast.copy_location(ast.IfExp(load(_ON), call, node), node)
+
+    visit_Attribute = visit_Subscript = _read
+
+
+def _origin(node: ast.expr) -> list[ast.expr]:
+    """The name that attributes and items are read of, then keys that are names, in order."""
+    keys: list[ast.expr] = []
+    while not isinstance(node, ast.Name):
+        assert isinstance(node, (ast.Attribute, ast.Subscript))
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name):
+            keys.insert(0, load(node.slice.id))
+        node = node.value
+    return [load(node.id), *keys]
 
 
 def _report(variable: int, name: str, sure: bool) -> ast.stmt:
@@ -230,7 +245,7 @@ class Builder:
             sure = not isinstance(node, (ast.With, ast.Try))
             self.reports.setdefault(node, []).append(_report(i, variable, sure))
         first = len(watch.variables)
-        seen = {self.at(place, ast.expr): first + i for i, place in enumerate(watch.items)}
+        seen = {self.at(place, ast.expr): first + i for i, place in enumerate(watch.reads)}
         if seen:
             self.tree = _Seen(seen).visit(self.tree)
 

@@ -22,7 +22,7 @@ def total(a):
 def scaled(x, n):
     s = 0.0
     for _ in range(n):
-        s += x * SETTINGS["scale"]
+        s += x * SETTINGS.get("scale")
     return s
 
 

@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 
 use numlift_diagnostics::Span;
 use numlift_syntax::hir::{ExprId, Function};
+use numlift_typeck::chain::Chain;
 use numlift_typeck::islands::infer_mixed;
 use numlift_typeck::{Binding, Env, Program};
-use numlift_types::{CodeRef, Type};
+use numlift_types::{CodeRef, ReadPath, Type};
 
 /// What a type is assumed of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// A variable that code in the interpreter binds.
     Variable(Binding),
-    /// An item of an object.
-    Item(ExprId),
+    /// What an expression reads of an object.
+    Read(ExprId),
 }
 
 /// What a run may observe.
@@ -22,9 +23,11 @@ pub enum Subject {
 pub struct Observable {
     pub subject: Subject,
     pub name: String,
-    /// The statement behind which a variable is observed; a `for`: at the beginning of each turn. Of an item the expression.
+    /// The statement behind which a variable is observed; a `for`: at the beginning of each turn. Of a read the expression.
     pub span: Span,
     pub line: u32,
+    /// How what is read is found from the object, which is variable 0; keys that are variables follow in order.
+    pub path: Option<ReadPath>,
 }
 
 /// What assuming the types that the environment has observed makes of a function.
@@ -49,14 +52,16 @@ pub(crate) fn observable(
         name: hir.locals[local].name.clone(),
         span: hir.stmts[stmt].span,
         line: hir.stmts[stmt].line,
+        path: None,
     };
-    let item = |&e: &ExprId| Observable {
-        subject: Subject::Item(e),
+    let read = |&e: &ExprId| Observable {
+        subject: Subject::Read(e),
         name: text(hir, hir.exprs[e].span),
         span: hir.exprs[e].span,
         line: hir.exprs[e].line,
+        path: Chain::of(hir, e).map(|c| c.observed_path()),
     };
-    bindings.iter().map(one).chain(reads.iter().map(item)).collect()
+    bindings.iter().map(one).chain(reads.iter().map(read)).collect()
 }
 
 fn text(hir: &Function, span: Span) -> String {
@@ -70,9 +75,9 @@ pub fn prospect(env: &dyn Env, root: CodeRef, args: &[Type]) -> Option<Prospect>
     let entry = program.root.map(|r| &program.instances[r.0])?;
     let read = |(_, local): &&Binding| plan.compiled_reads.contains(local);
     let variables = entry.tables.assumed.keys().filter(read);
-    let items = plan.reads.values().flatten().map(|r| Subject::Item(r.expr));
+    let reads = plan.reads.values().flatten().map(|r| Subject::Read(r.expr));
     Some(Prospect {
         gain: plan.gain,
-        useful: variables.map(|b| Subject::Variable(*b)).chain(items).collect(),
+        useful: variables.map(|b| Subject::Variable(*b)).chain(reads).collect(),
     })
 }

@@ -11,7 +11,7 @@ use numlift_mir::{FuncId, Function, Module};
 use numlift_runtime::{CallSig, FrameInfo, IslandVar, ObjectEntry, ResumePoint};
 use numlift_typeck::islands::Plan;
 use numlift_typeck::{Env, Program};
-use numlift_types::{ItemKey, Reason, Type};
+use numlift_types::{ReadPath, Reason, Type};
 
 /// Product of lowering.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ pub enum IslandForm {
     Drop,
     /// Evaluates the class of the handler of that number.
     Class(usize),
-    /// Reads items of objects; runs no code.
+    /// Reads attributes and items of objects; runs no code.
     Read,
 }
 
@@ -70,8 +70,8 @@ pub struct IslandSpec {
     pub over: Option<u32>,
     /// Variables that it leaves unbound.
     pub unbinds: Vec<String>,
-    /// What a `Read` reads, for each out: of a parameter, by a key.
-    pub items: Vec<(usize, ItemKey)>,
+    /// What a `Read` reads, for each out; variables are parameters.
+    pub reads: Vec<ReadPath>,
     /// It assumes types: it may go another way than they say.
     pub assumes: bool,
     /// Control does not come behind it.

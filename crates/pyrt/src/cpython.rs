@@ -23,6 +23,8 @@ type Vectorcall =
 type Getter = unsafe extern "C" fn(*mut PyObject) -> *mut PyObject;
 type Setter = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> c_int;
 
+type Lookup = unsafe extern "C" fn(*mut ffi::PyTypeObject, *mut PyObject) -> *mut PyObject;
+
 /// Addresses found by name; `None` where the interpreter has no such function.
 #[derive(Debug)]
 struct Optional {
@@ -35,6 +37,7 @@ struct Optional {
     cell_get: Option<Getter>,
     cell_new: Option<Getter>,
     cell_set: Option<Setter>,
+    type_lookup: Option<Lookup>,
 }
 
 static OPTIONAL: OnceLock<Optional> = OnceLock::new();
@@ -54,6 +57,8 @@ fn optional() -> &'static Optional {
                 cell_get: getter(c"PyCell_Get"),
                 cell_new: getter(c"PyCell_New"),
                 cell_set: symbol(c"PyCell_Set").map(|p| std::mem::transmute::<*mut libc::c_void, Setter>(p)),
+                type_lookup: symbol(c"_PyType_Lookup")
+                    .map(|p| std::mem::transmute::<*mut libc::c_void, Lookup>(p)),
             }
         }
     })
@@ -301,6 +306,16 @@ pub unsafe fn dict_item(dict: *mut PyObject, name: *mut PyObject) -> *mut PyObje
         }
         found
     }
+}
+
+/// What a class or a base of it has of a name, borrowed and not bound, NULL if there is nothing; `None` if this interpreter does
+/// not tell. No exception is set.
+///
+/// # Safety
+/// A class and a string; the GIL is held.
+pub unsafe fn class_attribute(class: *mut ffi::PyTypeObject, name: *mut PyObject) -> Option<*mut PyObject> {
+    // SAFETY: as promised by the caller.
+    optional().type_lookup.map(|f| unsafe { f(class, name) })
 }
 
 /// Whether two strings are equal; identity first.

@@ -6,10 +6,11 @@
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use numlift_types::Type;
+use numlift_types::{ReadPath, Type};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
-use crate::item;
+use crate::read::Path;
 use crate::reference::Ref;
 use crate::table::Entry;
 use crate::value;
@@ -130,21 +131,34 @@ fn joined(a: &Type, b: &Type) -> Option<Type> {
 /// What the code reports to.
 #[pyclass(frozen, module = "numlift._core")]
 #[derive(Debug)]
-pub struct Observer(pub Arc<Observations>);
+pub struct Observer {
+    observations: Arc<Observations>,
+    /// Of what is read of objects, behind the variables.
+    paths: Vec<Path>,
+    variables: usize,
+}
 
 #[pymethods]
 impl Observer {
-    /// A variable, or an item of an object, has a value, which is given back.
-    #[pyo3(signature = (subject, value, owner=None))]
+    /// A variable has a value, or what is read of an object with these keys, which is given back.
+    #[pyo3(signature = (subject, value, *origin))]
     fn see<'py>(
         &self,
         subject: usize,
         value: Bound<'py, PyAny>,
-        owner: Option<&Bound<'py, PyAny>>,
+        origin: &Bound<'py, PyTuple>,
     ) -> Bound<'py, PyAny> {
-        // SAFETY: a live object, and a `Bound` exists only while the GIL is held.
-        let readable = owner.is_none_or(|o| unsafe { item::is_readable(o.as_ptr()) });
-        self.0.see(subject, Some(&value).filter(|_| readable), value.py());
+        let path = subject
+            .checked_sub(self.variables)
+            .and_then(|i| self.paths.get(i));
+        let readable = path.is_none_or(|path| {
+            let origin: Vec<_> = origin.iter_borrowed().map(|o| o.as_ptr()).collect();
+            // SAFETY: the tuple keeps the objects, and the GIL is held.
+            let found = unsafe { path.read(&origin) };
+            found.is_some_and(|o| o.as_ptr() == value.as_ptr())
+        });
+        self.observations
+            .see(subject, Some(&value).filter(|_| readable), value.py());
         value
     }
 }
@@ -157,8 +171,8 @@ pub struct Watch<'py> {
     on: Bound<'py, PyAny>,
     /// Where each is bound, and its name.
     variables: Vec<((u32, u32), String)>,
-    /// Items of objects, counted behind the variables: where the expressions begin and end in the source.
-    items: Vec<(u32, u32)>,
+    /// What is read of objects, counted behind the variables: where the expressions begin and end in the source.
+    reads: Vec<(u32, u32)>,
 }
 
 /// A `Watch` of `numlift._islands`.
@@ -170,30 +184,35 @@ pub type Row<'a, 'py> = (
 );
 
 impl<'py> Watch<'py> {
-    /// Of variables, each behind the statement at a position, and of items.
+    /// Of variables of a function, each behind the statement at a position, and of what expressions read of objects.
     ///
     /// # Errors
     /// If there is no memory.
     pub fn new(
-        py: Python<'py>,
+        function: &Bound<'py, PyAny>,
         variables: Vec<((u32, u32), String)>,
-        items: Vec<(u32, u32)>,
+        reads: Vec<((u32, u32), &ReadPath)>,
     ) -> PyResult<Watch<'py>> {
+        let py = function.py();
         let on = py.import("types")?.getattr("CellType")?.call1((true,))?;
-        let observations = Observations::new(variables.len() + items.len(), Ref::from(&on));
-        let observer = Bound::new(py, Observer(observations.clone()))?;
+        let observations = Observations::new(variables.len() + reads.len(), Ref::from(&on));
+        let observer = Observer {
+            observations: observations.clone(),
+            paths: reads.iter().map(|(_, p)| Path::new(function, p)).collect(),
+            variables: variables.len(),
+        };
         Ok(Watch {
             observations,
-            see: observer.getattr("see")?,
+            see: Bound::new(py, observer)?.getattr("see")?,
             on,
             variables,
-            items,
+            reads: reads.into_iter().map(|(at, _)| at).collect(),
         })
     }
 
     /// For `numlift._islands`.
     pub fn row(&self) -> Row<'_, 'py> {
-        (&self.see, &self.on, &self.variables, &self.items)
+        (&self.see, &self.on, &self.variables, &self.reads)
     }
 
     /// It observes from now on, by itself or in a function that reports; `decisions` have been taken for these

@@ -65,6 +65,7 @@ pub(crate) fn guards(o: &Bound<'_, PyAny>) -> Vec<Guard> {
             name: Ref::from(&PyString::intern(o.py(), name)),
         },
         expected: o.getattr(name).ok().map(|v| Ref::from(&v)),
+        by_class: false,
     };
     READ.map(guard).into()
 }
@@ -92,7 +93,7 @@ pub(crate) fn address(o: &Bound<'_, PyAny>) -> Option<*mut c_void> {
 
 fn is_ctypes(o: &Bound<'_, PyAny>) -> bool {
     let class = o.py().import("_ctypes").and_then(|m| m.getattr("CFuncPtr"));
-    class.is_ok_and(|c| o.is_instance(&c).unwrap_or(false))
+    class.is_ok_and(|c| o.get_type().is_subclass(&c).unwrap_or(false))
 }
 
 fn of_ctypes(o: &Bound<'_, PyAny>) -> Option<CFunction> {

@@ -17,9 +17,9 @@ use crate::count::Counter;
 use crate::cpython;
 use crate::feedback::Misses;
 use crate::helpers::Host;
-use crate::item::Item;
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
+use crate::read::Path;
 use crate::reference::Ref;
 use crate::resume::{Env, Operands, Prepared};
 use crate::slots::Held;
@@ -38,7 +38,7 @@ pub enum Form {
     Next,
     /// Gives its only parameter up, an object of which it takes the reference.
     Drop,
-    /// Reads items of objects; there is no code.
+    /// Reads attributes and items of objects; there is no code.
     Read,
     /// Returns a tuple with the completion code first; with code 1 the function's result follows, else the outs.
     Coded,
@@ -69,8 +69,8 @@ pub struct Island {
     pub over: Option<u32>,
     /// Names of variables that it leaves unbound.
     pub unbinds: Vec<String>,
-    /// Of a `Read`, for each out: a parameter and the key.
-    pub items: Vec<(usize, Item)>,
+    /// Of a `Read`, for each out; variables are parameters.
+    pub reads: Vec<Path>,
     /// It assumes types: it may go another way than they say.
     pub assumes: bool,
     /// Control does not come behind it.
@@ -192,19 +192,34 @@ impl Island {
         }
     }
 
-    /// Reads items of objects, each parameter one. Nothing of the user's runs.
+    /// Reads attributes and items of the parameters. Nothing of the user's runs.
     unsafe fn read(&self, ctx: *mut Ctx, args: *const u64, ret: *mut u64) -> Result<(), Stop> {
-        // SAFETY: the parameters are objects; there is room for the outs.
+        let mut objects = Held::default();
+        let mut found: SmallVec<[Ref; 8]> = SmallVec::new();
+        // SAFETY: the parameters are bound, and there is room for the outs.
         unsafe {
+            let mut at = args;
+            for p in &self.params {
+                let o = value::boxed(&p.ty, at);
+                if o.is_null() {
+                    return Err(Stop::Raised);
+                }
+                objects.push(o);
+                at = at.add(value::slots(&p.ty));
+            }
             let mut out = ret.add(1);
-            for (i, ((param, item), v)) in self.items.iter().zip(&self.outs).enumerate() {
-                let o = item.of(*args.add(*param) as *mut PyObject);
-                if o.is_null() || !value::write_if(o, &v.ty, out) {
-                    self.misses[i].add(if o.is_null() { None } else { value::type_of(o) });
+            for (i, (path, v)) in self.reads.iter().zip(&self.outs).enumerate() {
+                let o = path.read(objects.as_slice());
+                if !o
+                    .as_ref()
+                    .is_some_and(|o| value::write_if(o.as_ptr(), &v.ty, out))
+                {
+                    self.misses[i].add(o.and_then(|o| value::type_of(o.as_ptr())));
                     let host = &*(*ctx).host.cast::<Host<'_>>();
                     host.spec.count_miss();
-                    return self.resume_at(ctx, args.add(self.params.len() + self.watched));
+                    return self.resume_at(ctx, at.add(self.watched));
                 }
+                found.extend(o);
                 out = out.add(value::slots(&v.ty));
             }
             let mut at = ret.add(1);

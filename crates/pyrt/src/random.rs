@@ -32,7 +32,11 @@ pub fn guard(py: Python<'_>) -> PyResult<Guard> {
         name: Ref::from(&PyString::intern(py, "_bit_generator")),
     };
     let expected = Some(Ref::from(&generator(py)?));
-    Ok(Guard { source, expected })
+    Ok(Guard {
+        source,
+        expected,
+        by_class: false,
+    })
 }
 
 /// Its `bitgen_t`.

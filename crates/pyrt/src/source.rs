@@ -149,6 +149,8 @@ impl Source {
 pub struct Guard {
     pub source: Source,
     pub expected: Option<Ref>,
+    /// Any object will do whose class that is.
+    pub by_class: bool,
 }
 
 impl Guard {
@@ -160,11 +162,23 @@ impl Guard {
         unsafe {
             if let Source::Cell(_) | Source::Attribute { .. } = self.source {
                 let found = self.source.fetch_raw(std::ptr::null());
+                let holds = self.compare(found, expected);
                 ffi::Py_XDECREF(found);
-                return found == expected;
+                return holds;
             }
-            self.source.borrow() == expected
+            self.compare(self.source.borrow(), expected)
         }
+    }
+}
+
+impl Guard {
+    #[inline]
+    unsafe fn compare(&self, found: *mut PyObject, expected: *mut PyObject) -> bool {
+        if !self.by_class || found.is_null() {
+            return found == expected;
+        }
+        // SAFETY: an object that is alive.
+        unsafe { ffi::Py_TYPE(found).cast() == expected }
     }
 }
 

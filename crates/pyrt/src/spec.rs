@@ -185,8 +185,8 @@ impl Specialization {
         crate::source::visit(&self.parts.guards, &self.parts.hidden, f);
         self.parts.keep.iter().for_each(|o| f(o.as_ptr()));
         self.parts.islands.iter().for_each(|i| f(i.function.as_ptr()));
-        let items = self.parts.islands.iter().flat_map(|i| &i.items);
-        items.for_each(|(_, item)| f(item.key()));
+        let reads = self.parts.islands.iter().flat_map(|i| &i.reads);
+        reads.for_each(|path| path.visit(f));
         let codes = self.parts.resume.iter().flat_map(|r| &r.codes);
         codes.for_each(|c| c.visit(f));
     }

@@ -20,6 +20,7 @@ use numlift_pyrt::world::{Identity, World};
 use numlift_types::{Reason, Type};
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::cache::{self, Slot};
 use crate::counting;
@@ -237,7 +238,7 @@ fn loaded(
     decisions: u8,
 ) -> PyResult<Compiled> {
     let watch = match decisions < MAX_DECISIONS {
-        true => info.prospects.watch(function.py())?,
+        true => info.prospects.watch(function)?,
         false => None,
     };
     let parts = numlift_pyrt::image::parts(function, image, world, watch.as_ref())?;
@@ -446,7 +447,7 @@ impl Compiler for JitCompiler {
         let observable = std::mem::take(&mut refused.observable);
         let hirs = env.hirs();
         let prospects = Prospects::new(&observable, 0.0, hirs.first().and_then(Option::as_deref));
-        let watch = prospects.watch(function.py())?;
+        let watch = prospects.watch(function)?;
         let counted = counting::copy_of(function, hirs.first().and_then(Option::as_deref), watch.as_ref())?;
         let feedback = match watch {
             Some(watch) => prospects.observed(function, watch)?,
@@ -533,9 +534,14 @@ fn what_it_is(o: &Bound<'_, PyAny>) -> PyResult<String> {
     } else {
         "a"
     };
-    let Ok(dtype) = o.getattr("dtype") else {
+    // objects of other classes may have code that is asked for attributes
+    let numpy = o.py().import("numpy")?;
+    let numbers = [numpy.getattr("ndarray")?, numpy.getattr("generic")?];
+    let numbers = PyTuple::new(o.py(), numbers)?;
+    if !o.get_type().is_subclass(&numbers)? {
         return Ok(format!("{article} {class}"));
-    };
+    }
+    let dtype = o.getattr("dtype")?;
     let aligned = o.getattr("flags").and_then(|f| f.getattr("aligned"));
     if aligned.and_then(|a| a.is_truthy()).unwrap_or(true) {
         Ok(format!("{article} {class} of dtype {dtype}"))

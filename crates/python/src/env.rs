@@ -316,8 +316,8 @@ impl Env for PyEnv<'_> {
         self.assumed.get(&Subject::Variable(binding)).cloned()
     }
 
-    fn observed_item(&self, read: ExprId) -> Option<Type> {
-        self.assumed.get(&Subject::Item(read)).cloned()
+    fn observed_read(&self, read: ExprId) -> Option<Type> {
+        self.assumed.get(&Subject::Read(read)).cloned()
     }
 
     fn optimized(&self) -> bool {

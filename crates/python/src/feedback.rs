@@ -12,7 +12,7 @@ use numlift_pyrt::reference::Ref;
 use numlift_pyrt::select::{Compiled, Request};
 use numlift_pyrt::table::Tier;
 use numlift_syntax::hir::{ExprId, Function, LocalId, StmtId};
-use numlift_types::Type;
+use numlift_types::{ReadPath, Type};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub struct Prospects {
     source: String,
 }
 
-/// What a run may observe: a variable behind a statement that binds it, or an item of an object.
+/// What a run may observe: a variable behind a statement that binds it, or what an expression reads of an object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Place {
     /// The statement and the variable, or the expression.
@@ -42,6 +42,7 @@ struct Place {
     line: u32,
     /// Of the variable, or the text of the expression.
     name: String,
+    path: Option<ReadPath>,
 }
 
 impl Place {
@@ -51,20 +52,21 @@ impl Place {
                 let at = position(&hir.source, o.span.start);
                 (Ok((s.as_u32(), l.as_u32())), at)
             }
-            Subject::Item(e) => (Err(e.as_u32()), (o.span.start, o.span.end)),
+            Subject::Read(e) => (Err(e.as_u32()), (o.span.start, o.span.end)),
         };
         Place {
             subject,
             at,
             line: o.line - hir.first_line,
             name: o.name.clone(),
+            path: o.path.clone(),
         }
     }
 
     fn subject(&self) -> Subject {
         match self.subject {
             Ok((s, l)) => Subject::Variable((StmtId::from_u32(s), LocalId::from_u32(l))),
-            Err(e) => Subject::Item(ExprId::from_u32(e)),
+            Err(e) => Subject::Read(ExprId::from_u32(e)),
         }
     }
 }
@@ -88,14 +90,14 @@ impl Prospects {
     ///
     /// # Errors
     /// If there is no memory.
-    pub fn watch<'py>(&self, py: Python<'py>) -> PyResult<Option<Watch<'py>>> {
+    pub fn watch<'py>(&self, function: &Bound<'py, PyAny>) -> PyResult<Option<Watch<'py>>> {
         if self.places.is_empty() {
             return Ok(None);
         }
-        let of = |variable: bool| self.places.iter().filter(move |p| p.subject.is_ok() == variable);
-        let variables = of(true).map(|p| (p.at, p.name.clone()));
-        let items = of(false).map(|p| p.at);
-        Watch::new(py, variables.collect(), items.collect()).map(Some)
+        let variables = self.places.iter().filter(|p| p.subject.is_ok());
+        let variables = variables.map(|p| (p.at, p.name.clone()));
+        let reads = self.places.iter().filter_map(|p| Some((p.at, p.path.as_ref()?)));
+        Watch::new(function, variables.collect(), reads.collect()).map(Some)
     }
 
     /// What calls observe of a function that the interpreter runs as a whole.
@@ -209,6 +211,8 @@ fn with_misses(p: &Place, first_line: u32, seen: Type, feedback: &Feedback) -> O
         return Some(seen);
     };
     let outs = s.islands().iter().flat_map(|i| i.outs.iter().zip(&i.misses));
-    let mut same = outs.filter(|(o, _)| o.assumed == Some(p.line + first_line) && o.name == p.name);
+    // what several expressions read alike is read once
+    let at = |line: u32| p.path.is_some() || line == p.line + first_line;
+    let mut same = outs.filter(|(o, _)| o.assumed.is_some_and(at) && o.name == p.name);
     same.try_fold(seen, |t, (_, misses)| misses.joined(&t))
 }

@@ -84,7 +84,7 @@ fn island(spec: &IslandSpec, source: &str) -> IslandImage {
         resume: spec.resume,
         over: spec.over,
         unbinds: spec.unbinds.clone(),
-        items: spec.items.clone(),
+        reads: spec.reads.clone(),
         assumes: spec.assumes,
         ends: spec.ends,
         line: spec.line,

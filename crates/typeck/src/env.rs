@@ -58,8 +58,8 @@ pub trait Env {
         let _ = binding;
         None
     }
-    /// The type of an item that an expression reads of an object, as a run has observed it.
-    fn observed_item(&self, read: ExprId) -> Option<Type> {
+    /// The type of what an expression reads of an object, as a run has observed it.
+    fn observed_read(&self, read: ExprId) -> Option<Type> {
         let _ = read;
         None
     }

@@ -3,6 +3,7 @@
 //! Flow-sensitive: a variable has a type at each point; joins are [`numlift_types::Type::join`].
 //! Loops are iterated to a fixpoint. Callees are inferred for the argument types of each call.
 
+pub mod chain;
 pub mod env;
 mod infer;
 pub mod islands;

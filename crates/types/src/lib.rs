@@ -11,7 +11,7 @@ mod ty;
 
 pub use dtype::{DType, Kind};
 pub use promote::{common_dtype, weak_promote};
-pub use resolved::{CFunction, CParam, ItemKey, Known, Resolved};
+pub use resolved::{CFunction, CParam, ItemKey, Known, ReadPath, ReadRoot, ReadStep, Resolved};
 pub use ty::{
     ArrayType, Capture, Carrier, ClosureType, CodeRef, Layout, NestedType, ObjectRef, Reason, Scalar, Type,
     UnionType,

@@ -63,6 +63,47 @@ impl CFunction {
     pub const MAX_FLOATS: usize = 8;
 }
 
+/// How a value is found from an object, without code of the user's: `self.settings["scale"]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadPath {
+    pub root: ReadRoot,
+    pub steps: Vec<ReadStep>,
+}
+
+/// Where a [`ReadPath`] begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReadRoot {
+    /// One of the variables that go with the path, by number.
+    Variable(u32),
+    Global(String),
+    /// A closure variable.
+    Free(String),
+}
+
+/// A step of a [`ReadPath`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReadStep {
+    Attribute(String),
+    Item(ItemKey),
+    /// By the value of a variable that goes with the path.
+    ItemBy(u32),
+}
+
+impl ReadPath {
+    /// The largest number of a variable in it.
+    pub fn last_variable(&self) -> Option<u32> {
+        let root = match self.root {
+            ReadRoot::Variable(n) => Some(n),
+            ReadRoot::Global(_) | ReadRoot::Free(_) => None,
+        };
+        let keys = self.steps.iter().filter_map(|s| match s {
+            ReadStep::ItemBy(n) => Some(*n),
+            ReadStep::Attribute(_) | ReadStep::Item(_) => None,
+        });
+        root.into_iter().chain(keys).max()
+    }
+}
+
 /// A constant key by which an item of an object is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ItemKey {

@@ -29,7 +29,7 @@ impl FnLower<'_, '_> {
             return Ok((Type::Never, Vals::new()));
         }
         self.e.b.set_line(e.line);
-        if let Some(v) = self.items.get(&id) {
+        if let Some(v) = self.reads.get(&id) {
             return Ok(v.clone());
         }
         if let Some(call) = self.inst.tables.elementwise.get(&id).cloned() {

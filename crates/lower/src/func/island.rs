@@ -261,7 +261,7 @@ impl FnLower<'_, '_> {
             resume,
             over,
             unbinds,
-            items: vec![],
+            reads: vec![],
             assumes: form == IslandForm::Read || island.code.assumed(self.inst).next().is_some(),
             ends: self.is_end(island),
             line: self.e.b.line(),

@@ -112,7 +112,7 @@ pub(crate) struct FnLower<'a, 'm> {
     /// Variables where the handlers of the innermost `try` begin.
     pub landing: Option<Rc<Vec<VarTy>>>,
     /// Items of objects that are read already.
-    pub items: HashMap<ExprId, Typed>,
+    pub reads: HashMap<ExprId, Typed>,
 }
 
 pub(crate) fn lower_instance(
@@ -173,7 +173,7 @@ pub(crate) fn lower_instance(
         all_iterators: vec![],
         handling: vec![],
         landing: None,
-        items: HashMap::new(),
+        reads: HashMap::new(),
         active: vec![],
         entry: None,
         tracked: inst.effects || (out.plan.is_some() && program.root.is_some_and(|r| r.0 == index)),

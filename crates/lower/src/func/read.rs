@@ -1,32 +1,40 @@
-//! Items of objects that are read before a statement.
+//! Attributes and items of objects that are read before a statement.
 //!
-//! Before: a statement with expressions like `d["scale"]`, whose types are assumed. After: one `py_island` that runs no code
+//! Before: a statement with expressions like `self.scale`, whose types are assumed. After: one `py_island` that runs no code
 //! gives all of them, or is an exit; the expressions are its results.
 
 use numlift_runtime::IslandVar;
-use numlift_syntax::hir::StmtId;
-use numlift_typeck::islands::{Code, Island};
+use numlift_syntax::hir::{LocalId, StmtId};
+use numlift_typeck::islands::{Code, Island, Read};
 use numlift_types::Reason;
 
 use super::{FnLower, R};
 use crate::IslandForm;
 use crate::emit::Vals;
 
+fn is_same(a: &Read, b: &Read) -> bool {
+    (&a.chain, &a.ty) == (&b.chain, &b.ty)
+}
+
 impl FnLower<'_, '_> {
     /// Reads what is to be read before a statement.
-    pub(super) fn read_items(&mut self, id: StmtId) -> R<()> {
-        let Some(reads) = self.plan.and_then(|p| p.reads.get(&id)) else {
+    pub(super) fn read_before(&mut self, id: StmtId) -> R<()> {
+        let Some(all) = self.plan.and_then(|p| p.reads.get(&id)) else {
             return Ok(());
         };
-        let mut bases = vec![];
-        for read in reads {
-            if !bases.contains(&read.base) {
-                bases.push(read.base);
+        // what is the same is read once: an array that is one is not to look like two
+        let mut reads: Vec<&Read> = vec![];
+        for read in all {
+            if !reads.iter().any(|r| is_same(r, read)) {
+                reads.push(read);
             }
         }
+        let mut variables: Vec<LocalId> = reads.iter().flat_map(|r| r.chain.locals()).collect();
+        variables.sort();
+        variables.dedup();
         let island = Island {
             code: Code::Read(id),
-            reads: bases.clone(),
+            reads: variables.clone(),
             binds: vec![],
             cells: vec![],
             frame: false,
@@ -38,7 +46,9 @@ impl FnLower<'_, '_> {
             reason: Reason::JOIN,
         };
         let hir = self.hir.clone();
-        let out = |r: &numlift_typeck::islands::Read| {
+        // what is read is no variable of the function
+        let nobody = LocalId::from_u32(u32::MAX - 1);
+        let out = |r: &Read| {
             let span = hir.exprs[r.expr].span;
             let text = hir.source.get(span.start as usize..span.end as usize);
             let var = IslandVar {
@@ -49,20 +59,17 @@ impl FnLower<'_, '_> {
                 annotated: false,
                 assumed: Some(hir.exprs[r.expr].line),
             };
-            (r.base, var)
+            (nobody, var)
         };
-        let outs: Vec<_> = reads.iter().map(out).collect();
+        let outs: Vec<_> = reads.iter().copied().map(out).collect();
         let frame = self.frame(id, false);
         let slots = self.enter_island(&island, &outs, IslandForm::Read, None, [frame, None])?;
         if let Some(spec) = self.sh.islands.last_mut() {
-            let item = |r: &numlift_typeck::islands::Read| {
-                let base = bases.iter().position(|b| *b == r.base);
-                base.map(|i| (i, r.key.clone())).ok_or("an object to be read")
-            };
-            spec.items = reads.iter().map(item).collect::<Result<_, _>>()?;
+            let number = |l: LocalId| variables.iter().position(|v| *v == l).unwrap_or(0) as u32;
+            spec.reads = reads.iter().map(|r| r.chain.path(number)).collect();
         }
         let mut at = 8;
-        for read in reads {
+        for &read in &reads {
             let mut vals = Vals::new();
             for t in crate::emit::flat_tys(&read.ty) {
                 vals.push(self.e.b.load(t, slots, at, numlift_mir::Region::Stack));
@@ -73,7 +80,9 @@ impl FnLower<'_, '_> {
             for owner in Self::owners_of(&v) {
                 self.hold_new(owner);
             }
-            self.items.insert(read.expr, v);
+            for same in all.iter().filter(|r| is_same(r, read)) {
+                self.reads.insert(same.expr, v.clone());
+            }
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl FnLower<'_, '_> {
         self.e.b.set_line(stmt.line);
         self.observe_cells(stmt.span.start);
         self.mark_statement(id);
-        self.read_items(id)?;
+        self.read_before(id)?;
         match &stmt.kind {
             StmtKind::Expr(e) => {
                 if !matches!(hir.exprs[*e].kind, ExprKind::Const(_)) {

@@ -2,8 +2,8 @@
 //! room.
 
 use numlift_runtime::abi::MAX_OPERANDS;
-use numlift_runtime::{IslandVar, ObjectEntry, ResumeSource, SiteKind};
-use numlift_types::{ObjectRef, Type};
+use numlift_runtime::{ObjectEntry, ResumeSource, SiteKind};
+use numlift_types::{ObjectRef, ReadPath, Type};
 
 use super::Image;
 use crate::island::Form;
@@ -47,13 +47,18 @@ pub(super) fn check(image: &Image) -> Checked {
         let variables = variables.map(|v| &v.ty);
         variables.chain([&island.ret]).try_for_each(rank)?;
         let read = island.form == Form::Read;
-        let items = island.items.iter().all(|(p, _)| *p < island.params.len());
+        let known = |p: &ReadPath| {
+            p.last_variable()
+                .is_none_or(|n| (n as usize) < island.params.len())
+        };
         must(
-            items && (!read || island.items.len() == island.outs.len()),
-            "items",
+            island.reads.iter().all(known) && (!read || island.reads.len() == island.outs.len()),
+            "reads",
         )?;
-        let object = |v: &IslandVar| v.ty.is_object() && !v.maybe;
-        must(!read || island.params.iter().all(object), "no object to be read")?;
+        must(
+            !read || island.params.iter().all(|v| !v.maybe),
+            "nothing to be read",
+        )?;
         must(island.watched < 1 << 16, "watched arrays")?;
         must(
             island

@@ -15,8 +15,8 @@ use crate::feedback::{Misses, Watch};
 use crate::foreign;
 use crate::helpers::BoxedCall;
 use crate::island::Island;
-use crate::item::Item;
 use crate::random;
+use crate::read::Path;
 use crate::reference::Ref;
 use crate::resume::{Code, Origin, Resume};
 use crate::source::Hidden;
@@ -142,11 +142,7 @@ fn islands<'py>(
             resume: i.resume,
             over: i.over,
             unbinds: i.unbinds.clone(),
-            items: i
-                .items
-                .iter()
-                .map(|(p, key)| (*p, Item::new(function.py(), key)))
-                .collect(),
+            reads: i.reads.iter().map(|p| Path::new(function, p)).collect(),
             assumes: i.assumes,
             ends: i.ends,
             misses: i.outs.iter().map(|_| Misses::default()).collect(),

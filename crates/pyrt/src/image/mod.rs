@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 
 use numlift_runtime::abi::{CodeBlob, MAX_OPERANDS};
 use numlift_runtime::{CallSig, Ctx, FrameInfo, IslandVar, ObjectEntry, ResumePoint, SiteData, helpers};
-use numlift_types::{ItemKey, Resolved, Type};
+use numlift_types::{ReadPath, Resolved, Type};
 use serde::{Deserialize, Serialize};
 
 use crate::island::Form;
@@ -90,8 +90,8 @@ pub struct IslandImage {
     pub resume: Option<u32>,
     pub over: Option<u32>,
     pub unbinds: Vec<String>,
-    /// Of a `Read`, for each out: a parameter and the key.
-    pub items: Vec<(usize, ItemKey)>,
+    /// Of a `Read`, for each out; variables are parameters.
+    pub reads: Vec<ReadPath>,
     /// It assumes types.
     pub assumes: bool,
     /// Control does not come behind it.

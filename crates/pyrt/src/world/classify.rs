@@ -33,12 +33,20 @@ impl World {
             self.guards.extend(foreign::guards(o));
             return self.known_object(o, Known::C(signature));
         }
+        let class = o.get_type().name().map(|n| n.to_string()).unwrap_or_default();
+        // objects of other classes may have code that is asked for attributes
+        let of = text(&o.get_type(), "__module__");
+        if !["builtins", "numpy", "numlift.", "_cython"]
+            .iter()
+            .any(|m| of.starts_with(m))
+        {
+            return Resolved::Opaque(class);
+        }
         let module = text(o, "__module__");
         let name = text(o, "__name__");
         if o.is_instance_of::<PyFunction>() && !module.starts_with("numpy") && module != "numlift" {
             return Resolved::Const(Type::Function(self.code(o)));
         }
-        let class = o.get_type().name().map(|n| n.to_string()).unwrap_or_default();
         if class == "ufunc" {
             return self.known_object(o, Known::Builtin(format!("numpy.{name}")));
         }

@@ -133,6 +133,7 @@ impl World {
         self.guards.push(Guard {
             source: Source::Code(Ref::from(f)),
             expected: f.getattr("__code__").ok().map(|c| Ref::from(&c)),
+            by_class: false,
         });
         CodeRef(self.codes.len() as u32 - 1)
     }
@@ -293,9 +294,16 @@ impl World {
                 _ => self.classify(o),
             },
         };
+        // of an object that the code knows nothing of it may be another one of the class
+        let by_class = matches!(r, Resolved::Opaque(_));
+        let expected = found.as_ref().map(|o| match by_class {
+            true => Ref::from(&o.get_type()),
+            false => Ref::from(o),
+        });
         self.guards.push(Guard {
             source,
-            expected: found.as_ref().map(Ref::from),
+            expected,
+            by_class,
         });
         r
     }

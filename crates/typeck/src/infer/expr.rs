@@ -48,8 +48,8 @@ impl FnInfer<'_, '_> {
     fn expr_inner(&mut self, id: ExprId) -> R<Type> {
         let hir = self.hir.clone();
         let e = &hir.exprs[id];
-        if let ExprKind::Subscript(base, key) = &e.kind
-            && let Some(t) = self.observed_item(id, *base, *key)
+        if matches!(e.kind, ExprKind::Subscript(..) | ExprKind::Attribute(..))
+            && let Some(t) = self.observed_read(id)
         {
             return Ok(t);
         }

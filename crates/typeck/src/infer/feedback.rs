@@ -11,9 +11,11 @@ use numlift_syntax::hir::{
     CmpOp, Const, ExprId, ExprKind, Function, LocalId, Name, StmtId, StmtKind, Target,
 };
 use numlift_syntax::visit::{Visitor, walk_expr};
-use numlift_types::{ItemKey, Scalar, Type};
+use numlift_types::{Scalar, Type};
 
 use super::FnInfer;
+use crate::chain::Chain;
+use crate::env::Resolved;
 use crate::islands::Uses;
 use crate::tables::Bound;
 
@@ -87,19 +89,6 @@ impl Visitor for Identified {
     }
 }
 
-/// The variable and the key of an expression that reads an item by a constant key.
-pub(crate) fn item_read(f: &Function, base: ExprId, key: ExprId) -> Option<(LocalId, ItemKey)> {
-    let ExprKind::Name(Name::Local(l)) = f.exprs[base].kind else {
-        return None;
-    };
-    let key = match &f.exprs[key].kind {
-        ExprKind::Const(Const::Str(s)) => ItemKey::Text(s.clone()),
-        ExprKind::Const(Const::Int(n)) => ItemKey::Index(*n),
-        _ => return None,
-    };
-    Some((l, key))
-}
-
 impl FnInfer<'_, '_> {
     /// Variables that a statement has bound to objects.
     pub(super) fn observe_stmt(&mut self, id: StmtId) {
@@ -125,24 +114,21 @@ impl FnInfer<'_, '_> {
         self.observe(id, &bound);
     }
 
-    /// The type of an item of an object variable, if a run has observed it; else one may observe it.
-    pub(super) fn observed_item(&mut self, id: ExprId, base: ExprId, key: ExprId) -> Option<Type> {
+    /// The type of what an expression reads of an object, if a run has observed it; else one may observe it.
+    pub(super) fn observed_read(&mut self, id: ExprId) -> Option<Type> {
         let boxing = self.boxing?;
-        let (l, _) = item_read(&self.hir, base, key)?;
+        let chain = Chain::of(&self.hir, id)?;
         self.tables.reads.remove(&id);
         self.tables.readable.remove(&id);
-        let object = self
-            .var(l)
-            .is_some_and(|v| v.ty.is_object() && v.bound == Bound::Yes);
         // an annotation says what is to be checked
         let annotated = self.stmt.map(|s| &self.hir.stmts[s].kind);
         if matches!(annotated, Some(StmtKind::AnnAssign { .. })) {
             return None;
         }
-        if !object || !self.islands.is_empty() || self.cells.contains_key(&l) {
+        if !self.islands.is_empty() || !self.is_readable(id, &chain) {
             return None;
         }
-        match self.cx.env.observed_item(id) {
+        match self.cx.env.observed_read(id) {
             Some(t) if self.identified.allow_item(&t) && !boxing.unread.contains(&id) => {
                 self.tables.reads.insert(id, t.clone());
                 Some(t)
@@ -151,6 +137,28 @@ impl FnInfer<'_, '_> {
             None => {
                 self.tables.readable.insert(id);
                 None
+            }
+        }
+    }
+
+    /// Whether a chain begins with an object that has no static type, and its keys may be ints or text.
+    fn is_readable(&mut self, id: ExprId, chain: &Chain) -> bool {
+        let bound = |l: LocalId| {
+            let v = self.var(l).filter(|v| v.bound == Bound::Yes);
+            v.filter(|_| !self.cells.contains_key(&l))
+        };
+        let key = |l: LocalId| {
+            let is_key = |t: &Type| matches!(t, Type::Scalar(Scalar::PyInt) | Type::Str(_) | Type::Object(_));
+            bound(l).is_some_and(|v| is_key(&v.ty))
+        };
+        if !chain.keys().all(key) {
+            return false;
+        }
+        match &chain.root {
+            Name::Local(l) => bound(*l).is_some_and(|v| v.ty.is_object()),
+            name => {
+                let span = self.hir.exprs[id].span;
+                matches!(self.outside(name, span), Ok(Resolved::Opaque(_)))
             }
         }
     }

@@ -41,7 +41,6 @@ use feedback::Identified;
 
 pub(crate) use dynamic::{has_list, whole};
 pub use elementwise::result_array;
-pub(crate) use feedback::item_read;
 
 /// `Err` ends the typing of the node, not of the function.
 pub(crate) type R<T> = Result<T, Stop>;

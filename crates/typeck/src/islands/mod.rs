@@ -198,7 +198,7 @@ pub fn infer_mixed(env: &dyn Env, root: CodeRef, args: &[Type]) -> Result<(Progr
         }
         let mut plan = Planner::new(entry, &boxing.cells).plan()?;
         let mut next = boxed_by(entry, &plan, &boxing);
-        next.unread.extend(reads::place(entry, &mut plan));
+        next.unread.extend(reads::place(&program, entry, &mut plan));
         plan.gain -= cost::ITEM * plan.reads.values().flatten().count() as f64;
         if next == boxing {
             if boxing.settled || entry.hir.writes_outer.is_empty() {
