@@ -156,3 +156,36 @@ def test_neighbours() -> None:
         check(neighbours, a, np.zeros(39, dtype=dtype))
     same = np.arange(20.0)
     check(neighbours, same, same)
+
+
+def gather(a, indices, out):
+    k = 0
+    for i in indices:
+        out[k] = a[i] * 2
+        a[i] += 1
+        k += 1
+    return k
+
+
+def test_indices_from_the_end() -> None:
+    for indices in ([0, -1, 4, -5], [-5, -5, -1], [4, 5], [-1, -6], [2**62], [-(2**63)], [2**63 - 1]):
+        for dtype in (np.float64, np.int16):
+            check(gather, np.arange(5).astype(dtype), np.array(indices), np.zeros(4, dtype=dtype))
+
+
+def rows(a, b, n):
+    previous = np.zeros(n + 1, dtype=np.int64)
+    current = np.zeros(n + 1, dtype=np.int64)
+    for i in range(a.shape[0]):
+        current[0] = i
+        for j in range(n):
+            current[j + 1] = min(previous[j] + a[i], previous[j + 1] + 1, current[j] + b[j])
+        previous, current = current, previous
+    return previous
+
+
+def test_rows_of_the_same_length() -> None:
+    """Neither is checked for the length of the other, which would send the loop to its slow copy."""
+    a, b = np.arange(6) % 3, np.arange(9) % 4
+    for n in (0, 1, 8, 9, 10):
+        check(rows, a, b, n)

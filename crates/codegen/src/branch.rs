@@ -113,7 +113,7 @@ impl Lower<'_> {
     }
 
     /// A new block that follows the current one in the layout.
-    fn split(&mut self) -> Block {
+    pub fn split(&mut self) -> Block {
         let next = self.pos.func.dfg.make_block();
         if let Some(current) = self.pos.current_block() {
             self.pos.func.layout.insert_block_after(next, current);

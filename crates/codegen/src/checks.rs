@@ -9,7 +9,7 @@ use numlift_runtime::abi::{MAX_OPERANDS, Status, offset};
 use smallvec::SmallVec;
 
 use crate::CodegenError;
-use crate::lower::Lower;
+use crate::lower::{Lower, NONE};
 use crate::thunk::to_slot;
 
 /// A block out of line, filled after the function's own blocks.
@@ -32,6 +32,13 @@ pub(crate) enum ColdBlock {
         recorded: SmallVec<[(mir::Ty, Value); 4]>,
         status: Value,
         landing: Option<Landing>,
+    },
+    /// A negative index counts from the end, then back; one that is outside anyway fails.
+    Wrap {
+        index: Value,
+        len: Value,
+        fail: Block,
+        next: Block,
     },
     /// The safepoint helper, then back.
     Safepoint {
@@ -71,11 +78,12 @@ impl Lower<'_> {
             Some(landing) => self.landing_block(site, &data.args[own..], landing)?,
             None => self.fail_block(site, &data.args[own..])?,
         };
+        let cold = self.func.blocks[from].cold;
         let result = match data.op {
             Opcode::IaddChk => self.iadd_checked(data, args[0], args[1], fail),
             Opcode::IsubChk => self.isub_checked(data, args[0], args[1], fail),
             Opcode::ImulChk => self.imul_checked(data, args[0], args[1], fail),
-            Opcode::BoundsCheck => self.bounds_check(data, args[0], args[1], fail),
+            Opcode::BoundsCheck => self.bounds_check(data, (args[0], args[1]), fail, cold),
             Opcode::IndexCheck => self.index_check(args[0], args[1], fail),
             Opcode::ZeroCheck | Opcode::Guard => {
                 return self.branch_away_unless(data.args[0], fail);
@@ -171,15 +179,40 @@ impl Lower<'_> {
         product
     }
 
-    fn bounds_check(&mut self, data: &mir::InstData, index: Value, len: Value, fail: Block) -> Value {
-        let index = if self.constant(data.args[0]).is_some_and(|k| k >= 0) {
-            index
-        } else {
+    /// An index in range costs one comparison: negative ones are counted from the end out of line.
+    fn bounds_check(
+        &mut self,
+        data: &mir::InstData,
+        (index, len): (Value, Value),
+        fail: Block,
+        cold: bool,
+    ) -> Value {
+        let known = self.constant(data.args[0]);
+        if known.is_some_and(|k| k >= 0) {
+            return self.index_check(index, len, fail);
+        }
+        if known.is_some() || cold {
             let wrapped = self.pos.ins().iadd(index, len);
             let negative = self.pos.ins().icmp_imm_s(IntCC::SignedLessThan, index, 0);
-            self.pos.ins().select(negative, wrapped, index)
-        };
-        self.index_check(index, len, fail)
+            let index = self.pos.ins().select(negative, wrapped, index);
+            return self.index_check(index, len, fail);
+        }
+        let outside = self.pos.ins().icmp(IntCC::UnsignedGreaterThanOrEqual, index, len);
+        let wrap = self.pos.func.dfg.make_block();
+        let next = self.split();
+        let inside = self.pos.func.dfg.append_block_param(next, types::I64);
+        self.pos.ins().brif(outside, wrap, NONE, next, &[index.into()]);
+        self.pos.goto_bottom(next);
+        self.cold.push((
+            wrap,
+            ColdBlock::Wrap {
+                index,
+                len,
+                fail,
+                next,
+            },
+        ));
+        inside
     }
 
     fn index_check(&mut self, index: Value, len: Value, fail: Block) -> Value {
@@ -328,6 +361,19 @@ impl Lower<'_> {
                     self.named_helper("trace", &[number])?;
                     self.record_frame(site, &recorded)?;
                     self.land(landing, status);
+                }
+                ColdBlock::Wrap {
+                    index,
+                    len,
+                    fail,
+                    next,
+                } => {
+                    let wrapped = self.pos.ins().iadd(index, len);
+                    let outside = self
+                        .pos
+                        .ins()
+                        .icmp(IntCC::UnsignedGreaterThanOrEqual, wrapped, len);
+                    self.pos.ins().brif(outside, fail, NONE, next, &[wrapped.into()]);
                 }
                 ColdBlock::Safepoint {
                     site,

@@ -9,6 +9,7 @@
 use std::fmt::Write as _;
 
 use cranelift_codegen::CompiledCode;
+use cranelift_codegen::ir::SourceLoc;
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, SymbolResolver, SymbolResult};
 
 /// Column of the source line.
@@ -31,17 +32,31 @@ pub(crate) struct SourceRange {
     line: u32,
 }
 
-/// The source lines of a compiled function's code, in order.
+/// What Cranelift keeps with an instruction: its line, and whether it is in a cold block.
+pub(crate) fn source(line: u32, cold: bool) -> SourceLoc {
+    SourceLoc::new(line & !COLD | if cold { COLD } else { 0 })
+}
+
+const COLD: u32 = 1 << 31;
+
+/// The lines of the code.
 pub(crate) fn source_ranges(code: &CompiledCode) -> Vec<SourceRange> {
     let known = code.buffer.get_srclocs_sorted().iter();
     known
-        .filter(|s| !s.loc.is_default())
+        .filter(|s| !s.loc.is_default() && s.loc.bits() != COLD)
         .map(|s| SourceRange {
             start: s.start,
             end: s.end,
-            line: s.loc.bits(),
+            line: s.loc.bits() & !COLD,
         })
         .collect()
+}
+
+/// Where the cold blocks begin, which are behind all others.
+pub(crate) fn cold_start(code: &CompiledCode) -> u32 {
+    let known = code.buffer.get_srclocs_sorted().iter();
+    let cold = known.filter(|s| !s.loc.is_default() && s.loc.bits() & COLD != 0);
+    cold.map(|s| s.start).min().unwrap_or(u32::MAX)
 }
 
 /// Names of functions in place of the addresses that are called.

@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 use crate::CodegenError;
 use crate::branch::loops;
 use crate::checks::ColdBlock;
+use crate::disassembly::source;
 use crate::isa::Isa;
 use crate::thunk::to_slot;
 
@@ -190,14 +191,14 @@ impl<'a> Lower<'a> {
             self.pos.goto_bottom(block);
             for &i in &func.blocks[b].insts {
                 let data = &func.insts[i];
-                self.pos.set_srcloc(SourceLoc::new(data.line));
+                self.pos.set_srcloc(source(data.line, func.blocks[b].cold));
                 self.inst(data, b)?;
             }
             if func.terminator(b).is_none() {
                 return Err(self.invalid(format!("{b} has no terminator")));
             }
         }
-        self.pos.set_srcloc(SourceLoc::default());
+        self.pos.set_srcloc(source(0, true));
         self.fill_cold()?;
         self.fill_exits()
     }
@@ -313,6 +314,7 @@ impl<'a> Lower<'a> {
         if let Some(block) = self.done {
             self.pos.func.layout.append_block(block);
             self.pos.goto_bottom(block);
+            self.pos.set_srcloc(SourceLoc::default());
             self.release_owners()?;
             let mut values = vec![self.pos.ins().iconst(types::I32, 0)];
             values.extend_from_slice(self.pos.func.dfg.block_params(block));
@@ -322,6 +324,7 @@ impl<'a> Lower<'a> {
             self.pos.func.layout.append_block(block);
             self.pos.func.layout.set_cold(block);
             self.pos.goto_bottom(block);
+            self.pos.set_srcloc(source(0, true));
             self.release_owners()?;
             let mut values = vec![self.pos.func.dfg.block_params(block)[0]];
             if let [ty] = self.func.results[..] {

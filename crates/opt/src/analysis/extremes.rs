@@ -148,10 +148,11 @@ impl<'a> Extremes<'a> {
 
     /// Bounds of a value that changes in the loop, on one side.
     fn bounds(&self, dir: Dir, v: Value, search: &Search) -> Vec<Affine> {
-        let mut out = Vec::new();
-        for (y, c) in self.ranges.known(dir, v, search.at) {
+        let (mut out, mut by_checks) = (Vec::new(), Vec::new());
+        for ((y, c), checked) in self.ranges.known(dir, v, search.at) {
             let base = y.map_or_else(Affine::default, |y| self.scev.affine(y));
-            out.extend(base.add_constant(c).filter(|b| b.factor(v) == 0));
+            let bound = base.add_constant(c).filter(|b| b.factor(v) == 0);
+            if checked { &mut by_checks } else { &mut out }.extend(bound);
         }
         if let Some(i) = self.scev.induction(v) {
             match (dir == Dir::Ge) == (i.step > 0) {
@@ -162,7 +163,11 @@ impl<'a> Extremes<'a> {
         }
         self.by_definition(dir, v, search.at, &mut out);
         // Bounds that are known before the loop first, the tightest of several constants first.
-        out.sort_by_key(|b| (!self.scev.all_invariant(b, self.of), b.terms.len()));
+        let order = |b: &Affine| (!self.scev.all_invariant(b, self.of), b.terms.len());
+        out.sort_by_key(order);
+        // What another array has been checked for need not be so of this one: a counter's own end is tighter.
+        by_checks.sort_by_key(order);
+        out.append(&mut by_checks);
         out.dedup();
         out
     }

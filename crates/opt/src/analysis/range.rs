@@ -149,14 +149,15 @@ impl<'f> Ranges<'f> {
         Some((low, high))
     }
 
-    /// What is known of a value at a place besides its definition: bounds `y + c`.
-    pub fn known(&self, dir: Dir, v: Value, at: Place) -> impl Iterator<Item = (Option<Value>, i64)> {
+    /// What is known of a value at a place besides its definition: bounds `y + c`, and whether a check of an
+    /// index says so.
+    pub fn known(&self, dir: Dir, v: Value, at: Place) -> impl Iterator<Item = ((Option<Value>, i64), bool)> {
         let v = self.strip(v);
         let facts = self.facts.about(v, dir, at.block, self.dom);
         let holding: Vec<Fact> = facts.iter().filter(|f| f.at(self.dom, at)).copied().collect();
         holding
             .into_iter()
-            .filter_map(move |f| f.bound(dir, |x| self.strip(x) == v))
+            .filter_map(move |f| Some((f.bound(dir, |x| self.strip(x) == v)?, f.checked)))
     }
 
     /// Whether a value is defined in another block, which dominates this one.

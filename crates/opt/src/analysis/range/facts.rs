@@ -17,6 +17,8 @@ pub(crate) struct Fact {
     pub low: Option<Value>,
     pub high: Option<Value>,
     pub k: i64,
+    /// It holds because an index was checked, not because the program asked.
+    pub checked: bool,
     /// The first place where it holds; `None` for facts local to a proof.
     since: Option<Place>,
 }
@@ -27,7 +29,15 @@ impl Fact {
             low,
             high,
             k,
+            checked: false,
             since: None,
+        }
+    }
+
+    fn checked(self) -> Fact {
+        Fact {
+            checked: true,
+            ..self
         }
     }
 
@@ -109,7 +119,7 @@ impl Facts {
                 let (v, n) = (d.args[0], d.args[1]);
                 self.add(
                     f,
-                    [Fact::new(Some(v), Some(n), -1), Fact::new(None, Some(v), 0)],
+                    [Fact::new(Some(v), Some(n), -1), Fact::new(None, Some(v), 0)].map(Fact::checked),
                     after,
                 );
             }
