@@ -1,6 +1,6 @@
 //! Writes `docs/supported.md`, the list of library functions, from the table of `builtins`.
 
-use numlift_builtins::{BUILTINS, Builtin, METHODS, NUMBER_METHODS};
+use numlift_builtins::{Builtin, functions, methods, number_methods};
 
 const HEAD: &str = "# Supported functions
 
@@ -21,6 +21,8 @@ const SECTIONS: &[(&str, &str)] = &[
     ("math.", "`math`"),
     ("cmath.", "`cmath`"),
     ("numpy.", "NumPy"),
+    ("numpy.linalg.", "`np.linalg`"),
+    ("numpy.fft.", "`np.fft`"),
     ("numpy.random.", "`np.random`"),
     ("numlift.", "numlift"),
 ];
@@ -29,17 +31,17 @@ const SECTIONS: &[(&str, &str)] = &[
 pub fn page() -> String {
     let mut out = HEAD.to_string();
     for (prefix, title) in SECTIONS {
-        let rows = BUILTINS.iter().filter_map(|b| {
+        let rows = functions().filter_map(|b| {
             let name = b.path.strip_prefix(prefix)?;
             (!name.contains('.')).then_some((name, b))
         });
         section(&mut out, title, rows);
     }
-    section(&mut out, "Methods of arrays", METHODS.iter().map(|b| (b.path, b)));
+    section(&mut out, "Methods of arrays", methods().map(|b| (b.name(), b)));
     section(
         &mut out,
         "Methods of numbers",
-        NUMBER_METHODS.iter().map(|b| (b.path, b)),
+        number_methods().map(|b| (b.path, b)),
     );
     out
 }
@@ -51,7 +53,7 @@ fn section<'a>(out: &mut String, title: &str, rows: impl Iterator<Item = (&'a st
         "## {title}\n\n| function | arguments | computed by |\n|---|---|---|\n"
     ));
     for (name, row) in rows {
-        let (arguments, means) = row.kind.description();
+        let (arguments, means) = row.description();
         out.push_str(&format!("| `{name}` | {arguments} | {means} |\n"));
     }
     out.push('\n');
@@ -64,9 +66,8 @@ mod tests {
     #[test]
     fn every_row_is_on_the_page() {
         let page = page();
-        for b in BUILTINS.iter().chain(METHODS).chain(NUMBER_METHODS) {
-            let name = b.path.rsplit('.').next().unwrap_or(b.path);
-            assert!(page.contains(&format!("| `{name}` |")), "{}", b.path);
+        for b in functions().chain(methods()).chain(number_methods()) {
+            assert!(page.contains(&format!("| `{}` |", b.name())), "{}", b.path);
         }
     }
 }

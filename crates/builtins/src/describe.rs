@@ -1,9 +1,24 @@
 //! What the documentation says about a row: which arguments it takes, and who computes it.
 
-use crate::{Draw, Kind, Method, Numpy, Ret};
+use crate::{Builtin, Draw, Kind, Method, Numpy, Ret};
 
 const CODE: &str = "machine code";
 const CALL: &str = "library call";
+
+impl Builtin {
+    /// Arguments and means, as Markdown.
+    pub fn description(&self) -> (String, &'static str) {
+        let (arguments, means) = self.kind.description();
+        let limits = |text: String| match self.limits {
+            "" => text,
+            limits => format!("{text}; {limits}"),
+        };
+        match self.kind {
+            Kind::Library => (limits(format!("`{}`", self.signature)), means),
+            _ => (limits(arguments.to_owned()), means),
+        }
+    }
+}
 
 impl Kind {
     /// Arguments and means, as Markdown.
@@ -30,6 +45,7 @@ impl Kind {
                 "machine code for two, else library call",
             ),
             Kind::Boxed(ret) => (ret.arguments(), CALL),
+            Kind::Library => ("", CALL),
             Kind::Alloc(_) => ("shape, `dtype`, `order`", CODE),
             Kind::AllocLike(_) => (
                 "an array, `dtype`",
@@ -77,12 +93,6 @@ impl Draw {
 impl Ret {
     const fn arguments(self) -> &'static str {
         match self {
-            Ret::Full => "`shape`, `fill_value`, `dtype`, `order`",
-            Ret::LikeFirst => "an array, `dtype`",
-            Ret::Arange => "`start`, `stop`, `step`, `dtype`",
-            Ret::Sum => "the whole array, `dtype`",
-            Ret::Spread => "the whole array, `ddof`",
-            Ret::Mean | Ret::Element | Ret::NpBool | Ret::Index | Ret::Copy => "the whole array",
             Ret::Item => "the whole array; indices",
             Ret::Extreme => "a one-dimensional array or range",
             Ret::BuiltinSum | Ret::Product => {

@@ -1,13 +1,22 @@
 //! The function table: every supported Python builtin, `math` and NumPy function, one row each.
 //!
-//! A row gives the canonical path, how it is typed and lowered ([`Kind`]), and its line in the docs.
+//! A row gives the canonical path, how it is typed and lowered ([`Kind`]), and its line in the docs. Functions that run through the
+//! interpreter are [`Kind::Library`]: signature and typing rule are data, and so are the calls that the tests make of them.
 
 mod describe;
 mod info;
+mod result;
+mod rule;
+mod signature;
 mod table;
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 pub use info::info;
-pub use table::{BUILTINS, METHODS, NUMBER_METHODS};
+pub use result::{Outcome, outcome};
+pub use rule::{Cond, Count, Elem, Order, Rank, Rule};
+pub use signature::{Arg, Bound, Param, Value, parameters};
 
 /// How a function is typed and lowered; `typeck` and `lower` have one arm per kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +41,8 @@ pub enum Kind {
     /// Any function called through the interpreter with boxed arguments and a known result type.
     /// Exact by construction, about 100 ns a call.
     Boxed(Ret),
+    /// The same by the row's signature and rule.
+    Library,
     /// `np.zeros`, `np.ones`, `np.empty`: shape and dtype
     Alloc(Fill),
     /// `np.zeros_like`, `np.ones_like`, `np.empty_like`
@@ -127,24 +138,8 @@ pub enum Ret {
     Int,
     Float,
     Complex,
-    /// `np.full(shape, value[, dtype])`
-    Full,
-    /// `np.full_like(a, value)`
-    LikeFirst,
-    /// `np.arange(...)`: one dimension, dtype of the arguments
-    Arange,
-    /// sum or product of an array: integers widen to 64 bits
-    Sum,
-    /// mean: float64 for integers
-    Mean,
-    /// standard deviation, variance: real, float64 for integers
-    Spread,
-    /// a C-contiguous copy
-    Copy,
     /// `float, float`
     FloatPair,
-    /// element type of the array
-    Element,
     /// the Python number of an element
     Item,
     /// builtin `min` and `max` of a one-dimensional array or range
@@ -153,14 +148,10 @@ pub enum Ret {
     BuiltinSum,
     /// `math.prod` of a tuple, one-dimensional array or range
     Product,
-    /// NumPy's bool
-    NpBool,
     /// real or imaginary part of a scalar
     Part,
     /// angle of a float or complex scalar
     Angle,
-    /// NumPy's index type
-    Index,
 }
 
 /// One row of the table.
@@ -168,21 +159,141 @@ pub enum Ret {
 pub struct Builtin {
     pub path: &'static str,
     pub kind: Kind,
-    /// Has an effect outside the call (random draws).
+    /// Has an effect outside the call (random draws, writes to an argument).
     pub effect: bool,
+    /// Parameters as Python writes them; empty where `kind` has its own.
+    pub signature: &'static str,
+    /// What it returns: of arrays alone where `kind` knows scalars.
+    pub rule: Rule,
+    /// Arguments that the differential test calls it with, kinds of values in braces.
+    pub cases: &'static [&'static str],
+    /// It is a method of its first argument, too.
+    pub method: bool,
+    /// What of the signature has no static type.
+    pub limits: &'static str,
+}
+
+impl Builtin {
+    const fn new(path: &'static str, kind: Kind, effect: bool) -> Builtin {
+        Builtin {
+            path,
+            kind,
+            effect,
+            signature: "",
+            rule: Rule::Dynamic,
+            cases: &[],
+            method: false,
+            limits: "",
+        }
+    }
+
+    /// Of an array as well.
+    const fn method(self) -> Builtin {
+        Builtin { method: true, ..self }
+    }
+
+    const fn effect(self) -> Builtin {
+        Builtin { effect: true, ..self }
+    }
+
+    const fn limits(self, limits: &'static str) -> Builtin {
+        Builtin { limits, ..self }
+    }
+
+    /// Whether it draws from NumPy's global generator.
+    pub fn draws(&self) -> bool {
+        self.path.starts_with("numpy.random.")
+    }
+
+    /// What a call gives; `None` if it has no static type.
+    pub fn outcome(&self, args: &[Arg]) -> Option<Outcome> {
+        outcome(&self.rule, &Bound::new(self.signature, args)?)
+    }
+
+    /// The name behind the last dot.
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+}
+
+/// A function that is called through the interpreter.
+const fn row(
+    path: &'static str,
+    signature: &'static str,
+    rule: Rule,
+    cases: &'static [&'static str],
+) -> Builtin {
+    Builtin {
+        signature,
+        cases,
+        rule,
+        ..Builtin::new(path, Kind::Library, false)
+    }
+}
+
+/// Paths of methods that are no functions as well.
+const OF_ARRAYS: &str = "ndarray.";
+
+type Rows = HashMap<&'static str, &'static Builtin>;
+
+/// The rows of functions.
+pub fn functions() -> impl Iterator<Item = &'static Builtin> {
+    let all = table::ROWS.iter().copied().flatten();
+    all.filter(|b| !b.path.starts_with(OF_ARRAYS))
+}
+
+/// The rows of methods of arrays, by name.
+pub fn methods() -> impl Iterator<Item = &'static Builtin> {
+    let all = table::ROWS.iter().copied().flatten();
+    all.filter(|b| b.method || b.path.starts_with(OF_ARRAYS))
+}
+
+/// The rows of methods of Python's numbers and NumPy's scalars, by name.
+pub fn number_methods() -> impl Iterator<Item = &'static Builtin> {
+    table::NUMBER_METHODS.iter()
 }
 
 /// Finds a function by canonical path (`math.sqrt`).
 pub fn find(path: &str) -> Option<&'static Builtin> {
-    BUILTINS.iter().find(|b| b.path == path)
+    static ROWS: OnceLock<Rows> = OnceLock::new();
+    ROWS.get_or_init(|| functions().map(|b| (b.path, b)).collect())
+        .get(path)
+        .copied()
 }
 
 /// Finds a method of numbers by name.
 pub fn find_number_method(name: &str) -> Option<&'static Builtin> {
-    NUMBER_METHODS.iter().find(|b| b.path == name)
+    number_methods().find(|b| b.path == name)
 }
 
 /// Finds a method of arrays by name.
 pub fn find_method(name: &str) -> Option<&'static Builtin> {
-    METHODS.iter().find(|b| b.path == name)
+    static ROWS: OnceLock<Rows> = OnceLock::new();
+    ROWS.get_or_init(|| methods().map(|b| (b.name(), b)).collect())
+        .get(name)
+        .copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_there_once() {
+        let mut functions: Vec<&str> = functions().map(|b| b.path).collect();
+        let mut methods: Vec<&str> = methods().map(Builtin::name).collect();
+        for names in [&mut functions, &mut methods] {
+            let n = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(n, names.len());
+        }
+    }
+
+    #[test]
+    fn library_rows_have_cases() {
+        for b in functions().chain(methods()).filter(|b| b.kind == Kind::Library) {
+            assert!(!b.cases.is_empty(), "{}", b.path);
+        }
+    }
 }

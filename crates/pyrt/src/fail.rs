@@ -10,7 +10,7 @@ use crate::helpers::Host;
 use crate::resume::{Env, Operands, Owned, Prepared};
 use crate::source::Args;
 use crate::spec::Specialization;
-use crate::value;
+use crate::{unbox, value};
 
 /// Outcome of a failed call.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(crate) unsafe fn note_caller(host: &Host<'_>, ctx: *mut Ctx, site: i64) {
         }
         let mut at = first.add(1);
         for t in types {
-            value::retain(t, at);
+            unbox::retain(t, at);
             at = at.add(value::slots(t));
         }
         if own {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
-use numlift_runtime::Ctx;
+use numlift_runtime::{CallSig, Ctx};
 use numlift_types::{DType, Type};
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
@@ -22,7 +22,8 @@ use crate::slots::Held;
 use crate::source::{Args, Guard, Hidden};
 use crate::spec::Specialization;
 use crate::ticker::safepoint;
-use crate::value::{self, Unboxed};
+use crate::unbox::{self, Unboxed};
+use crate::value;
 
 /// Signature of a boxed call.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub struct BoxedCall {
     keywords: Option<Ref>,
     method: Option<Ref>,
     ret: Type,
+    effect: bool,
 }
 
 impl BoxedCall {
@@ -39,20 +41,15 @@ impl BoxedCall {
     ///
     /// # Errors
     /// If there is no memory.
-    pub fn new(
-        py: Python<'_>,
-        args: Vec<Type>,
-        keywords: &[String],
-        method: &str,
-        ret: Type,
-    ) -> PyResult<BoxedCall> {
-        let names = keywords.iter().map(|k| PyString::intern(py, k));
+    pub fn new(py: Python<'_>, sig: CallSig) -> PyResult<BoxedCall> {
+        let names = sig.keywords.iter().map(|k| PyString::intern(py, k));
         let names = PyTuple::new(py, names.collect::<Vec<_>>())?;
         Ok(BoxedCall {
-            args,
+            args: sig.args,
             keywords: (!names.is_empty()).then(|| Ref::from(&names)),
-            method: (!method.is_empty()).then(|| Ref::from(&PyString::intern(py, method))),
-            ret,
+            method: (!sig.method.is_empty()).then(|| Ref::from(&PyString::intern(py, &sig.method))),
+            ret: sig.ret,
+            effect: sig.effect,
         })
     }
 }
@@ -218,9 +215,17 @@ extern "C" fn py_call(ctx: *mut Ctx, object: i64, sig: i64, args: *const u64, re
         if result.is_null() {
             return false;
         }
-        let unboxed = value::unbox(result, &sig.ret, ret);
+        let unboxed = unbox::unbox(result, &sig.ret, ret);
         *ret.add(value::slots(&sig.ret)) = u64::from(unboxed == Unboxed::Done);
-        unboxed != Unboxed::Failed
+        if unboxed == Unboxed::Other && sig.effect {
+            let text = format!(
+                "numlift: a library function returned something else than {}\0",
+                sig.ret
+            );
+            ffi::PyErr_SetString(ffi::PyExc_SystemError, text.as_ptr().cast());
+            return false;
+        }
+        true
     })
 }
 

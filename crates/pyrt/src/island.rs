@@ -23,7 +23,7 @@ use crate::read::Path;
 use crate::reference::Ref;
 use crate::resume::{Env, Operands, Prepared};
 use crate::slots::Held;
-use crate::value;
+use crate::{unbox, value};
 
 /// How an island says how it was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +212,7 @@ impl Island {
                 let o = path.read(objects.as_slice());
                 if !o
                     .as_ref()
-                    .is_some_and(|o| value::write_if(o.as_ptr(), &v.ty, out))
+                    .is_some_and(|o| unbox::write_if(o.as_ptr(), &v.ty, out))
                 {
                     self.misses[i].add(o.and_then(|o| value::type_of(o.as_ptr())));
                     let host = &*(*ctx).host.cast::<Host<'_>>();
@@ -224,7 +224,7 @@ impl Island {
             }
             let mut at = ret.add(1);
             for v in &self.outs {
-                value::retain(&v.ty, at);
+                unbox::retain(&v.ty, at);
                 at = at.add(value::slots(&v.ty));
             }
         }
@@ -389,10 +389,10 @@ impl Island {
                         return self.write(&self.outs, &mut item, out);
                     }
                     let value = ffi::PyTuple_GetItem(result, 1);
-                    if !value::write_if(value, &self.ret, out) {
+                    if !unbox::write_if(value, &self.ret, out) {
                         return Err(Stop::Exit);
                     }
-                    value::retain(&self.ret, out);
+                    unbox::retain(&self.ret, out);
                     Ok(())
                 }
             }
@@ -424,7 +424,7 @@ impl Island {
                     return Err(Stop::Raised);
                 } else if !bound {
                     std::ptr::write_bytes(out, 0, value::slots(&v.ty));
-                } else if !value::write_if(o, &v.ty, out) {
+                } else if !unbox::write_if(o, &v.ty, out) {
                     return Err(self.mismatch(i, o));
                 }
                 out = out.add(value::slots(&v.ty));
@@ -434,7 +434,7 @@ impl Island {
                 let bound = !v.maybe || *at != 0;
                 at = at.add(usize::from(v.maybe));
                 if bound {
-                    value::retain(&v.ty, at);
+                    unbox::retain(&v.ty, at);
                 }
                 at = at.add(value::slots(&v.ty));
             }

@@ -36,6 +36,7 @@ pub mod support;
 pub mod table;
 pub mod ticker;
 mod ufunc;
+pub mod unbox;
 pub mod value;
 pub mod world;
 

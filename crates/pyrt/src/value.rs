@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use numlift_types::{ArrayType, Carrier, DType, Layout, Scalar, Type, UnionType};
+use numlift_types::{ArrayType, Carrier, DType, Scalar, Type, UnionType};
 use pyo3::ffi::{self, PyObject};
 
 use crate::numpy::{ArrayObject, api};
@@ -18,6 +18,7 @@ pub fn slots(t: &Type) -> usize {
         Type::Array(a) => 2 + 2 * usize::from(a.ndim),
         Type::Optional(t) => slots(t) + 1,
         Type::Tuple(items) | Type::List(items) => items.iter().map(slots).sum(),
+        Type::Record(r) => r.items.iter().map(slots).sum(),
         Type::Range => 3,
         Type::Closure(_) => t.parts().into_iter().map(slots).sum(),
         Type::Object(_) => 1,
@@ -94,10 +95,15 @@ pub unsafe fn flatten(o: *mut PyObject, t: &Type, out: *mut u64) -> usize {
                 *out.add(1 + 2 * n) = o as u64;
                 2 + 2 * n
             }
-            Type::Tuple(items) => {
+            Type::Tuple(_) | Type::List(_) | Type::Record(_) => {
+                let list = matches!(t, Type::List(_));
                 let mut at = 0;
-                for (i, t) in items.iter().enumerate() {
-                    at += flatten(ffi::PyTuple_GetItem(o, i as isize), t, out.add(at));
+                for (i, t) in t.parts().into_iter().enumerate() {
+                    let item = match list {
+                        true => ffi::PyList_GetItem(o, i as isize),
+                        false => ffi::PyTuple_GetItem(o, i as isize),
+                    };
+                    at += flatten(item, t, out.add(at));
                 }
                 at
             }
@@ -210,6 +216,17 @@ pub unsafe fn boxed(t: &Type, v: *const u64) -> *mut PyObject {
                 }
                 tuple
             }
+            Type::Record(r) => {
+                let items = boxed(&Type::tuple(r.items.iter().cloned()), v);
+                let class = crate::unbox::record_class(&r.class);
+                let result = match items.is_null() || class.is_null() {
+                    true => std::ptr::null_mut(),
+                    false => ffi::PyObject_CallObject(class, items),
+                };
+                ffi::Py_XDECREF(items);
+                ffi::Py_XDECREF(class);
+                result
+            }
             Type::List(items) => {
                 let list = ffi::PyList_New(items.len() as isize);
                 if list.is_null() {
@@ -277,9 +294,9 @@ pub(crate) unsafe fn is_absent(t: &Type, v: *const u64) -> bool {
         match t {
             Type::Array(a) => *v.add(1 + 2 * usize::from(a.ndim)) == 0,
             Type::Object(_) => *v == 0,
-            Type::Tuple(items) | Type::List(items) => {
+            Type::Tuple(_) | Type::List(_) | Type::Record(_) => {
                 let mut at = 0;
-                items.iter().any(|t| {
+                t.parts().into_iter().any(|t| {
                     let slot = v.add(at);
                     at += slots(t);
                     is_absent(t, slot)
@@ -294,14 +311,14 @@ pub(crate) unsafe fn is_absent(t: &Type, v: *const u64) -> bool {
 ///
 /// # Safety
 /// The slots hold a value of the type.
-unsafe fn each_owner(t: &Type, v: *const u64, f: &mut dyn FnMut(*mut PyObject)) {
+pub(crate) unsafe fn each_owner(t: &Type, v: *const u64, f: &mut dyn FnMut(*mut PyObject)) {
     // SAFETY: the slots follow from the type.
     unsafe {
         match t {
             Type::Optional(t) if is_some(t, v) => each_owner(t, v, f),
             Type::Array(a) => f(*v.add(1 + 2 * usize::from(a.ndim)) as *mut PyObject),
             Type::Object(_) => f(*v as *mut PyObject),
-            Type::Tuple(_) | Type::List(_) | Type::Closure(_) => {
+            Type::Tuple(_) | Type::List(_) | Type::Record(_) | Type::Closure(_) => {
                 let mut at = 0;
                 for t in t.parts() {
                     each_owner(t, v.add(at), f);
@@ -323,7 +340,7 @@ pub(crate) unsafe fn each_array(t: &Type, v: *mut u64, f: &mut dyn FnMut(&ArrayT
         match t {
             Type::Array(a) => f(a, v),
             Type::Optional(t) if is_some(t, v) => each_array(t, v, f),
-            Type::Tuple(_) | Type::List(_) | Type::Closure(_) => {
+            Type::Tuple(_) | Type::List(_) | Type::Record(_) | Type::Closure(_) => {
                 let mut at = 0;
                 for t in t.parts() {
                     each_array(t, v.add(at), f);
@@ -379,7 +396,7 @@ fn embed(c: Carrier, s: Scalar, raw: [u64; 2]) -> Option<[u64; 2]> {
 }
 
 /// Whether the numbers of an object of the type have a place in the carriers of its unions.
-unsafe fn is_exact(o: *mut PyObject, t: &Type) -> bool {
+pub(crate) unsafe fn is_exact(o: *mut PyObject, t: &Type) -> bool {
     // SAFETY: a live object of the type; items of a tuple live as long as it.
     unsafe {
         match t {
@@ -389,6 +406,7 @@ unsafe fn is_exact(o: *mut PyObject, t: &Type) -> bool {
                 let item = |i: usize| ffi::PyTuple_GetItem(o, i as isize);
                 items.iter().enumerate().all(|(i, t)| is_exact(item(i), t))
             }
+            // NumPy's lists have no unions
             _ => true,
         }
     }
@@ -459,91 +477,5 @@ unsafe fn box_array(a: ArrayType, v: *const u64) -> *mut PyObject {
             }
         }
         api().new_view(a.dtype, &shape, &strides, *v as *mut c_void, !a.readonly, owner)
-    }
-}
-
-/// What became of an object that should have a declared type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unboxed {
-    Done,
-    /// an int outside 64 bits, or one that a float carrier does not hold exactly: nothing was written, no exception is set
-    Wide,
-    /// an object of another type: `SystemError` is set
-    Failed,
-}
-
-/// Whether a value of type `found` is one of type `t`.
-fn is_a(found: &Type, t: &Type) -> bool {
-    match (found, t) {
-        (Type::Array(x), Type::Array(y)) => {
-            x.dtype == y.dtype
-                && x.ndim == y.ndim
-                && x.readonly <= y.readonly
-                && (y.layout == Layout::A || x.layout == y.layout)
-        }
-        (Type::Scalar(s), Type::Union(u)) => u.tag_of(*s).is_some(),
-        (found, Type::Optional(t)) => *found == Type::None || is_a(found, t),
-        (Type::Tuple(x), Type::Tuple(y)) => {
-            x.len() == y.len() && x.iter().zip(y.iter()).all(|(x, y)| is_a(x, y))
-        }
-        (x, y) => x == y,
-    }
-}
-
-/// Writes the slots of an object if it has the type; the reference stays the caller's.
-///
-/// # Safety
-/// `o` is a valid object, `out` has room, the GIL is held.
-pub unsafe fn write_if(o: *mut PyObject, t: &Type, out: *mut u64) -> bool {
-    // SAFETY: the type is checked before the object is read.
-    unsafe {
-        let fits = t.is_object() || type_of(o).is_some_and(|found| is_a(&found, t)) && is_exact(o, t);
-        if fits {
-            flatten(o, t, out);
-        }
-        fits
-    }
-}
-
-/// Takes references for the owners of a value that was written from a borrowed object.
-///
-/// # Safety
-/// The slots hold a value of the type; the GIL is held.
-pub(crate) unsafe fn retain(t: &Type, v: *const u64) {
-    // SAFETY: as promised by the caller.
-    unsafe { each_owner(t, v, &mut |o| ffi::Py_XINCREF(o)) }
-}
-
-/// Slots of an object that should have a declared type. Arrays: the reference goes into the owner slot.
-///
-/// # Safety
-/// `o` is a new reference (consumed), `out` has room, the GIL is held.
-pub unsafe fn unbox(o: *mut PyObject, t: &Type, out: *mut u64) -> Unboxed {
-    // SAFETY: the type is checked before the object is read.
-    unsafe {
-        let found = type_of(o);
-        if found.is_none() && ffi::Py_TYPE(o) == &raw mut ffi::PyLong_Type {
-            ffi::Py_DECREF(o);
-            return Unboxed::Wide;
-        }
-        let ok = found.as_ref().is_some_and(|found| is_a(found, t));
-        if !ok {
-            let text = match found {
-                Some(f) => format!("numlift: a library function returned {f}, {t} was expected\0"),
-                None => format!("numlift: a library function returned something else than {t}\0"),
-            };
-            ffi::PyErr_SetString(ffi::PyExc_SystemError, text.as_ptr().cast());
-            ffi::Py_DECREF(o);
-            return Unboxed::Failed;
-        }
-        if !is_exact(o, t) {
-            ffi::Py_DECREF(o);
-            return Unboxed::Wide;
-        }
-        flatten(o, t, out);
-        if !matches!(t, Type::Array(_)) {
-            ffi::Py_DECREF(o);
-        }
-        Unboxed::Done
     }
 }

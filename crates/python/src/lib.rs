@@ -21,6 +21,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     numlift_pyrt::init(m.py())?;
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(list_builtins, m)?)?;
+    m.add_function(wrap_pyfunction!(library_rows, m)?)?;
     m.add_function(wrap_pyfunction!(compile::set_internal_errors_fatal, m)?)?;
     aot::add_to(m)?;
     cache::add_to(m)?;
@@ -35,12 +36,23 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
 /// numbers with `number.`.
 #[pyfunction]
 fn list_builtins() -> Vec<String> {
-    let functions = numlift_builtins::BUILTINS.iter().map(|b| b.path.to_owned());
-    let methods = numlift_builtins::METHODS
-        .iter()
-        .map(|b| format!("ndarray.{}", b.path));
-    let numbers = numlift_builtins::NUMBER_METHODS
-        .iter()
-        .map(|b| format!("number.{}", b.path));
+    let functions = numlift_builtins::functions().map(|b| b.path.to_owned());
+    let methods = numlift_builtins::methods().map(|b| format!("ndarray.{}", b.name()));
+    let numbers = numlift_builtins::number_methods().map(|b| format!("number.{}", b.path));
     functions.chain(methods).chain(numbers).collect()
+}
+
+/// Path, signature, arguments to test with, and whether the result may share memory with an argument, of each function
+/// that is called by signature and rule.
+type LibraryRow = (String, &'static str, &'static [&'static str], bool);
+
+/// The rows of functions that are called by signature and rule, for the tests.
+#[pyfunction]
+fn library_rows() -> Vec<LibraryRow> {
+    let row = |path: String, b: &'static numlift_builtins::Builtin| {
+        (!b.cases.is_empty()).then(|| (path, b.signature, b.cases, b.rule.is_view()))
+    };
+    let functions = numlift_builtins::functions().filter_map(|b| row(b.path.to_owned(), b));
+    let methods = numlift_builtins::methods().filter_map(|b| row(format!("ndarray.{}", b.name()), b));
+    functions.chain(methods).collect()
 }

@@ -29,4 +29,6 @@ pub struct CallSig {
     /// `attr` not empty: the first argument's method of that name is called, not the object.
     pub method: String,
     pub ret: Type,
+    /// The call cannot be made again: a result of another type is an error.
+    pub effect: bool,
 }

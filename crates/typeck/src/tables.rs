@@ -66,6 +66,10 @@ pub enum Call {
         method: String,
         args: Vec<ExprId>,
         keywords: Vec<String>,
+        /// Nothing else refers to the memory of an array that it returns.
+        fresh: bool,
+        /// It writes to an argument, or draws a random number.
+        effect: bool,
     },
     /// NumPy inner loop on one element; dtypes of the loop's operands, then of its results.
     Ufunc {

@@ -13,6 +13,6 @@ pub use dtype::{DType, Kind};
 pub use promote::{common_dtype, weak_promote};
 pub use resolved::{CFunction, CParam, ItemKey, Known, ReadPath, ReadRoot, ReadStep, Resolved};
 pub use ty::{
-    ArrayType, Capture, Carrier, ClosureType, CodeRef, Layout, NestedType, ObjectRef, Reason, Scalar, Type,
-    UnionType,
+    ArrayType, Capture, Carrier, ClosureType, CodeRef, Layout, NestedType, ObjectRef, Reason, RecordType,
+    Scalar, Type, UnionType,
 };

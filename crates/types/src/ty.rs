@@ -223,6 +223,15 @@ pub struct ClosureType {
     pub function: NestedType,
 }
 
+/// A named tuple of NumPy's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RecordType {
+    /// Where its class is: module and name.
+    pub class: String,
+    pub names: Vec<String>,
+    pub items: Vec<Type>,
+}
+
 /// The type of a value or of a compile-time-known object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Type {
@@ -237,6 +246,8 @@ pub enum Type {
     Optional(#[serde(deserialize_with = "nested")] Arc<Type>),
     /// A list of static length that nothing changes.
     List(#[serde(deserialize_with = "nested")] Arc<[Type]>),
+    /// A named tuple that a library function returns.
+    Record(#[serde(deserialize_with = "nested")] Arc<RecordType>),
     /// A string constant.
     Str(Arc<str>),
     /// A slice; the flags say which of start, stop, step are given (ints).
@@ -381,6 +392,7 @@ impl Type {
     pub fn items(&self) -> Option<&[Type]> {
         match self {
             Type::Tuple(items) | Type::List(items) => Some(items),
+            Type::Record(r) => Some(&r.items),
             _ => None,
         }
     }
@@ -389,6 +401,7 @@ impl Type {
     pub fn parts(&self) -> Vec<&Type> {
         match self {
             Type::Tuple(items) | Type::List(items) => items.iter().collect(),
+            Type::Record(r) => r.items.iter().collect(),
             Type::Optional(t) => vec![t],
             Type::Nested(n) => n.defaults.iter().collect(),
             Type::Closure(c) => {
@@ -428,6 +441,7 @@ impl fmt::Display for Type {
                 let names: Vec<String> = items.iter().map(ToString::to_string).collect();
                 write!(f, "[{}]", names.join(", "))
             }
+            Type::Record(r) => f.write_str(r.class.rsplit('.').next().unwrap_or(&r.class)),
             Type::Str(s) => write!(f, "Literal[{s:?}]"),
             Type::Slice { .. } => f.write_str("slice"),
             Type::Ellipsis => f.write_str("ellipsis"),

@@ -200,6 +200,14 @@ impl FnLower<'_, '_> {
                 int(x)
             }
             "dtype" => Ok((ty, Vals::new())),
+            "real" | "imag" => {
+                let mut vals = v.1.clone();
+                if name == "imag" {
+                    let size = self.e.b.iconst(Ty::I64, i64::from(a.dtype.component().size()));
+                    vals[0] = self.e.b.op(Opcode::Iadd, &[vals[0], size]);
+                }
+                Ok((ty, vals))
+            }
             "T" => {
                 let mut vals = Vals::from_slice(&v.1[..1]);
                 vals.extend(v.1[1..1 + n].iter().rev().copied());

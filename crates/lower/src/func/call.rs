@@ -20,6 +20,16 @@ pub(crate) struct Area {
     pub results: i64,
 }
 
+/// What a boxed call calls and how.
+struct Boxed {
+    object: Option<ObjectRef>,
+    /// A method of the first argument, if it is not empty.
+    method: String,
+    /// Names of the last arguments.
+    keywords: Vec<String>,
+    effect: bool,
+}
+
 impl FnLower<'_, '_> {
     pub(crate) fn call(&mut self, id: ExprId, func: ExprId, args: &[Arg]) -> R<Typed> {
         let never = || Ok((Type::Never, Vals::new()));
@@ -66,6 +76,8 @@ impl FnLower<'_, '_> {
                 method,
                 args,
                 keywords,
+                effect,
+                ..
             } => {
                 let mut values = vec![];
                 for a in args {
@@ -76,11 +88,13 @@ impl FnLower<'_, '_> {
                 }
                 self.e.b.set_line(line);
                 let raising = self.e.raising();
-                let v = self.boxed(object, method, keywords, &values, &ty)?;
-                let effect = match &self.hir.exprs[func].kind {
-                    ExprKind::Attribute(_, n) => n == "fill" || self.draws(object),
-                    _ => self.draws(object),
+                let how = Boxed {
+                    object,
+                    method,
+                    keywords,
+                    effect,
                 };
+                let v = self.call_boxed(how, &values, &ty)?;
                 if effect {
                     self.effect();
                     self.e.raises_behind_effect(raising);
@@ -169,13 +183,6 @@ impl FnLower<'_, '_> {
             self.read_local(l)?;
         }
         Ok(())
-    }
-
-    pub(super) fn draws(&self, object: Option<ObjectRef>) -> bool {
-        match object.map(|o| self.sh.env.known(o)) {
-            Some(Known::Builtin(p)) => numlift_builtins::find(&p).is_some_and(|b| b.effect),
-            _ => false,
-        }
     }
 
     fn values(&mut self, args: &[Arg]) -> R<Vec<Typed>> {
@@ -298,7 +305,7 @@ impl FnLower<'_, '_> {
         self.e.b.op(Opcode::Iadd, &[base, skip])
     }
 
-    /// A call through the interpreter: arguments and result go through a stack slot.
+    /// A call of a function through the interpreter that has no effect.
     pub(crate) fn boxed(
         &mut self,
         object: Option<ObjectRef>,
@@ -307,14 +314,27 @@ impl FnLower<'_, '_> {
         args: &[Typed],
         ret: &Type,
     ) -> R<Typed> {
+        let how = Boxed {
+            object,
+            method,
+            keywords,
+            effect: false,
+        };
+        self.call_boxed(how, args, ret)
+    }
+
+    /// A call through the interpreter: arguments and result go through a stack slot. A result of another type than
+    /// expected is an exit, unless the call has had an effect.
+    fn call_boxed(&mut self, how: Boxed, args: &[Typed], ret: &Type) -> R<Typed> {
         let types: Vec<Type> = args.iter().map(|(t, _)| self.boxable(t)).collect();
         let sig = self.sh.call_sig(CallSig {
             args: types,
-            keywords,
-            method,
+            keywords: how.keywords,
+            method: how.method,
             ret: ret.clone(),
+            effect: how.effect,
         });
-        let index = match object {
+        let index = match how.object {
             Some(o) => self.sh.object(ObjectEntry::Object(o)),
             None => 0,
         };
@@ -328,7 +348,11 @@ impl FnLower<'_, '_> {
             .e
             .b
             .load(Ty::I8, out, 8 * ret_tys.len() as i32, Region::Stack);
-        self.e.exit_unless(fits, ExitReason::Overflow);
+        let reason = match ret {
+            Type::Scalar(Scalar::PyInt) => ExitReason::Overflow,
+            _ => ExitReason::ValueType,
+        };
+        self.e.exit_unless(fits, reason);
         let vals: Vals = ret_tys
             .iter()
             .enumerate()

@@ -124,16 +124,12 @@ fn is_quiet(f: &FnLower<'_, '_>, id: ExprId) -> bool {
     }
     impl Visitor for Quiet<'_, '_, '_> {
         fn visit_expr(&mut self, hir: &numlift_syntax::hir::Function, id: ExprId) {
-            if let ExprKind::Call { func, .. } = &hir.exprs[id].kind {
+            if let ExprKind::Call { .. } = &hir.exprs[id].kind {
                 self.quiet &= match self.tables.calls.get(&id) {
                     None => self.tables.elementwise.contains_key(&id),
                     Some(Call::Instance { id, .. }) => !self.f.sh.program.instances[id.0].effects,
                     Some(Call::Builtin(row)) => !row.effect,
-                    Some(Call::Boxed { object, .. }) => {
-                        let method =
-                            matches!(&hir.exprs[*func].kind, ExprKind::Attribute(_, n) if n == "fill");
-                        !method && !self.f.draws(*object)
-                    }
+                    Some(Call::Boxed { effect, .. }) => !effect,
                     Some(Call::C { .. }) => false,
                     Some(Call::Ufunc { .. } | Call::Cast(_) | Call::Constant(..) | Call::Static(_)) => true,
                 };

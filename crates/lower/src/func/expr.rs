@@ -9,6 +9,7 @@ use numlift_syntax::hir::{BinOp, BoolOp, CmpOp, Const, ExprId, ExprKind, LocalId
 use numlift_typeck::{Call, operators};
 use numlift_types::{Carrier, NestedType, Scalar, Type};
 
+use super::tuple::part_of;
 use super::{FnLower, IsBound, Pending, R, Typed};
 use crate::arith;
 use crate::emit::{Vals, carrier_tys, flat_tys};
@@ -112,21 +113,8 @@ impl FnLower<'_, '_> {
                 }
                 Ok((ty, vals))
             }
-            ExprKind::Tuple(items) => {
-                let mut types = vec![];
-                let mut vals = Vals::new();
-                for &x in items {
-                    if let ExprKind::Starred(inner) = hir.exprs[x].kind {
-                        let v = self.expr(inner)?;
-                        types.extend(v.0.items().unwrap_or_default().iter().cloned());
-                        vals.extend(v.1);
-                        continue;
-                    }
-                    let (t, v) = self.expr(x)?;
-                    types.push(t);
-                    vals.extend(v);
-                }
-                Ok((Type::tuple(types), vals))
+            ExprKind::Tuple(items) | ExprKind::List(items) => {
+                self.sequence(items, matches!(e.kind, ExprKind::List(_)))
             }
             ExprKind::Walrus(l, v) => {
                 let v = self.expr(*v)?;
@@ -140,9 +128,7 @@ impl FnLower<'_, '_> {
                 Ok(v)
             }
             ExprKind::Lambda(n, defaults) => self.nested(*n, defaults),
-            ExprKind::List(_) | ExprKind::Starred(_) | ExprKind::Dynamic(_) => {
-                Err("a dynamic expression".into())
-            }
+            ExprKind::Starred(_) | ExprKind::Dynamic(_) => Err("a dynamic expression".into()),
         }
     }
 
@@ -580,6 +566,10 @@ impl FnLower<'_, '_> {
         let v = self.expr(base)?;
         match &v.0 {
             Type::Array(_) => self.array_attribute(&v, name, ty),
+            Type::Record(r) => {
+                let at = r.names.iter().position(|n| n == name);
+                Ok(part_of(&v, at.ok_or("a name of a named tuple")?))
+            }
             Type::Scalar(s) => {
                 let complex = v.1.len() == 2;
                 let vals = match (name, complex) {

@@ -85,7 +85,7 @@ impl FnLower<'_, '_> {
         let v = self.expr(base)?;
         let a = match &v.0 {
             Type::Array(a) => *a,
-            Type::Tuple(_) | Type::List(_) => return self.tuple_subscript(&v, index),
+            Type::Tuple(_) | Type::List(_) | Type::Record(_) => return self.tuple_subscript(&v, index),
             _ => return Ok(never),
         };
         if self.is_selection(index) {

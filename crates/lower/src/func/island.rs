@@ -402,6 +402,7 @@ impl FnLower<'_, '_> {
             keywords: vec![],
             method: String::new(),
             ret: Type::None,
+            effect: false,
         });
         let (base, out) = self.helper_area(vals, 1);
         let sig = self.e.b.iconst(Ty::I64, i64::from(sig));

@@ -120,6 +120,7 @@ pub(crate) struct Running {
 fn is_portable(t: &Type) -> bool {
     match t {
         Type::Tuple(items) | Type::List(items) => items.iter().all(is_portable),
+        Type::Record(r) => r.items.iter().all(is_portable),
         Type::Optional(t) => is_portable(t),
         Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::None | Type::Object(_) => true,
         Type::Range | Type::Ellipsis | Type::Str(_) | Type::DType(_) | Type::Never => true,

@@ -158,7 +158,7 @@ fn is_fresh(inst: &Instance, e: ExprId, fresh: &HashSet<LocalId>) -> bool {
             calls.peek().is_some()
                 && calls.all(|call| match call {
                     Call::Builtin(b) => matches!(b.kind, Kind::Alloc(_) | Kind::AllocLike(_)),
-                    Call::Boxed { .. } => true,
+                    Call::Boxed { fresh, .. } => *fresh,
                     _ => false,
                 })
         }

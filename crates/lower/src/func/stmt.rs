@@ -309,7 +309,7 @@ impl FnLower<'_, '_> {
     /// Items of a tuple, or of an array of which the length is checked.
     fn unpack(&mut self, v: &Typed, n: usize) -> R<Vec<Typed>> {
         match &v.0 {
-            Type::Tuple(_) | Type::List(_) => Ok(parts_of(v)),
+            Type::Tuple(_) | Type::List(_) | Type::Record(_) => Ok(parts_of(v)),
             Type::Array(_) => self.unpack_array(v, n),
             t => Err(format!("{t} is unpacked")),
         }

@@ -2,7 +2,7 @@
 
 use numlift_mir::{FloatCC, IntCC, Opcode, Region, Ty, Value};
 use numlift_runtime::{ExitReason, SiteKind};
-use numlift_syntax::hir::{CmpOp, ExprId};
+use numlift_syntax::hir::{CmpOp, ExprId, ExprKind};
 use numlift_types::{Carrier, Type};
 
 use super::{FnLower, R, Typed};
@@ -32,6 +32,29 @@ pub(crate) fn composed(like: &Type, parts: Vec<Typed>) -> Typed {
 }
 
 impl FnLower<'_, '_> {
+    /// The value of a tuple that is written out, or of a list that is an argument.
+    pub(crate) fn sequence(&mut self, items: &[ExprId], list: bool) -> R<Typed> {
+        let hir = self.hir.clone();
+        let mut types = vec![];
+        let mut vals = Vals::new();
+        for &x in items {
+            if let ExprKind::Starred(inner) = hir.exprs[x].kind {
+                let v = self.expr(inner)?;
+                types.extend(v.0.items().unwrap_or_default().iter().cloned());
+                vals.extend(v.1);
+                continue;
+            }
+            let (t, v) = self.expr(x)?;
+            types.push(t);
+            vals.extend(v);
+        }
+        let ty = match list {
+            true => Type::List(types.into()),
+            false => Type::tuple(types),
+        };
+        Ok((ty, vals))
+    }
+
     /// `v[index]` of a tuple or list.
     pub(crate) fn tuple_subscript(&mut self, v: &Typed, index: ExprId) -> R<Typed> {
         let i = self.expr(index)?;

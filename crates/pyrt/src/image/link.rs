@@ -53,7 +53,7 @@ pub fn parts<'py>(
     let calls = image
         .calls
         .into_iter()
-        .map(|c| BoxedCall::new(py, c.args, &c.keywords, &c.method, c.ret))
+        .map(|c| BoxedCall::new(py, c))
         .collect::<PyResult<Vec<_>>>()?;
     let texts = image
         .texts

@@ -1,8 +1,8 @@
 //! Library calls through the interpreter: boxed arguments, a result type known from theirs.
 
-use numlift_builtins::{Kind, Ret};
+use numlift_builtins::{Builtin, Kind, Ret};
 use numlift_syntax::hir::{Arg, BinOp, ExprId};
-use numlift_types::{ArrayType, DType, Kind as DKind, Layout, ObjectRef, Scalar, Type, common_dtype};
+use numlift_types::{ArrayType, DType, Kind as DKind, ObjectRef, Scalar, Type};
 
 use super::stmt::{is_index, storable};
 use super::{FnInfer, R};
@@ -52,23 +52,12 @@ impl Given {
             _ => None,
         }
     }
-
-    /// The array of a whole reduction: other arguments are `None` (`axis=None`) or named here.
-    fn reduced(&self, names: &[&str]) -> Option<ArrayType> {
-        let spare = |(n, t): &(Option<String>, Type)| {
-            *t == Type::None || n.as_deref().is_some_and(|n| names.contains(&n))
-        };
-        self.array().filter(|_| self.items[1..].iter().all(spare))
-    }
 }
 
 /// Result type of a boxed call for the argument types, `None` if it has no static type.
 pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
-    use Ret::{
-        Arange, BuiltinSum, Copy, Element, Extreme, Full, Index, Item, LikeFirst, Mean, NpBool, Product,
-        Spread, Sum,
-    };
-    if given.dtype.is_some() && !matches!(ret, Full | LikeFirst | Arange | Sum) {
+    use Ret::{BuiltinSum, Extreme, Item, Product};
+    if given.dtype.is_some() {
         return None;
     }
     Some(match ret {
@@ -78,61 +67,6 @@ pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
         Ret::Float => Type::FLOAT,
         Ret::Complex => Type::COMPLEX,
         Ret::FloatPair => Type::tuple([Type::FLOAT, Type::FLOAT]),
-        Full => {
-            let d = match (given.dtype, given.get(1, "fill_value")?) {
-                (Some(d), _) => d,
-                (None, Type::Scalar(s)) => s.dtype(),
-                _ => return None,
-            };
-            let known = given.only(&["shape", "fill_value", "order"]);
-            let rank = shape_rank(given.get(0, "shape")?).filter(|_| known)?;
-            let fortran = match given.named("order") {
-                Some(Type::Str(s)) if **s == *"F" => true,
-                Some(Type::Str(s)) if **s == *"C" => false,
-                Some(_) => return None,
-                None => false,
-            };
-            // of few elements it is C-contiguous as well
-            let layout = if fortran && rank > 1 { Layout::A } else { Layout::C };
-            Type::array(d, rank, layout)
-        }
-        LikeFirst => {
-            let a = given.array().filter(|_| given.only(&["a", "fill_value"]))?;
-            let layout = if a.layout == Layout::C {
-                Layout::C
-            } else {
-                Layout::A
-            };
-            let dtype = given.dtype.unwrap_or(a.dtype);
-            Type::Array(ArrayType {
-                dtype,
-                layout,
-                readonly: false,
-                ..a
-            })
-        }
-        Arange => {
-            let numbers = given.items.iter().all(|(_, t)| matches!(t, Type::Scalar(_)));
-            if !numbers || given.items.is_empty() || !given.only(&["start", "stop", "step"]) {
-                return None;
-            }
-            let scalars = given.items.iter().flat_map(|(_, t)| t.scalars());
-            let d = scalars.fold(DType::I64, |d, s| common_dtype(d, s.dtype()));
-            Type::array(given.dtype.unwrap_or(d), 1, Layout::C)
-        }
-        Sum => {
-            let a = given.reduced(&[])?;
-            Type::np(given.dtype.unwrap_or(match a.dtype.kind() {
-                DKind::Bool | DKind::Signed => DType::I64,
-                DKind::Unsigned => DType::U64,
-                _ => a.dtype,
-            }))
-        }
-        Element => Type::np(given.reduced(&[])?.dtype),
-        Mean => Type::np(inexact(given.reduced(&[])?.dtype)),
-        Spread => Type::np(inexact(given.reduced(&["ddof"])?.dtype).component()),
-        NpBool => given.reduced(&[]).map(|_| Type::np(DType::Bool))?,
-        Index => given.reduced(&[]).map(|_| Type::np(DType::I64))?,
         Item => {
             let a = given.array()?;
             if !given.items[1..].iter().all(|(n, t)| n.is_none() && is_index(t)) {
@@ -154,20 +88,7 @@ pub fn boxed_result(ret: Ret, given: &Given) -> Option<Type> {
         },
         BuiltinSum => fold(given, BinOp::Add, Scalar::PyInt)?,
         Product => fold(given, BinOp::Mul, Scalar::PyInt)?,
-        Copy => {
-            let a = given.array().filter(|_| given.items.len() == 1)?;
-            Type::Array(ArrayType {
-                layout: Layout::C,
-                readonly: false,
-                ..a
-            })
-        }
     })
-}
-
-/// dtype of a mean.
-fn inexact(d: DType) -> DType {
-    if d.kind() < DKind::Float { DType::F64 } else { d }
 }
 
 /// `sum` and `prod`: the start, then each item of a tuple or one-dimensional array by the operator.
@@ -240,9 +161,7 @@ impl FnInfer<'_, '_> {
                 (None, name)
             }
         };
-        let path = match callee {
-            Callee::Object(_, path) | Callee::Method(_, _, path) => path,
-        };
+        let path = callee.name();
         for a in args {
             let t = self.expr(a.value);
             if t == Type::Never {
@@ -270,6 +189,8 @@ impl FnInfer<'_, '_> {
             method: method.to_owned(),
             args: exprs,
             keywords,
+            fresh: true,
+            effect: callee.row().is_some_and(|row| row.effect),
         };
         self.tables.calls.insert(id, call);
         Ok(ty)
@@ -286,21 +207,44 @@ impl FnInfer<'_, '_> {
         if let (Type::Array(a), "astype") = (t, name) {
             return self.array_astype(id, base, *a, args);
         }
-        let found = numlift_builtins::find_method(name).map(|row| (row, row.kind));
-        let Some((row, Kind::Boxed(ret))) = found else {
-            let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
-            let message = format!("method `{name}` of {t} is not compiled");
-            return self.error(span, line, "NL2004", message);
-        };
-        self.effects |= row.effect;
-        self.boxed(id, Callee::Method(base, t, name), args, |g| boxed_result(ret, g))
+        let callee = Callee::Method(base, t, name);
+        let row = callee.row();
+        match row.map(|row| (row, row.kind)) {
+            Some((row, Kind::Library)) => self.table_call(id, callee, row, args),
+            Some((row, Kind::Boxed(ret))) => {
+                self.effects |= row.effect;
+                self.boxed(id, callee, args, |g| boxed_result(ret, g))
+            }
+            _ => {
+                let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
+                let message = format!("method `{name}` of {t} is not compiled");
+                self.error(span, line, "NL2004", message)
+            }
+        }
     }
 }
 
 /// What a boxed call calls.
+#[derive(Clone, Copy)]
 pub(super) enum Callee<'a> {
     /// the object and its path
     Object(ObjectRef, &'a str),
     /// a method of this expression
     Method(ExprId, &'a Type, &'a str),
+}
+
+impl<'a> Callee<'a> {
+    pub(super) const fn name(self) -> &'a str {
+        match self {
+            Callee::Object(_, path) | Callee::Method(_, _, path) => path,
+        }
+    }
+
+    /// Its row of the table.
+    fn row(self) -> Option<&'static Builtin> {
+        match self {
+            Callee::Object(_, path) => numlift_builtins::find(path),
+            Callee::Method(_, _, name) => numlift_builtins::find_method(name),
+        }
+    }
 }

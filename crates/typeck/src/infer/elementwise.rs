@@ -4,6 +4,7 @@ use numlift_diagnostics::Span;
 use numlift_syntax::hir::{Arg, BinOp, CmpOp, Const, ExprId, ExprKind, UnaryOp};
 use numlift_types::{ArrayType, DType, Kind, Layout, ObjectRef, Scalar, Type};
 
+use super::boxed::Callee;
 use super::ufunc::select_loop;
 use super::{FnInfer, R};
 use crate::operators;
@@ -307,7 +308,10 @@ impl FnInfer<'_, '_> {
                 };
                 Ok(self.elementwise(id, (call, ty), vec![base]))
             }
-            _ => self.unsupported(id, "astype", &[t]),
+            _ => match numlift_builtins::find_method("astype") {
+                Some(row) => self.table_call(id, Callee::Method(base, &t, "astype"), row, args),
+                None => self.unsupported(id, "astype", &[t]),
+            },
         }
     }
 

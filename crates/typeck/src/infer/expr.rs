@@ -2,7 +2,7 @@
 
 use numlift_diagnostics::Span;
 use numlift_syntax::hir::{BinOp, BoolOp, CmpOp, Const, ExprId, ExprKind, LocalId, Name, UnaryOp};
-use numlift_types::{DType, Reason, Scalar, Type};
+use numlift_types::{ArrayType, DType, Kind, Layout, Reason, Scalar, Type};
 
 use super::dynamic::{Node, solid};
 use super::stmt::has_truth;
@@ -178,6 +178,10 @@ impl FnInfer<'_, '_> {
                 Ok(t)
             }
             ExprKind::Lambda(n, defaults) => Ok(self.nested(*n, defaults)),
+            ExprKind::List(items) if self.literals.contains(&id) => {
+                let types = items.iter().map(|&x| self.expr(x)).collect();
+                Ok(Type::List(types))
+            }
             ExprKind::List(_) => self.error(e.span, e.line, "NL2007", "a list is dynamic"),
             ExprKind::Starred(_) => self.error(e.span, e.line, "NL2007", "a starred expression is dynamic"),
             ExprKind::Dynamic(code) => {
@@ -402,6 +406,12 @@ impl FnInfer<'_, '_> {
                 "shape" | "strides" => Some(Type::tuple(vec![Type::INT; usize::from(a.ndim)])),
                 "ndim" | "size" | "itemsize" | "nbytes" => Some(Type::INT),
                 "dtype" => Some(Type::DType(a.dtype)),
+                "real" if a.dtype.kind() != Kind::Complex => Some(t.clone()),
+                "real" | "imag" if a.dtype.kind() == Kind::Complex => Some(Type::Array(ArrayType {
+                    dtype: a.dtype.component(),
+                    layout: Layout::A,
+                    ..*a
+                })),
                 "T" => Some(Type::Array(super::index::transposed(*a))),
                 _ => None,
             },
@@ -414,6 +424,10 @@ impl FnInfer<'_, '_> {
                 "real" | "imag" => Some(Type::Scalar(operators::part(*s))),
                 _ => None,
             },
+            Type::Record(r) => {
+                let at = r.names.iter().position(|n| n == name);
+                at.map(|i| r.items[i].clone())
+            }
             _ => None,
         };
         self.no_objects([&t])?;

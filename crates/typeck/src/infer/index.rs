@@ -95,9 +95,9 @@ impl FnInfer<'_, '_> {
                 Some(t) => Ok(t),
                 None => self.subscript_error(&t, &parts, index),
             },
-            Type::Tuple(items) | Type::List(items) if parts.len() == 1 => {
-                let items = items.clone();
-                self.item(&t, &items, index, &parts[0])
+            Type::Tuple(_) | Type::List(_) | Type::Record(_) if parts.len() == 1 => {
+                let items = t.items().unwrap_or_default();
+                self.item(&t, items, index, &parts[0])
             }
             _ => self.subscript_error(&t, &parts, index),
         }

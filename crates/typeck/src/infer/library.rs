@@ -4,7 +4,7 @@ use numlift_builtins::{Kind, Numpy, Python, Ret};
 use numlift_syntax::hir::{Arg, BinOp, ExprId, ExprKind};
 use numlift_types::{DType, Kind as DKind, Layout, ObjectRef, Scalar, Type};
 
-use super::boxed::{Callee, Given, boxed_result, shape_rank};
+use super::boxed::{Callee, boxed_result, shape_rank};
 use super::elementwise::is_array;
 use super::{FnInfer, R};
 use crate::env::Known;
@@ -36,7 +36,10 @@ impl FnInfer<'_, '_> {
             return self.ufunc(id, object, path, args);
         };
         self.effects |= row.effect;
-        self.uses_rng |= row.effect;
+        self.uses_rng |= row.draws();
+        if row.kind == Kind::Library || self.is_of_arrays(row, args) {
+            return self.table_call(id, Callee::Object(object, path), row, args);
+        }
         match row.kind {
             Kind::Construct(p) => {
                 let to = match p {
@@ -190,6 +193,9 @@ impl FnInfer<'_, '_> {
                 (None, 1) | (Some("dtype"), _) => dtype = Some(t),
                 (Some("order"), _) if t == Type::Str("C".into()) => {}
                 (Some("order"), _) if t == Type::Str("F".into()) => fortran = true,
+                _ if matches!(row.kind, Kind::AllocLike(_)) => {
+                    return self.table_call(id, Callee::Object(object, row.path), row, args);
+                }
                 _ => return self.unsupported(id, row.path, &types),
             }
         }
@@ -217,9 +223,8 @@ impl FnInfer<'_, '_> {
                 self.tables.dtypes.insert(id, a.dtype);
                 Ok(Type::Array(a))
             }
-            _ if matches!(types.first(), Some(Type::Array(_))) && !fortran => {
-                let like = |g: &Given| boxed_result(Ret::LikeFirst, g);
-                self.boxed(id, Callee::Object(object, row.path), args, like)
+            _ if matches!(types.first(), Some(Type::Array(_))) => {
+                self.table_call(id, Callee::Object(object, row.path), row, args)
             }
             _ => self.unsupported(id, row.path, &types),
         }

@@ -22,6 +22,7 @@ mod peel;
 mod random;
 mod selection;
 mod stmt;
+mod table;
 mod tuple;
 mod ufunc;
 
@@ -306,6 +307,8 @@ struct FnInfer<'c, 'e> {
     identified: Identified,
     /// The variables wherever what is around raises, innermost `try` last.
     raises: Vec<Vars>,
+    /// Lists that are arguments of library functions.
+    literals: HashSet<ExprId>,
     /// The handlers around: the variable that each binds, and how many loops are around it.
     handling: Vec<(Option<LocalId>, usize)>,
 }
@@ -348,6 +351,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             ret: Type::Never,
             effects: false,
             uses_rng: false,
+            literals: HashSet::new(),
             callees: vec![],
             stmt: None,
             noted: None,

@@ -409,6 +409,7 @@ impl FnInfer<'_, '_> {
                 self.may_raise();
                 let parts = match ty {
                     Type::Tuple(parts) | Type::List(parts) => parts.to_vec(),
+                    Type::Record(r) => r.items.clone(),
                     Type::Array(a) if star.is_none() && a.ndim > 0 => {
                         // `x, y = array`: the length is checked at run time
                         vec![super::index::element(*a); items.len()]
@@ -489,6 +490,7 @@ pub(super) fn storable(t: &Type) -> bool {
         Type::None | Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::Never => true,
         Type::Optional(t) => storable(t),
         Type::Tuple(items) => items.iter().all(storable),
+        Type::Record(r) => r.items.iter().all(storable),
         _ => false,
     }
 }

@@ -30,6 +30,8 @@ impl FnInfer<'_, '_> {
                 method: String::new(),
                 args,
                 keywords: vec![],
+                fresh: true,
+                effect: false,
             },
             false => Call::Ufunc {
                 object,

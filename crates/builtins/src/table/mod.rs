@@ -1,16 +1,41 @@
 //! The rows.
 
+mod both;
+mod creation;
+mod fft;
+mod linalg;
+mod numeric;
+mod random;
+mod reductions;
+mod search;
+mod shape;
+
 use crate::{Builtin, Draw, Fill, Kind, Method, Numpy, Python, Ret};
 
 /// Rows of functions that share module, kind and effect.
 macro_rules! rows {
     ($($module:literal, $kind:expr, $effect:literal: $($name:literal)*;)*) => {
-        &[$($(Builtin { path: concat!($module, $name), kind: $kind, effect: $effect },)*)*]
+        &[$($(Builtin::new(concat!($module, $name), $kind, $effect),)*)*]
     };
 }
 
-/// Functions by canonical path.
-pub const BUILTINS: &[Builtin] = rows! {
+/// Functions by canonical path; methods of arrays begin with `ndarray.`.
+pub const ROWS: &[&[Builtin]] = &[
+    BUILTINS,
+    OWN_METHODS,
+    reductions::ROWS,
+    both::ROWS,
+    creation::ROWS,
+    shape::ROWS,
+    search::ROWS,
+    numeric::ROWS,
+    linalg::ROWS,
+    fft::ROWS,
+    random::ROWS,
+];
+
+/// Rows with rules of their own.
+const BUILTINS: &[Builtin] = rows! {
     "builtins.", Kind::Len, false: "len";
     "builtins.", Kind::Abs, false: "abs";
     "builtins.", Kind::Min, false: "min";
@@ -49,22 +74,6 @@ pub const BUILTINS: &[Builtin] = rows! {
     "numpy.", Kind::Alloc(Fill::Zeros), false: "zeros";
     "numpy.", Kind::Alloc(Fill::Ones), false: "ones";
     "numpy.", Kind::Alloc(Fill::Empty), false: "empty";
-    "numpy.", Kind::AllocLike(Fill::Zeros), false: "zeros_like";
-    "numpy.", Kind::AllocLike(Fill::Ones), false: "ones_like";
-    "numpy.", Kind::AllocLike(Fill::Empty), false: "empty_like";
-    "numpy.", Kind::Boxed(Ret::Full), false: "full";
-    "numpy.", Kind::Boxed(Ret::LikeFirst), false: "copy" "full_like";
-    "numpy.", Kind::Boxed(Ret::Arange), false: "arange";
-    "numpy.", Kind::Boxed(Ret::Sum), false: "sum" "prod";
-    "numpy.", Kind::Boxed(Ret::Element), false: "amax" "amin" "max" "min";
-    "numpy.", Kind::Boxed(Ret::Mean), false: "mean";
-    "numpy.", Kind::Boxed(Ret::Spread), false: "std" "var";
-    "numpy.", Kind::Boxed(Ret::NpBool), false: "all" "any";
-    "numpy.", Kind::Boxed(Ret::Index), false: "argmax" "argmin";
-    "numpy.", Kind::Numpy(Numpy::Clip), false: "clip";
-    "numpy.", Kind::Numpy(Numpy::Round), false: "around" "round";
-    "numpy.", Kind::Boxed(Ret::Part), false: "imag" "real";
-    "numpy.", Kind::Boxed(Ret::Angle), false: "angle";
     "numpy.", Kind::Numpy(Numpy::Info), false: "finfo" "iinfo";
 
     "numpy.random.", Kind::Random(Draw::Double), true: "random" "random_sample";
@@ -78,17 +87,10 @@ pub const BUILTINS: &[Builtin] = rows! {
     "numpy.random.", Kind::Boxed(Ret::None), true: "seed";
 };
 
-/// Methods of arrays by name.
-pub const METHODS: &[Builtin] = rows! {
-    "", Kind::Boxed(Ret::Sum), false: "prod" "sum";
-    "", Kind::Boxed(Ret::Element), false: "max" "min";
-    "", Kind::Boxed(Ret::Mean), false: "mean";
-    "", Kind::Boxed(Ret::Spread), false: "std" "var";
-    "", Kind::Boxed(Ret::NpBool), false: "all" "any";
-    "", Kind::Boxed(Ret::Index), false: "argmax" "argmin";
-    "", Kind::Boxed(Ret::Item), false: "item";
-    "", Kind::Boxed(Ret::Copy), false: "copy";
-    "", Kind::Boxed(Ret::None), true: "fill";
+/// Methods of arrays with rules of their own.
+const OWN_METHODS: &[Builtin] = rows! {
+    "ndarray.", Kind::Boxed(Ret::Item), false: "item";
+    "ndarray.", Kind::Boxed(Ret::None), true: "fill";
 };
 
 /// Methods of Python's numbers and NumPy's scalars by name.

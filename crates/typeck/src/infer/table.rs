@@ -1,0 +1,110 @@
+//! Calls of library functions by the signature and the typing rule of their rows.
+
+use numlift_builtins::{Builtin, Kind, Rule, Value};
+use numlift_syntax::hir::{Arg, Const, ExprId, ExprKind};
+use numlift_types::Type;
+
+use super::boxed::Callee;
+use super::stmt::storable;
+use super::{FnInfer, R};
+use crate::tables::Call;
+
+impl FnInfer<'_, '_> {
+    /// A call through the interpreter with the type that the row's rule gives.
+    pub(super) fn table_call(
+        &mut self,
+        id: ExprId,
+        callee: Callee<'_>,
+        row: &'static Builtin,
+        args: &[Arg],
+    ) -> R<Type> {
+        let mut given = vec![];
+        let mut exprs = vec![];
+        let (object, method) = match callee {
+            Callee::Object(o, _) => (Some(o), String::new()),
+            Callee::Method(base, t, name) => {
+                given.push(self.given(None, base, t.clone()));
+                exprs.push(base);
+                (None, name.to_owned())
+            }
+        };
+        for a in args {
+            self.allow_lists(a.value);
+            let t = self.expr(a.value);
+            if t == Type::Never {
+                return Ok(Type::Never);
+            }
+            let arg = self.given(a.name.clone(), a.value, t);
+            if !passable(&arg.ty) && arg.dtype.is_none() {
+                return self.unsupported(id, callee.name(), &[arg.ty]);
+            }
+            given.push(arg);
+            exprs.push(a.value);
+        }
+        let Some(outcome) = row.outcome(&given) else {
+            let types: Vec<Type> = given.into_iter().map(|a| a.ty).collect();
+            return self.unsupported(id, callee.name(), &types);
+        };
+        let effect = row.effect || outcome.writes;
+        self.effects |= effect;
+        let call = Call::Boxed {
+            object,
+            method,
+            args: exprs,
+            keywords: args.iter().filter_map(|a| a.name.clone()).collect(),
+            fresh: outcome.fresh,
+            effect,
+        };
+        self.tables.calls.insert(id, call);
+        Ok(outcome.ty)
+    }
+
+    /// Whether a row has a rule for a call with an array first, where its kind is for scalars.
+    pub(super) fn is_of_arrays(&mut self, row: &Builtin, args: &[Arg]) -> bool {
+        let first = args.iter().find(|a| a.name.is_none());
+        row.rule != Rule::Dynamic
+            && !matches!(row.kind, Kind::AllocLike(_))
+            && first.is_some_and(|a| {
+                self.allow_lists(a.value);
+                matches!(
+                    self.expr(a.value),
+                    Type::Array(_) | Type::List(_) | Type::Tuple(_)
+                )
+            })
+    }
+
+    fn given(&self, name: Option<String>, e: ExprId, ty: Type) -> numlift_builtins::Arg {
+        let value = match (&self.hir.exprs[e].kind, self.const_int(e)) {
+            (ExprKind::Const(Const::Bool(x)), _) => Value::Bool(*x),
+            (_, Some(n)) => Value::Int(n),
+            _ => Value::Unknown,
+        };
+        numlift_builtins::Arg {
+            name,
+            dtype: self.dtype_of(&ty),
+            ty,
+            value,
+        }
+    }
+
+    /// Lists that are written as arguments need no variable that holds them: they are made for the call.
+    fn allow_lists(&mut self, e: ExprId) {
+        let hir = self.hir.clone();
+        match &hir.exprs[e].kind {
+            ExprKind::List(items) => {
+                self.literals.insert(e);
+                items.iter().for_each(|&x| self.allow_lists(x));
+            }
+            ExprKind::Tuple(items) => items.iter().for_each(|&x| self.allow_lists(x)),
+            _ => {}
+        }
+    }
+}
+
+/// Whether an argument of this type can be made an object.
+fn passable(t: &Type) -> bool {
+    match t {
+        Type::Tuple(items) | Type::List(items) => items.iter().all(passable),
+        t => storable(t) || matches!(t, Type::Range | Type::Str(_)),
+    }
+}
