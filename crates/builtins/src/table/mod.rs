@@ -9,6 +9,8 @@ mod random;
 mod reductions;
 mod search;
 mod shape;
+mod ufuncs;
+mod various;
 
 use crate::{Builtin, Draw, Fill, Kind, Method, Numpy, Python, Ret};
 
@@ -32,6 +34,14 @@ pub const ROWS: &[&[Builtin]] = &[
     linalg::ROWS,
     fft::ROWS,
     random::ROWS,
+    various::ROWS,
+    ufuncs::SUMS,
+    ufuncs::ELEMENTS,
+    ufuncs::TRUTHS,
+    ufuncs::OUTERS,
+    ufuncs::QUOTIENTS,
+    ufuncs::COMPARISONS,
+    ufuncs::AT_INDICES,
 ];
 
 /// Rows with rules of their own.

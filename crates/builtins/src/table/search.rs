@@ -106,8 +106,16 @@ const EDGES: Rule = Rule::Loose(
 );
 const PLANE: Rule = Rule::Tuple(&[
     Rule::New(F64, Rank::Is(2), Order::Any),
-    Rule::Loose(Elem::Inexact(&Elem::Of("x")), ONE, Order::Any),
-    Rule::Loose(Elem::Inexact(&Elem::Of("y")), ONE, Order::Any),
+    Rule::Loose(
+        Elem::If(&Cond::Given("range"), &F64, &Elem::Inexact(&Elem::Of("x"))),
+        ONE,
+        Order::Any,
+    ),
+    Rule::Loose(
+        Elem::If(&Cond::Given("range"), &F64, &Elem::Inexact(&Elem::Of("y"))),
+        ONE,
+        Order::Any,
+    ),
 ]);
 
 /// A set of the elements of two arrays.

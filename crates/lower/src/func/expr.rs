@@ -53,6 +53,10 @@ impl FnLower<'_, '_> {
                 if let (BinOp::Mul, Some(v)) = (op, self.repeated(id, &a, &b)?) {
                     return Ok(v);
                 }
+                if let Some(Call::Boxed { object, .. }) = self.inst.tables.calls.get(&id) {
+                    let (object, ty) = (*object, self.ty(id)?);
+                    return self.boxed(object, String::new(), vec![], &[a, b], &ty);
+                }
                 self.binary(*op, &a, &b)
             }
             ExprKind::Unary(UnaryOp::Not, a) => {

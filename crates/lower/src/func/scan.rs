@@ -151,7 +151,7 @@ fn drop_unless_fresh(inst: &Instance, t: &Target, value: ExprId, fresh: &mut Has
 fn is_fresh(inst: &Instance, e: ExprId, fresh: &HashSet<LocalId>) -> bool {
     match &inst.hir.exprs[e].kind {
         ExprKind::Name(Name::Local(l)) => fresh.contains(l),
-        ExprKind::Call { .. } => {
+        ExprKind::Call { .. } | ExprKind::Binary(..) => {
             // the first turn of a loop may call something else
             let tables = std::iter::once(&inst.tables).chain(inst.tables.peeled.values());
             let mut calls = tables.filter_map(|t| t.calls.get(&e)).peekable();

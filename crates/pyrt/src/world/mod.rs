@@ -24,6 +24,9 @@ use crate::{ufunc, value};
 
 pub use fingerprint::{Fingerprint, Identity};
 
+/// Methods that functions of the table are.
+const UFUNC_METHODS: [&str; 5] = ["accumulate", "at", "outer", "reduce", "reduceat"];
+
 /// Where something is, from the function that is compiled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Origin {
@@ -260,7 +263,8 @@ impl World {
     fn attribute(&mut self, py: Python<'_>, module: ObjectRef, name: &str) -> Option<Resolved> {
         let o = self.objects.get(module.0 as usize)?.bind(py);
         let Some(dict) = module_dict(&o) else {
-            return Some(Resolved::Opaque(format!("attribute {name}")));
+            let opaque = || Resolved::Opaque(format!("attribute {name}"));
+            return Some(self.ufunc_method(&o, name).unwrap_or_else(opaque));
         };
         let dict = dict.bind(py);
         if !dict.contains(name).unwrap_or(false) {
@@ -271,6 +275,21 @@ impl World {
             dict: Ref::from(&dict),
             name: Ref::from(&PyString::intern(py, name)),
         }))
+    }
+
+    /// `np.add.reduce` and the like: ufuncs do not change, so nothing is guarded.
+    fn ufunc_method(&mut self, o: &Bound<'_, PyAny>, name: &str) -> Option<Resolved> {
+        let ufunc: String = o.getattr("__name__").and_then(|n| n.extract()).ok()?;
+        let own = o
+            .py()
+            .import("numpy")
+            .and_then(|m| m.getattr(ufunc.as_str()))
+            .ok()?;
+        if !own.is(o) || !UFUNC_METHODS.contains(&name) {
+            return None;
+        }
+        let method = o.getattr(name).ok()?;
+        Some(self.known_object(&method, Known::Builtin(format!("numpy.{ufunc}.{name}"))))
     }
 
     /// What is at a place, with a guard or as a hidden argument.

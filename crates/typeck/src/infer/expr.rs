@@ -70,6 +70,9 @@ impl FnInfer<'_, '_> {
                     let n = usize::try_from(n).unwrap_or(0);
                     return Ok(Type::tuple((0..n).flat_map(|_| items.iter().cloned())));
                 }
+                if let (BinOp::MatMul, Type::Array(_), Type::Array(_)) = (op, &ta, &tb) {
+                    return self.matmul(id, [*a, *b], [ta, tb]);
+                }
                 if let Some(t) = self.array_binary(id, *op, [*a, *b], [&ta, &tb])? {
                     return Ok(t);
                 }

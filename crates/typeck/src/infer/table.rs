@@ -59,6 +59,31 @@ impl FnInfer<'_, '_> {
         Ok(outcome.ty)
     }
 
+    /// `a @ b` of arrays.
+    pub(super) fn matmul(&mut self, id: ExprId, operands: [ExprId; 2], types: [Type; 2]) -> R<Type> {
+        let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
+        let given: Vec<_> = operands
+            .iter()
+            .zip(&types)
+            .map(|(e, t)| self.given(None, *e, t.clone()))
+            .collect();
+        let row = numlift_builtins::find("numpy.matmul");
+        let outcome = row.and_then(|row| row.outcome(&given));
+        let (Some(outcome), Some(object)) = (outcome, self.cx.env.object("_operator.matmul")) else {
+            return self.operand_error(span, line, "operator MatMul of", &[&types[0], &types[1]]);
+        };
+        let call = Call::Boxed {
+            object: Some(object),
+            method: String::new(),
+            args: operands.to_vec(),
+            keywords: vec![],
+            fresh: true,
+            effect: false,
+        };
+        self.tables.calls.insert(id, call);
+        Ok(outcome.ty)
+    }
+
     /// Whether a row has a rule for a call with an array first, where its kind is for scalars.
     pub(super) fn is_of_arrays(&mut self, row: &Builtin, args: &[Arg]) -> bool {
         let first = args.iter().find(|a| a.name.is_none());
