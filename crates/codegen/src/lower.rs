@@ -112,7 +112,9 @@ pub(crate) fn lower(
     let stack_region = out.dfg.alias_regions.insert(region(1, "slots"));
     let mut slots = SecondaryMap::new();
     for (slot, data) in func.slots.iter() {
-        let data = StackSlotData::new(StackSlotKind::ExplicitSlot, data.bytes.max(8), 3);
+        // vectors are stored to those of 16 bytes and more
+        let align = if data.bytes >= 16 { 4 } else { 3 };
+        let data = StackSlotData::new(StackSlotKind::ExplicitSlot, data.bytes.max(8), align);
         slots[slot] = out.create_sized_stack_slot(data).into();
     }
     let mut pos = FuncCursor::new(out);

@@ -41,8 +41,8 @@ macro_rules! libm2 { ($($n:literal),*) => { [$(HelperSig { name: $n, ctx: false,
 
 /// One-argument functions of the C library, called with its results bit for bit.
 pub const LIBM1: &[HelperSig] = &libm1!(
-    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "erf", "erfc", "exp", "exp2",
-    "expm1", "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "erfc", "exp", "exp2", "expm1",
+    "log", "log10", "log1p", "log2", "sin", "sinh", "tan", "tanh"
 );
 pub const LIBM2: &[HelperSig] = &libm2!("atan2", "fmod", "hypot", "nextafter", "pow", "remainder");
 
@@ -231,7 +231,21 @@ pub const KERNELS: &[HelperSig] = &[
     pure_kernel("hypotf", &[F32, F32], F32),
     // math.hypot of two numbers (CPython's vector_norm, which is not the C library's hypot)
     pure_kernel("py_hypot", &[F, F], F),
+    // math.erf, and the C library's pow(x, 2.0)
+    pure_kernel("erf", &[F], F),
+    pure_kernel("square", &[F], F),
+    // (in, out, n): the function of this name on n numbers, see `lanes`
+    lanes("exp_lanes"),
+    lanes("log_lanes"),
+    lanes("square_lanes"),
+    lanes("sin_lanes"),
+    lanes("cos_lanes"),
+    lanes("erf_lanes"),
 ];
+
+const fn lanes(name: &'static str) -> HelperSig {
+    kernel(name, &[I, I, I], None)
+}
 
 /// All helpers in table order: libm (1 argument), libm (2), kernels, pyrt.
 pub fn all() -> impl Iterator<Item = &'static HelperSig> {
@@ -245,6 +259,16 @@ pub fn count() -> usize {
 /// Looks a helper up by name.
 pub fn find(name: &str) -> Option<HelperId> {
     all().position(|h| h.name == name).map(|i| HelperId(i as u16))
+}
+
+/// The helper that computes a function on many numbers.
+pub fn lanes_of(scalar: HelperId) -> Option<HelperId> {
+    find(&format!("{}_lanes", sig(scalar).name))
+}
+
+/// The function that a helper computes on many numbers.
+pub fn of_lanes(id: HelperId) -> Option<HelperId> {
+    find(sig(id).name.strip_suffix("_lanes")?)
 }
 
 /// The declaration of a helper.

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::OnceLock;
 
 use crate::helpers::{KERNELS, LIBM1, LIBM2};
-use crate::{Ctx, elementwise, floats, foreign, integers, random, selection};
+use crate::{Ctx, elementwise, floats, foreign, integers, lanes, random, selection};
 
 extern "C" fn trace(ctx: *mut Ctx, site: i64) {
     // SAFETY: generated code passes the context of its call; `trace` has `trace_cap` entries.
@@ -49,7 +49,7 @@ extern "C" fn py_hypot(a: f64, b: f64) -> f64 {
 }
 
 /// The C library's own function: linking by name would find Rust's copies of some of them.
-fn libm(name: &str) -> *const c_void {
+pub(crate) fn libm(name: &str) -> *const c_void {
     let Ok(symbol) = CString::new(name) else {
         return std::ptr::null();
     };
@@ -108,7 +108,7 @@ fn kernel(name: &str) -> *const c_void {
         "c_call_int" => foreign::c_call_int as *const c_void,
         "c_call_double" => foreign::c_call_double as *const c_void,
         "c_call_float" => foreign::c_call_float as *const c_void,
-        other => libm(other),
+        other => lanes::address(other).unwrap_or_else(|| libm(other)),
     }
 }
 

@@ -11,6 +11,7 @@ pub mod hypot;
 mod integers;
 pub mod island;
 pub mod kernels;
+mod lanes;
 mod outside;
 pub mod random;
 pub mod selection;

@@ -1,7 +1,7 @@
 //! Float arithmetic: Python's, which raises on zero divisors and overflowing powers, and NumPy's, which does not.
 //!
 //! Powers are the C library's, `x ** 2` included: `pow(x, 2.0)` differs from `x * x` for about one x in a
-//! thousand, and the interpreter gives the former. [`square`] tells where they agree.
+//! thousand, and the interpreter gives the former. The helper `square` tells where they agree.
 
 use numlift_mir::{FloatCC, Imm, IntCC, Opcode, Ty, Value, ValueDef};
 use numlift_runtime::ExitReason;
@@ -52,59 +52,9 @@ pub fn python(e: &mut Emit, op: BinOp, a: Operand, b: Operand) -> Value {
     }
 }
 
-/// `pow(x, 2.0)`. The C library's error is below 0.54 units in the last place (glibc's e_pow.c; older
-/// versions are nearer), so where the exact square is 0.05 or more from the middle between two doubles the result is
-/// the nearest one, which `x * x` is. Elsewhere, and outside a range where all of this is exact, `slow` is asked.
-fn square(e: &mut Emit, x: Value, slow: impl FnOnce(&mut Emit) -> Value) -> Value {
-    let product = e.b.op(Opcode::Fmul, &[x, x]);
-    let magnitude_bits = e.b.iconst(Ty::I64, 0x7ff << 52);
-    let low = e.b.iconst(Ty::I64, (1023 - 400) << 52);
-    let range = e.b.iconst(Ty::I64, 800 << 52);
-    let bits = e.b.convert(Opcode::Bitcast, Ty::I64, x);
-    let exponent = e.b.op(Opcode::Band, &[bits, magnitude_bits]);
-    let above = e.b.op(Opcode::Isub, &[exponent, low]);
-    let inside = e.b.icmp(IntCC::Ult, above, range);
-    // Veltkamp's split, Dekker's product: what `x * x` lost
-    let splitter = e.b.fconst(Ty::F64, 134_217_729.0);
-    let t = e.b.op(Opcode::Fmul, &[x, splitter]);
-    let rest = e.b.op(Opcode::Fsub, &[t, x]);
-    let high = e.b.op(Opcode::Fsub, &[t, rest]);
-    let low = e.b.op(Opcode::Fsub, &[x, high]);
-    let squared = e.b.op(Opcode::Fmul, &[high, high]);
-    let lost = e.b.op(Opcode::Fsub, &[squared, product]);
-    let cross = e.b.op(Opcode::Fmul, &[high, low]);
-    let twice = e.b.op(Opcode::Fadd, &[cross, cross]);
-    let lost = e.b.op(Opcode::Fadd, &[lost, twice]);
-    let small = e.b.op(Opcode::Fmul, &[low, low]);
-    let lost = e.b.op(Opcode::Fadd, &[lost, small]);
-    let lost = e.b.op(Opcode::Fabs, &[lost]);
-    // 0.45 units in the last place of the product
-    let product_bits = e.b.convert(Opcode::Bitcast, Ty::I64, product);
-    let product_exponent = e.b.op(Opcode::Band, &[product_bits, magnitude_bits]);
-    let unit = e.b.convert(Opcode::Bitcast, Ty::F64, product_exponent);
-    let share = e.b.fconst(Ty::F64, 0.45 * f64::EPSILON);
-    let limit = e.b.op(Opcode::Fmul, &[unit, share]);
-    let near = e.b.fcmp(FloatCC::Le, lost, limit);
-    let ok = e.b.op(Opcode::Band, &[inside, near]);
-    let (rare, join) = (e.b.create_cold_block(), e.b.create_block());
-    e.b.br(ok, (join, &[product]), (rare, &[]));
-    e.b.switch_to(rare);
-    let r = slow(e);
-    e.b.jump(join, &[r]);
-    e.b.switch_to(join);
-    e.b.func.append_param(join, Ty::F64)
-}
-
 /// `float.__pow__`: a complex result exits, a zero base or an overflow raises.
 fn power(e: &mut Emit, a: Operand, b: Operand, x: Value, y: Value) -> Value {
-    if float_const(e, y) == Some(2.0) {
-        return square(e, x, |e| checked_power(e, a, b, x, y));
-    }
-    checked_power(e, a, b, x, y)
-}
-
-fn checked_power(e: &mut Emit, a: Operand, b: Operand, x: Value, y: Value) -> Value {
-    let r = call(e, "pow", &[x, y]);
+    let r = pow(e, x, y);
     let exponent = float_const(e, y);
     if exponent.is_none_or(|c| c.fract() != 0.0) {
         // NaN from numbers: a negative base and a fraction as exponent
@@ -118,6 +68,14 @@ fn checked_power(e: &mut Emit, a: Operand, b: Operand, x: Value, y: Value) -> Va
         e.replay_unless(ok, &format!("a {} b", symbol(BinOp::Pow)), &[a, b]);
     }
     r
+}
+
+/// The C library's `pow`.
+fn pow(e: &mut Emit, x: Value, y: Value) -> Value {
+    match float_const(e, y) {
+        Some(2.0) => call(e, "square", &[x]),
+        _ => call(e, "pow", &[x, y]),
+    }
 }
 
 /// The result is not infinite, or some argument is not finite.
@@ -154,10 +112,7 @@ pub fn numpy(e: &mut Emit, op: BinOp, d: DType, x: Value, y: Value) -> Value {
     match (op, d) {
         (BinOp::FloorDiv, DType::F64) => call(e, "np_floordiv", &[x, y]),
         (BinOp::Mod, DType::F64) => call(e, "np_mod", &[x, y]),
-        (BinOp::Pow, DType::F64) if float_const(e, y) == Some(2.0) => {
-            square(e, x, |e| call(e, "pow", &[x, y]))
-        }
-        (BinOp::Pow, DType::F64) => call(e, "pow", &[x, y]),
+        (BinOp::Pow, DType::F64) => pow(e, x, y),
         (BinOp::FloorDiv, _) => divmod32(e, x, y).0,
         (BinOp::Mod, _) => divmod32(e, x, y).1,
         _ => call(e, "powf", &[x, y]),

@@ -481,6 +481,9 @@ impl<'a> Interpreter<'a> {
         args: &[u64],
     ) -> Result<Next, Trap> {
         let sig = helpers::sig(helper);
+        if let Some(one) = helpers::of_lanes(helper) {
+            return self.lanes(d, one, args);
+        }
         // What the helper does not store through its last parameter stays as it is.
         let out = args.last().copied().filter(|_| Kernels::stores(helper));
         let mut place = match out {
@@ -508,6 +511,22 @@ impl<'a> Interpreter<'a> {
                 self.land(frame, d, failure)
             }
         }
+    }
+}
+
+/// Functions of many numbers.
+impl Interpreter<'_> {
+    /// A function on each of `n` numbers: `(in, out, n)`.
+    fn lanes(&mut self, d: &InstData, one: HelperId, args: &[u64]) -> Result<Next, Trap> {
+        let &[from, to, n] = args else {
+            return Err(malformed(d));
+        };
+        for at in (0..n).map(|k| 8 * k) {
+            let x = self.load(Ty::F64, from.wrapping_add(at))?;
+            let y = self.kernels.call(one, &[x], &mut 0).ok_or_else(|| malformed(d))?;
+            self.memory.write(to.wrapping_add(at), &y.to_le_bytes())?;
+        }
+        Ok(Next::Inst)
     }
 }
 

@@ -30,8 +30,10 @@
 //! that it does read and write.
 
 mod alias;
+mod calls;
 mod emit;
 mod exit;
+mod guards;
 mod lanes;
 mod nest;
 mod plan;
@@ -70,6 +72,7 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     let scev = ScalarEvolution::compute(f, &cfg, &dom, &forest);
     let allowed = Allowed {
         polls: false,
+        guards: true,
         fast: context.fastmath,
     };
     let mut plans = vec![];
@@ -110,6 +113,7 @@ pub fn run_nests(f: &mut Function, context: &mut PassContext) {
     let scev = ScalarEvolution::compute(f, &cfg, &dom, &forest);
     let allowed = Allowed {
         polls: true,
+        guards: false,
         fast: context.fastmath,
     };
     let mut plans = vec![];

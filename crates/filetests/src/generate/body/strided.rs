@@ -1,7 +1,7 @@
 //! Loops over elements next to each other, in arrays that may overlap: what vectors are used for.
 
 use numlift_mir::{FloatCC, IntCC, Module, Opcode, Region, Ty, Value};
-use numlift_runtime::SiteKind;
+use numlift_runtime::{SiteKind, helpers};
 
 use super::{Body, Memory};
 use crate::generate::{Tape, start};
@@ -115,6 +115,9 @@ impl Body<'_, '_, '_> {
         for _ in 0..1 + self.tape.below(10) {
             let made = self.strided_statement(arrays, i);
             self.scope.extend(made);
+            if self.tape.once_in(8) {
+                self.rare_guard();
+            }
         }
         let next: Vec<Value> = params.iter().map(|&p| self.folded(p)).collect();
         let one = self.b.iconst(Ty::I64, 1);
@@ -239,15 +242,40 @@ impl Body<'_, '_, '_> {
     }
 
     fn strided_statement(&mut self, arrays: &[Array], i: Value) -> Vec<Value> {
-        match self.tape.below(9) {
+        match self.tape.below(10) {
             0 | 1 => self.element(arrays, i, false),
             2 | 3 => self.element(arrays, i, true),
             4 => self.int_operation(),
             5 => self.float_operation(),
             6 => self.comparison(),
             7 => self.selection(),
+            8 => self.function(),
             _ => self.conversion(),
         }
+    }
+
+    /// A function that has a kernel for many numbers.
+    fn function(&mut self) -> Vec<Value> {
+        let name = self.tape.choose(&["exp", "log", "square", "sin", "cos", "erf"]);
+        let x = self.pick(Ty::F64);
+        let call = helpers::find(name).map(|id| self.b.call_helper(id, &[x], None));
+        call.flatten().into_iter().collect()
+    }
+
+    /// A guard that most numbers pass.
+    fn rare_guard(&mut self) {
+        let (x, bound) = (self.pick(Ty::I64), self.b.iconst(Ty::I64, 40));
+        let c = match self.tape.below(4) {
+            0 => self.condition(),
+            1 => {
+                let x = self.pick(Ty::F64);
+                let bound = self.b.fconst(Ty::F64, 3e9);
+                self.b.fcmp(FloatCC::Ne, x, bound)
+            }
+            _ => self.b.icmp(IntCC::Ne, x, bound),
+        };
+        let (site, operands) = self.failure();
+        self.b.check(Opcode::Guard, &[c], &operands, site);
     }
 
     /// Loads or stores the element of a turn, or one a little later.

@@ -4,7 +4,8 @@
 //! accesses A before B, one of them a store, that exchanges A of a turn with B of an earlier turn of
 //! the same iteration. Where both pass elements of `s` bytes, `w` at a time, those touch the same
 //! memory if `0 < B - A < w*s` for their addresses of one turn; otherwise the order is kept, also of
-//! an array that is read and written in place.
+//! an array that is read and written in place. In a loop with guards stores are done at the end of the iteration: a load B
+//! behind a store A of the same turn must not touch the same memory then, either.
 
 use numlift_mir::{Opcode, Ty, Value};
 
@@ -45,7 +46,11 @@ pub(super) fn conditions(
     for (n, b) in shape.accesses.iter().enumerate() {
         for a in &shape.accesses[..n] {
             if (a.store || b.store) && a.region.may_overlap(b.region) {
-                conditions.pair(a, b, i64::from(w))?;
+                // Behind a guard, stores come behind all loads.
+                match a.store && !b.store && !shape.guards.is_empty() {
+                    true => conditions.pair(b, a, i64::from(w), true)?,
+                    false => conditions.pair(a, b, i64::from(w), false)?,
+                }
             }
         }
     }
@@ -67,13 +72,15 @@ impl Conditions<'_, '_> {
         d.as_constant()
     }
 
-    fn pair(&mut self, a: &Access, b: &Access, w: i64) -> Result<(), Reason> {
+    /// Where A is done before B; `exchanged`, if it is the other way round in the turn itself.
+    fn pair(&mut self, a: &Access, b: &Access, w: i64, exchanged: bool) -> Result<(), Reason> {
         if a.step != b.step || a.step == 0 || a.inner || b.inner {
             self.apart(place(a), place(b));
             return Ok(());
         }
         let between = i64::from(b.disp) - i64::from(a.disp);
-        let (low, high) = (-between, w * a.step - between);
+        let first = if exchanged { a.step } else { 0 };
+        let (low, high) = (-between - first, w * a.step - between);
         match self.distance(a.addr, b.addr) {
             Some(d) if low < d && d < high => {
                 let what = if b.store { "written" } else { "read" };

@@ -18,7 +18,7 @@ use smallvec::SmallVec;
 
 use super::alias::{Condition, Place};
 use super::exit::Exit;
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Registers};
 use super::nest;
 use super::plan::Plan;
 use super::reduction::Fold;
@@ -288,7 +288,17 @@ fn vector_loop(
     b.jump(body, &first);
 
     b.switch_to(body);
+    let parts = parts(shape, &lanes);
     let mut scalars = nest::body(b, plan, &mut lanes, &carried);
+    if let Some(pass) = lanes.guards.all(b) {
+        let (stores, one_by_one) = (b.create_block(), b.create_cold_block());
+        b.br(pass, (stores, &[]), (one_by_one, &[]));
+        b.switch_to(one_by_one);
+        let first = first_turn(b, shape, params, &carried, &parts);
+        b.jump(shape.header, &first);
+        b.switch_to(stores);
+        lanes.store_late(b, &mut scalars);
+    }
     let (mut again, mut done) = (vec![], params.to_vec());
     for (k, c) in shape.carried.iter().enumerate() {
         match c {
@@ -350,6 +360,41 @@ fn begin(
         }
     }
     (first, carried)
+}
+
+/// The parts of what is folded, as an iteration begins.
+fn parts(shape: &Shape, lanes: &Lanes<'_>) -> Vec<Registers> {
+    let known = |p| lanes.known.get(p).map(|w| w.registers.clone());
+    shape
+        .params
+        .iter()
+        .map(|p| known(p).unwrap_or_default())
+        .collect()
+}
+
+/// The loop's parameters in the first turn of an iteration. Zeros of which only the loop as it was knows the sign are left
+/// to it from the start: nothing is stored then.
+fn first_turn(
+    b: &mut Builder,
+    shape: &Shape,
+    params: &[Value],
+    carried: &[Value],
+    parts: &[Registers],
+) -> Vec<Value> {
+    if shape
+        .carried
+        .iter()
+        .any(|c| matches!(c, Carried::Folded(Fold::PickFloat(_))))
+    {
+        return params.to_vec();
+    }
+    let mut first = carried.to_vec();
+    for (k, c) in shape.carried.iter().enumerate() {
+        if let Carried::Folded(fold) = c {
+            first[k] = total(b, *fold, params[k], &parts[k]);
+        }
+    }
+    first
 }
 
 pub(super) fn step_by(b: &mut Builder, v: Value, n: i64) -> Value {

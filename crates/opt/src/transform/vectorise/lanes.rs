@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use numlift_mir::{Block, Builder, Imm, Inst, InstData, IntCC, Opcode, Ty, Value};
 use smallvec::SmallVec;
 
+use super::calls::{self, Area};
 use super::emit::Scalars;
+use super::guards::Guards;
 use super::plan::{Plan, narrowed, negates, small_source};
 use super::shape::Kind;
 
@@ -18,7 +20,7 @@ pub(super) struct Wide {
     ty: Ty,
     /// The lanes are masks that stand for 0 and 1, in integers of that type.
     truth: bool,
-    registers: Registers,
+    pub registers: Registers,
 }
 
 pub(super) struct Lanes<'p> {
@@ -29,6 +31,11 @@ pub(super) struct Lanes<'p> {
     pub kept: Option<(Inst, Inst, Registers)>,
     /// Vectors `0, n, 2*n, ...` of values that grow by `n`.
     ramps: HashMap<i64, Value>,
+    /// Arguments and results of calls.
+    area: Option<Area>,
+    pub guards: Guards,
+    /// Stores that wait for the guards, and what they store.
+    late: Vec<(Inst, Registers)>,
 }
 
 impl<'p> Lanes<'p> {
@@ -39,6 +46,9 @@ impl<'p> Lanes<'p> {
             known: HashMap::new(),
             kept: None,
             ramps: HashMap::new(),
+            area: None,
+            guards: Guards::default(),
+            late: vec![],
         }
     }
 
@@ -95,11 +105,13 @@ impl<'p> Lanes<'p> {
                     let values = self.of(b, scalars, d.args[0]);
                     match &mut self.kept {
                         Some((_, store, now)) if *store == i => *now = values,
+                        _ if !self.plan.shape.guards.is_empty() => self.late.push((i, values)),
                         _ => {
                             self.access(b, scalars, i, Some(&values));
                         }
                     }
                 }
+                (Opcode::Guard, ..) => self.guard(b, scalars, d.args[0]),
                 (_, _, Some(&v))
                     if self.plan.wide.contains(&v) && self.plan.shape.kind(v) == Kind::Varying =>
                 {
@@ -110,6 +122,27 @@ impl<'p> Lanes<'p> {
             }
         }
         b.set_line(line);
+    }
+
+    fn guard(&mut self, b: &mut Builder, scalars: &mut Scalars<'_>, cond: Value) {
+        match self.plan.shape.kind(cond) {
+            Kind::Varying => {
+                let bytes = self.wide(b, scalars, cond).ty.bytes();
+                let masks = self.mask(b, scalars, cond, bytes);
+                self.guards.lanes(b, &masks);
+            }
+            _ => {
+                let cond = scalars.get(b, cond);
+                self.guards.uniform(b, cond);
+            }
+        }
+    }
+
+    /// The stores that have waited for the guards.
+    pub fn store_late(&mut self, b: &mut Builder, scalars: &mut Scalars<'_>) {
+        for (i, values) in std::mem::take(&mut self.late) {
+            self.access(b, scalars, i, Some(&values));
+        }
     }
 
     /// Loads the lanes of a load, or stores those of a store.
@@ -215,6 +248,12 @@ impl<'p> Lanes<'p> {
                 numbers(d.ty, loaded)
             }
             Opcode::Icmp | Opcode::Fcmp => self.comparison(b, scalars, i, d),
+            Opcode::CallHelper => {
+                let args = self.of(b, scalars, d.args[0]);
+                let area = *self.area.get_or_insert_with(|| Area::new(b, self.turns));
+                let results = calls::kernel(&b.func, i).map(|k| area.call(b, k, &args));
+                numbers(d.ty, results.unwrap_or(args))
+            }
             Opcode::Band | Opcode::Bor | Opcode::Bxor if truth => {
                 let bytes = self.wide(b, scalars, d.args[0]).ty.bytes();
                 let [x, y] = [0, 1].map(|n| self.mask(b, scalars, d.args[n], bytes));

@@ -6,6 +6,7 @@ use numlift_mir::{Function, Imm, Inst, IntCC, Opcode, Ty, Value, ValueDef};
 use smallvec::SmallVec;
 
 use super::alias::{Condition, conditions};
+use super::calls;
 use super::nest;
 use super::reduction::Fold;
 use super::shape::{Carried, Kind, Reason, Shape};
@@ -26,26 +27,36 @@ pub(super) struct Plan {
 const MAX_REGISTERS: u32 = 8;
 /// Vector instructions of an iteration at most.
 const MAX_SIZE: u32 = 160;
+const MAX_SIZE_WITH_CALLS: u32 = 1200;
+/// Turns at least where kernels are called.
+const CALL_TURNS: u32 = 8;
 
 impl Plan {
     pub fn make(f: &Function, scev: &ScalarEvolution<'_>, shape: Shape) -> Result<Plan, Reason> {
         let wide = wide_values(f, &shape)?;
         let (least, most) = sizes(f, &shape, &wide).ok_or("it has no elements")?;
-        let rest = 16 / least;
-        let cost = Cost::of(f, &shape, &wide, rest)?;
+        let mut rest = 16 / least;
+        let mut cost = Cost::of(f, &shape, &wide, rest)?;
         if cost.vector * 10 >= cost.scalar * 9 {
             return Err("vectors would not be faster".into());
         }
-        let unroll = match cost.size {
-            0..=8 => 4,
-            9..=20 => 2,
-            _ => 1,
+        let calls = shape.blocks.iter().any(|b| calls::any(f, &f.blocks[*b].insts));
+        // A kernel is called for several registers.
+        let (mut unroll, max_size) = match (calls, cost.size) {
+            (true, _) => (8, MAX_SIZE_WITH_CALLS),
+            (false, 0..=8) => (4, MAX_SIZE),
+            (false, 9..=20) => (2, MAX_SIZE),
+            (false, _) => (1, MAX_SIZE),
         };
-        let mut turns = rest * unroll;
-        while turns > rest && (turns * most / 16 > MAX_REGISTERS || cost.size * (turns / rest) > MAX_SIZE) {
+        if calls {
+            let more = (CALL_TURNS / rest).max(1);
+            (rest, cost.size, unroll) = (rest * more, cost.size * more, unroll / more);
+        }
+        let mut turns = rest * unroll.max(1);
+        while turns > rest && (turns * most / 16 > MAX_REGISTERS || cost.size * (turns / rest) > max_size) {
             turns /= 2;
         }
-        if cost.size > MAX_SIZE {
+        if cost.size > max_size {
             return Err("its body is long".into());
         }
         let mut reason = None;
@@ -88,6 +99,7 @@ fn wide_values(f: &Function, shape: &Shape) -> Result<HashSet<Value>, Reason> {
         }
         work.push(f.insts[a.inst].args[0]);
     }
+    work.extend(shape.guards.iter().map(|i| f.insts[*i].args[0]));
     while let Some(v) = work.pop() {
         if !wide.insert(v) || shape.kind(v) != Kind::Varying {
             continue;
@@ -196,6 +208,7 @@ pub(super) fn operands(f: &Function, shape: &Shape, i: Inst) -> Result<SmallVec<
     let all = || Ok(d.args.clone());
     match d.op {
         Opcode::Load => Ok(SmallVec::new()),
+        Opcode::CallHelper if calls::kernel(f, i).is_some() => all(),
         Opcode::Icmp => match (negates(f, shape, i), narrowed(f, shape, i)) {
             (Some(_), _) => Ok(SmallVec::from_slice(&d.args[..1])),
             (None, Some(n)) => Ok(SmallVec::from_slice(&[n.value])),
@@ -284,7 +297,7 @@ impl Cost {
             let d = &f.insts[i];
             let done_wide = match d.results.first() {
                 Some(v) => wide.contains(v) && shape.kind(*v) == Kind::Varying,
-                None => d.op == Opcode::Store,
+                None => matches!(d.op, Opcode::Store | Opcode::Guard),
             };
             let (one, all) = weights(f, shape, i);
             cost.scalar += one * turns;
@@ -332,6 +345,7 @@ fn weights(f: &Function, shape: &Shape, i: Inst) -> (u32, u32) {
         (Opcode::Fdiv | Opcode::Fsqrt, _) => (5, 6),
         (Opcode::Select, _) => (2, 2),
         (Opcode::Fcopysign, _) => (2, 2),
+        (Opcode::CallHelper, _) => (24, 16),
         _ => (1, 1),
     }
 }

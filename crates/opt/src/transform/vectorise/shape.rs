@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use numlift_mir::{Block, Function, Imm, Inst, IntCC, Opcode, Region, Ty, Value};
 use smallvec::SmallVec;
 
+use super::calls;
 use super::nest::Inner;
 use super::reduction::{Fold, fold};
 use crate::analysis::affine::Affine;
@@ -65,6 +66,8 @@ pub(super) struct Shape {
     pub accesses: Vec<Access>,
     pub inner: Option<Inner>,
     pub allowed: Allowed,
+    /// The guards, all of which a vector iteration tests before it stores.
+    pub guards: Vec<Inst>,
     /// Truth values, which are kept as masks.
     pub truths: HashSet<Value>,
     /// What depends on memory that the loop reads.
@@ -78,6 +81,8 @@ pub(super) struct Shape {
 pub(super) struct Allowed {
     /// Poll.
     pub polls: bool,
+    /// Fail, in a turn of its own.
+    pub guards: bool,
     /// Sum floats in another order.
     pub fast: bool,
 }
@@ -133,6 +138,7 @@ impl Shape {
             accesses: vec![],
             inner: None,
             allowed: Allowed::default(),
+            guards: vec![],
             truths: HashSet::new(),
             loaded: HashSet::new(),
             block_accesses: 0,
@@ -180,7 +186,13 @@ impl Shape {
             Opcode::Load | Opcode::Store => self.access(f, scev, i)?,
             Opcode::Br | Opcode::Jump | Opcode::Assume => return Ok(()),
             Opcode::Safepoint if self.allowed.polls => return Ok(()),
-            Opcode::CallHelper => return Err("it calls a function".into()),
+            Opcode::Guard if self.allowed.guards => {
+                self.guards.push(i);
+                return Ok(());
+            }
+            Opcode::CallHelper if calls::kernel(f, i).is_none() => {
+                return Err("it calls a function".into());
+            }
             _ if f.has_effect(i) => return Err(format!("a check is left: {}", d.op.name())),
             _ if d.ty.is_vector() => return Err("it is vectorised".into()),
             _ if d.args.iter().all(|&v| self.kind(v) == Kind::Uniform) => Kind::Uniform,
