@@ -14,6 +14,7 @@ use numlift_mir::{ControlFlowGraph, DominatorTree, Imm, LoopForest, Opcode};
 use smallvec::SmallVec;
 
 use crate::CodegenError;
+use crate::checks::ColdBlock;
 use crate::lower::{Lower, NONE};
 use crate::ops::{float_cc, int_cc};
 
@@ -62,7 +63,7 @@ impl Lower<'_> {
     }
 
     /// A value that is not 0 if `v` is (`holds`), or if `v` is 0: another comparison rather than one more.
-    fn condition(&mut self, v: mir::Value, holds: bool) -> Result<Value, CodegenError> {
+    pub fn condition(&mut self, v: mir::Value, holds: bool) -> Result<Value, CodegenError> {
         if holds {
             return self.value(v);
         }
@@ -88,16 +89,34 @@ impl Lower<'_> {
     }
 
     /// Ends the block with a branch to `block` if `v` is 0 and goes on in a new block. Two conditions are two
-    /// branches, each of which is compared and taken at once.
+    /// branches, each of which is compared and taken at once; the second of alternatives is asked out of line.
     pub fn branch_away_unless(&mut self, v: mir::Value, block: Block) -> Result<(), CodegenError> {
         let func = self.func;
         if let Some(i) = func.def(v)
-            && func.insts[i].op == Opcode::Band
             && let [a, b] = func.insts[i].args[..]
             && [a, b].iter().all(|&x| is_truth(func, x))
         {
-            self.branch_away_unless(a, block)?;
-            return self.branch_away_unless(b, block);
+            match func.insts[i].op {
+                Opcode::Band => {
+                    self.branch_away_unless(a, block)?;
+                    return self.branch_away_unless(b, block);
+                }
+                Opcode::Bor => {
+                    let other = self.pos.func.dfg.make_block();
+                    let fails = self.condition(a, false)?;
+                    let next = self.branch_away(fails, other);
+                    self.cold.push((
+                        other,
+                        ColdBlock::Unless {
+                            cond: b,
+                            fail: block,
+                            next,
+                        },
+                    ));
+                    return Ok(());
+                }
+                _ => {}
+            }
         }
         let fails = self.condition(v, false)?;
         self.branch_away(fails, block);
@@ -147,7 +166,7 @@ fn is_truth(f: &mir::Function, v: mir::Value) -> bool {
     let d = &f.insts[i];
     match d.op {
         Opcode::Icmp | Opcode::Fcmp => !d.ty.is_vector(),
-        Opcode::Band => d.args.iter().all(|&x| is_truth(f, x)),
+        Opcode::Band | Opcode::Bor => d.args.iter().all(|&x| is_truth(f, x)),
         _ => false,
     }
 }

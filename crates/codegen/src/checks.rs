@@ -33,6 +33,12 @@ pub(crate) enum ColdBlock {
         status: Value,
         landing: Option<Landing>,
     },
+    /// Fail if the condition does not hold, or back.
+    Unless {
+        cond: mir::Value,
+        fail: Block,
+        next: Block,
+    },
     /// A negative index counts from the end, then back; one that is outside anyway fails.
     Wrap {
         index: Value,
@@ -361,6 +367,10 @@ impl Lower<'_> {
                     self.named_helper("trace", &[number])?;
                     self.record_frame(site, &recorded)?;
                     self.land(landing, status);
+                }
+                ColdBlock::Unless { cond, fail, next } => {
+                    let fails = self.condition(cond, false)?;
+                    self.pos.ins().brif(fails, fail, NONE, next, NONE);
                 }
                 ColdBlock::Wrap {
                     index,
