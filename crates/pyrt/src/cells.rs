@@ -1,7 +1,7 @@
 //! Cells: variables that islands share with functions that nested code of the compiled function has made.
 //!
 //! Generated code makes a cell for each such variable when it is entered. An island that uses some is a function of
-//! its own in each run: the same code, with these cells among those of the closure.
+//! its own in each call: the same code, with these cells among those of the closure.
 
 use numlift_runtime::Ctx;
 use pyo3::ffi::{self, PyObject};
@@ -10,7 +10,7 @@ use crate::cpython::{self, Field};
 use crate::object::guarded_status;
 use crate::reference::Ref;
 
-/// The cells that an island uses.
+/// The cells that an island uses. Generated code passes them, then the address of an owner slot for the function.
 #[derive(Debug, Default)]
 pub struct IslandCells {
     /// For each its name, where it is in the closure, and whether the island wants it as an argument too.
@@ -25,16 +25,27 @@ pub struct IslandCell {
 }
 
 impl IslandCells {
-    /// The function with these cells: a new reference; NULL with an exception if there is no memory.
+    /// How many slots they take.
+    pub(crate) fn slots(&self) -> usize {
+        match self.all.len() {
+            0 => 0,
+            n => n + 1,
+        }
+    }
+
+    /// The function with these cells, which the call keeps; NULL with an exception if there is no memory.
     ///
     /// # Safety
-    /// `function` is the island's, there is a cell for each name; the GIL is held.
+    /// `function` is the island's, there are the slots; the GIL is held.
     pub(crate) unsafe fn bind(&self, function: &Ref, cells: *const *mut PyObject) -> *mut PyObject {
         let template = function.as_ptr();
         if self.all.is_empty() {
-            // SAFETY: a live object.
-            unsafe { ffi::Py_INCREF(template) };
             return template;
+        }
+        // SAFETY: the slot behind the cells has the address of one that is empty or holds the function.
+        let kept = unsafe { &mut *(*cells.add(self.all.len())).cast::<*mut PyObject>() };
+        if !kept.is_null() {
+            return *kept;
         }
         // SAFETY: the function has a closure with these places; references are taken and given back.
         unsafe {
@@ -56,6 +67,7 @@ impl IslandCells {
             let class = ffi::Py_TYPE(template).cast();
             let made = cpython::call(class, args.as_ptr(), args.len(), std::ptr::null_mut());
             ffi::Py_DECREF(closure);
+            *kept = made;
             made
         }
     }
@@ -75,7 +87,7 @@ pub(crate) extern "C" fn py_cell(_: *mut Ctx, ret: *mut u64) -> i32 {
 pub(crate) extern "C" fn py_cell_set(cell: *mut PyObject, object: *mut PyObject) {
     // SAFETY: a cell, and NULL or a reference that is given up; the GIL is held.
     unsafe {
-        crate::slots::with_exception_aside(|| cpython::cell_set(cell, object));
+        cpython::cell_set(cell, object);
         ffi::Py_XDECREF(object);
     }
 }

@@ -51,7 +51,7 @@ pub struct Island {
     /// What stands for an unbound variable.
     pub unbound: Ref,
     pub params: Vec<IslandVar>,
-    /// Cells behind the slots of the parameters.
+    /// Its slots are behind those of the parameters.
     pub cells: IslandCells,
     pub outs: Vec<IslandVar>,
     /// Variables as it has left them when it raises: its last argument is then a list for their values.
@@ -140,7 +140,7 @@ impl Island {
                 at = at.add(value::slots(&p.ty));
             }
             let cells = at.cast::<*mut PyObject>();
-            at = at.add(self.cells.all.len());
+            at = at.add(self.cells.slots());
             for (i, _) in self.cells.all.iter().enumerate().filter(|(_, cell)| cell.passed) {
                 ffi::Py_INCREF(*cells.add(i));
                 objects.push(*cells.add(i));
@@ -172,7 +172,6 @@ impl Island {
             };
             let unlocked = || host.spec.unlocked(|| self.counter.count(call));
             let result = unlocked().unwrap_or(std::ptr::null_mut());
-            ffi::Py_DECREF(function);
             let unchanged = watched.is_empty() || descriptors(watched) == before;
             if result.is_null() {
                 return Err(match self.protected && !(unchanged && refreshed(host)) {

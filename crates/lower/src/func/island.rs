@@ -204,6 +204,11 @@ impl FnLower<'_, '_> {
         let cells = self.island_cells(island);
         let found = island.cells.iter().filter_map(|l| self.e.cell(*l));
         vals.extend(found.map(|(_, cell)| cell.object));
+        if !cells.is_empty() {
+            // for the function with these cells
+            let slot = self.e.b.create_slot(8, true);
+            vals.push(self.e.b.slot_addr(slot));
+        }
         let watched = self.watched();
         vals.extend(&watched);
         if let Some(frame) = &resume[0] {
