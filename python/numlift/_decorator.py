@@ -3,6 +3,7 @@
 import functools
 import os
 import types
+import weakref
 from collections.abc import Callable, Sequence
 from typing import (
     TYPE_CHECKING,
@@ -141,6 +142,7 @@ class Dispatcher(Generic[P, T]):
         boundscheck: bool = True,
         nogil: bool = False,
         cache: bool = False,
+        quiet: bool = False,
     ) -> "Dispatcher[P, T]":
         options = {
             "strict": strict,
@@ -149,6 +151,7 @@ class Dispatcher(Generic[P, T]):
             "trust_indices": not boundscheck,
             "nogil": nogil,
             "cache": cache,
+            "quiet": quiet,
             "verify": _DEBUG,
             "fuel": _FUEL,
         }
@@ -280,6 +283,18 @@ class Dispatcher(Generic[P, T]):
         if _pickle.is_importable(self, function):
             return (_pickle.by_name, (function.__module__, function.__qualname__))
         return (_rebuild, (function, self.__dict__["_options"], _pickle.texts(function)))
+
+
+_INNER: weakref.WeakValueDictionary[tuple[Any, ...], Dispatcher[..., Any]] = weakref.WeakValueDictionary()
+
+
+def inner(function: types.FunctionType, **options: Any) -> Dispatcher[..., Any]:
+    """A plain function that one made with these options calls; the same object while it is in use."""
+    key = (function, *options.items())
+    found = _INNER.get(key)
+    if found is None:
+        found = _INNER[key] = Dispatcher(function, quiet=True, **options)
+    return found
 
 
 class Watcher:

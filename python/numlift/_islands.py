@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from numlift._cells import Checked, Own, cell_name, if_bound, mangled, named
+from numlift._inner import INNER, Calls, Inner
 from numlift._source import compilable
 from numlift.types import Type
 
@@ -236,6 +237,7 @@ class Builder:
         self.own = own
         self.reports: dict[ast.stmt, list[ast.stmt]] = {}
         self.watching: dict[str, types.CellType] = {}
+        self.inner: types.CellType | None = None
 
     def watch(self, watch: Watch) -> None:
         """What is made from now on reports variables."""
@@ -359,13 +361,18 @@ class Builder:
         names += [_LEFT] if spec.left else []
         cells = [name for name, _ in spec.cells]
         body = Checked(unsure).block(body)
+        used = dict(self.watching)
+        if self.inner is not None:
+            calls = Calls(self.function)
+            body = calls.block(body)
+            used |= {INNER: self.inner} if calls.any else {}
         if spec.frame:
             free = (*cells, *self.function.__code__.co_freevars)
-            own = Own(CONSTANTS, self.watching)
+            own = Own(CONSTANTS, used)
             inside = own.put(self.compiled(names, in_cells(free, own.block(body)), tuple(cells)))
             return bound(self.function, inside, dict.fromkeys(cells, types.CellType()))
-        inside = self.compiled(names, in_cells(cells, body), (*self.watching, *cells))
-        return bound(self.function, inside, self.watching | dict.fromkeys(cells, types.CellType()))
+        inside = self.compiled(names, in_cells(cells, body), (*used, *cells))
+        return bound(self.function, inside, used | dict.fromkeys(cells, types.CellType()))
 
     def cell_places(self, spec: Spec, function: types.FunctionType) -> list[int]:
         """Where the cells of an island are in the closure of its function."""
@@ -520,16 +527,21 @@ def build(
     first_line: int,
     specs: list[tuple[Any, ...]],
     watch: tuple[Any, ...] | None,
+    make: Callable[[types.FunctionType], Callable[..., Any]] | None,
 ) -> list[tuple[types.FunctionType, list[int]]]:
     """A function for each island of `function`, whose text begins at a line of its file; `watch`: a `Watch`.
 
-    With it come the places of its cells in its closure.
+    make: compiles plain functions that they call. With a function come the places of its cells in its
+    closure.
+
 
     Raises KeyError if a statement is not where it should be, and what `compile` raises.
     """
     builder = Builder(function, source, first_line)
     if watch:
         builder.watch(Watch(*watch))
+    if make:
+        builder.inner = types.CellType(Inner(make))
     made = []
     for spec in itertools.starmap(Spec, specs):
         function = builder.island(spec)

@@ -125,6 +125,7 @@ class Scope:
                 f"change({self.int(0)})",
                 f"bump({self.int(0)})",
                 f"fill(a, {self.index()}, {n})",
+                f"scaled(a, {n}, {inner})",
                 f"[z + {n} for z in b]",
                 f"sum(z for z in count({self.int(0)}))" if self.chance(3) else f"list(count({self.int(0)}))",
                 f"{{z: {n} for z in 'ab'}}",

@@ -89,6 +89,17 @@ def fill(array, i, value):
     return note("fill", i, value)
 
 
+def scaled(array, by, thing=None):
+    total = 0.0
+    for i in range(len(array)):
+        total += array[i] * 0.5
+        array[i] = array[i] * 0.5 + by
+    note("scaled", total, thing)
+    for i in range(3):
+        total = total * 0.5 + by / (array[i] or 1.0)
+    return total
+
+
 def fails(kind, text):
     note("fails", text)
     raise kind(text)

@@ -20,7 +20,7 @@ use numlift_pyrt::world::{Identity, World};
 use numlift_types::{Reason, Type};
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::cache::{self, Slot};
 use crate::counting;
@@ -43,6 +43,8 @@ pub struct JitCompiler {
     nogil: bool,
     /// Specialisations are looked for, and stored, on the disk.
     cache: bool,
+    /// It is not warned of what runs in the interpreter.
+    pub quiet: bool,
     warned: AtomicBool,
     /// Calls with arguments that nothing is compiled for.
     uncompiled: Mutex<Vec<Uncompiled>>,
@@ -119,6 +121,7 @@ impl JitCompiler {
             nogil,
             cache,
             warned: AtomicBool::new(false),
+            quiet: false,
             uncompiled: Mutex::default(),
         }
     }
@@ -176,7 +179,8 @@ impl JitCompiler {
             let e = module.call_method1("compile_error", (text, d.code, &d.message, &d.file, d.line))?;
             return Err(PyErr::from_value(e));
         }
-        if !self.warned.swap(true, Ordering::Relaxed) {
+        let quiet = self.quiet && d.code != "NL9001";
+        if !quiet && !self.warned.swap(true, Ordering::Relaxed) {
             let name = function.getattr("__qualname__")?;
             module.call_method1("warn_fallback", (name, text, d.code))?;
         }
@@ -225,33 +229,54 @@ impl JitCompiler {
             image.facts = facts.ok_or_else(|| unreadable("a function has no fingerprint"))?;
             (image, world) = round_trip(&image, function, &args.objects)?;
         }
-        loaded(function, image, world, info, decisions)
+        self.loaded(function, image, world, info, decisions)
     }
-}
 
-/// The entry of an image.
-fn loaded(
-    function: &Bound<'_, PyAny>,
-    image: Image,
-    world: World,
-    info: Info,
-    decisions: u8,
-) -> PyResult<Compiled> {
-    let watch = match decisions < MAX_DECISIONS {
-        true => info.prospects.watch(function)?,
-        false => None,
-    };
-    let parts = numlift_pyrt::image::parts(function, image, world, watch.as_ref())?;
-    Ok(Compiled {
-        tier: Tier::Native(Box::new(Specialization::load(parts)?)),
-        feedback: watch.map(|w| w.feedback(None, decisions)),
-        counted: None,
-        info: Box::new(info),
-    })
+    /// What compiles plain functions that islands call, with the same options.
+    fn inner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let options = PyDict::new(py);
+        let overflow = if self.options.overflow_wrap {
+            "wrap"
+        } else {
+            "raise"
+        };
+        options.set_item("overflow", overflow)?;
+        options.set_item("fastmath", self.options.fastmath)?;
+        options.set_item("boundscheck", !self.options.trust_indices)?;
+        options.set_item("nogil", self.nogil)?;
+        options.set_item("cache", self.cache)?;
+        let make = py.import("numlift._decorator")?.getattr("inner")?;
+        let partial = py.import("functools")?.getattr("partial")?;
+        partial.call((make,), Some(&options))
+    }
+
+    /// The entry of an image.
+    fn loaded(
+        &self,
+        function: &Bound<'_, PyAny>,
+        image: Image,
+        world: World,
+        info: Info,
+        decisions: u8,
+    ) -> PyResult<Compiled> {
+        let watch = match decisions < MAX_DECISIONS {
+            true => info.prospects.watch(function)?,
+            false => None,
+        };
+        let inner = self.inner(function.py())?;
+        let parts = numlift_pyrt::image::parts(function, image, world, watch.as_ref(), Some(&inner))?;
+        Ok(Compiled {
+            tier: Tier::Native(Box::new(Specialization::load(parts)?)),
+            feedback: watch.map(|w| w.feedback(None, decisions)),
+            counted: None,
+            info: Box::new(info),
+        })
+    }
 }
 
 /// A specialisation that was compiled elsewhere; `None` if it cannot be made to run here.
 fn cached(
+    compiler: &JitCompiler,
     function: &Bound<'_, PyAny>,
     found: cache::Loaded,
     args: &Args<'_>,
@@ -270,7 +295,7 @@ fn cached(
         prospects: found.notes.prospects,
         args: args.specs.clone(),
     };
-    loaded(function, found.image, found.world, info, 0).ok()
+    compiler.loaded(function, found.image, found.world, info, 0).ok()
 }
 
 fn unreadable(what: &str) -> PyErr {
@@ -433,7 +458,7 @@ impl Compiler for JitCompiler {
         let slot = self.slot(&env, function, &args);
         if let Some(slot) = &slot
             && let Some(loaded) = slot.load(function, &args.objects)
-            && let Some(compiled) = cached(function, loaded, &args, start)
+            && let Some(compiled) = cached(self, function, loaded, &args, start)
         {
             return Ok(compiled);
         }

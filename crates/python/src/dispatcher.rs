@@ -47,6 +47,7 @@ struct Chosen {
     trust_indices: bool,
     nogil: bool,
     cache: bool,
+    quiet: bool,
     verify: bool,
     fuel: Option<u64>,
 }
@@ -67,7 +68,8 @@ fn create<'py>(
         fuel: options.fuel,
         ..Options::default()
     };
-    let compiler = JitCompiler::new(compilation, options.strict, options.nogil, options.cache);
+    let mut compiler = JitCompiler::new(compilation, options.strict, options.nogil, options.cache);
+    compiler.quiet = options.quiet;
     object::make(cls, function, Box::new(compiler))
 }
 

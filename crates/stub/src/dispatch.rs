@@ -190,7 +190,7 @@ fn load<'py>(
         return Ok(None);
     };
     image::moved(function.py(), &mut image, &world)?;
-    let parts = image::parts(function, image, world, None)?;
+    let parts = image::parts(function, image, world, None, None)?;
     Ok(Some(Specialization::load(parts)?))
 }
 

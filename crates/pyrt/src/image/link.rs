@@ -35,7 +35,7 @@ type Row<'a> = (
 );
 
 /// What a specialisation is made of. The world is that of the image: the one it was compiled in, or one in which
-/// its facts hold. A watch is what the code of its islands reports to.
+/// its facts hold. A watch is what the code of its islands reports to, `inner` compiles plain functions that they call.
 ///
 /// # Errors
 /// What compiling islands raises; if NumPy's random generator is not where it should be; a `SystemError` for an
@@ -45,9 +45,10 @@ pub fn parts<'py>(
     image: Image,
     world: World,
     watch: Option<&Watch<'py>>,
+    inner: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Parts> {
     let py = function.py();
-    let islands = islands(function, &image, watch)?;
+    let islands = islands(function, &image, watch, inner)?;
     let objects = image.objects.iter().map(|entry| address(py, entry, &world));
     let objects = objects.collect::<PyResult<Vec<_>>>()?;
     let calls = image
@@ -111,6 +112,7 @@ fn islands<'py>(
     function: &Bound<'py, PyAny>,
     image: &Image,
     watch: Option<&Watch<'py>>,
+    inner: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Vec<Island>> {
     if image.islands.is_empty() {
         return Ok(vec![]);
@@ -122,7 +124,7 @@ fn islands<'py>(
         .ok_or_else(|| missing("the source of a function"))?;
     let rows: Vec<Row<'_>> = image.islands.iter().map(row).collect();
     let watch = watch.map(Watch::row);
-    let args = (function, &text.source, text.first_line, rows, watch);
+    let args = (function, &text.source, text.first_line, rows, watch, inner);
     let functions: Vec<(Bound<'_, PyAny>, Vec<usize>)> = module.call_method1("build", args)?.extract()?;
     let unbound = module.getattr("UNBOUND")?;
     let made = functions
