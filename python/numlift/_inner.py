@@ -1,7 +1,7 @@
 """Plain functions that islands call: their loops are compiled too.
 
-The call `g(a)` in an island becomes `<inner>(g)(a)`. What `g` is decides when it is called: a function with loops is
-called as if it were jitted, anything else as it is.
+The call `g(a)` in an island becomes `<inner>(g)(a)`. What `g` is decides when it is called: a function with
+loops is called as if it were jitted, anything else as it is.
 """
 
 import ast
