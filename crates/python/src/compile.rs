@@ -20,13 +20,14 @@ use numlift_pyrt::world::{Identity, World};
 use numlift_types::{Reason, Type};
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyTuple;
 
 use crate::cache::{self, Slot};
 use crate::counting;
 use crate::env::{Assumed, PyEnv, ROOT, is_static};
 use crate::feedback::Prospects;
 use crate::image;
+use crate::inner;
 
 static INTERNAL_FATAL: AtomicBool = AtomicBool::new(false);
 
@@ -232,24 +233,6 @@ impl JitCompiler {
         self.loaded(function, image, world, info, decisions)
     }
 
-    /// What compiles plain functions that islands call, with the same options.
-    fn inner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let options = PyDict::new(py);
-        let overflow = if self.options.overflow_wrap {
-            "wrap"
-        } else {
-            "raise"
-        };
-        options.set_item("overflow", overflow)?;
-        options.set_item("fastmath", self.options.fastmath)?;
-        options.set_item("boundscheck", !self.options.trust_indices)?;
-        options.set_item("nogil", self.nogil)?;
-        options.set_item("cache", self.cache)?;
-        let make = py.import("numlift._decorator")?.getattr("inner")?;
-        let partial = py.import("functools")?.getattr("partial")?;
-        partial.call((make,), Some(&options))
-    }
-
     /// The entry of an image.
     fn loaded(
         &self,
@@ -263,7 +246,7 @@ impl JitCompiler {
             true => info.prospects.watch(function)?,
             false => None,
         };
-        let inner = self.inner(function.py())?;
+        let inner = inner::of(function.py(), &self.options, self.nogil, self.cache)?;
         let parts = numlift_pyrt::image::parts(function, image, world, watch.as_ref(), Some(&inner))?;
         Ok(Compiled {
             tier: Tier::Native(Box::new(Specialization::load(parts)?)),

@@ -11,6 +11,7 @@ mod env;
 mod explain;
 mod feedback;
 mod image;
+mod inner;
 mod report;
 mod ufunc;
 
