@@ -14,7 +14,7 @@ impl Builtin {
             limits => format!("{text}; {limits}"),
         };
         match self.kind {
-            Kind::Library => (limits(format!("`{}`", self.signature)), means),
+            Kind::Library | Kind::Array => (limits(format!("`{}`", self.signature)), means),
             _ => (limits(arguments.to_owned()), means),
         }
     }
@@ -46,6 +46,10 @@ impl Kind {
             ),
             Kind::Boxed(ret) => (ret.arguments(), CALL),
             Kind::Library => ("", CALL),
+            Kind::Array => (
+                "",
+                "machine code for numbers that are written out, else library call",
+            ),
             Kind::Alloc(_) => ("shape, `dtype`, `order`", CODE),
             Kind::AllocLike(_) => (
                 "an array, `dtype`",

@@ -43,6 +43,8 @@ pub enum Kind {
     Boxed(Ret),
     /// The same by the row's signature and rule.
     Library,
+    /// `np.array`: of numbers that are written out natively, else as a library function
+    Array,
     /// `np.zeros`, `np.ones`, `np.empty`: shape and dtype
     Alloc(Fill),
     /// `np.zeros_like`, `np.ones_like`, `np.empty_like`
@@ -190,6 +192,11 @@ impl Builtin {
     /// Of an array as well.
     const fn method(self) -> Builtin {
         Builtin { method: true, ..self }
+    }
+
+    /// With a kind that knows some of the calls.
+    const fn kind(self, kind: Kind) -> Builtin {
+        Builtin { kind, ..self }
     }
 
     const fn effect(self) -> Builtin {

@@ -42,12 +42,6 @@ const ROUNDS: &[&str] = &[
 ];
 const CONJUGATE: Rule = Rule::If(&Cond::Complex("a"), &Rule::New(A, SAME, KEEP), &Rule::Same("a"));
 
-impl Builtin {
-    const fn kind(self, kind: Kind) -> Builtin {
-        Builtin { kind, ..self }
-    }
-}
-
 pub const ROWS: &[Builtin] = &[
     row("numpy.zeros_like", "a, dtype=None, order='K'", LIKE, LIKES).kind(Kind::AllocLike(Fill::Zeros)),
     row("numpy.ones_like", "a, dtype=None, order='K'", LIKE, LIKES).kind(Kind::AllocLike(Fill::Ones)),

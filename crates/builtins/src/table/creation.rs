@@ -3,7 +3,7 @@
 use numlift_types::DType;
 
 use crate::rule::{Cond, Count, Elem, Order, Rank, Rule};
-use crate::{Builtin, row};
+use crate::{Builtin, Kind, row};
 
 const F64: Elem = Elem::Is(DType::F64);
 const A: Elem = Elem::Of("a");
@@ -184,8 +184,13 @@ pub const ROWS: &[Builtin] = &[
             "[[{b0}, True]]",
             "({float}, 2), np.float32",
             "[1, 2, {int}], dtype=np.complex128",
+            "[[1, 2], [{int}]]",
+            "[{s}, {s}]",
+            "[({s}, 2), [{float}, {s}]]",
+            "[{s}, {s}], float",
         ],
-    ),
+    )
+    .kind(Kind::Array),
     row(
         "numpy.asarray",
         "a, dtype=None, order=None, *, copy=None",

@@ -1,7 +1,7 @@
 //! Calls of library functions that machine code computes.
 
 use numlift_builtins::{Fill, Kind, Numpy};
-use numlift_mir::{IntCC, Opcode, Ty, Value};
+use numlift_mir::{IntCC, Opcode, Region, Ty, Value};
 use numlift_syntax::hir::{Arg, BinOp, CmpOp, ExprId};
 use numlift_typeck::operators;
 use numlift_types::{Kind as DKind, Layout, Scalar, Type};
@@ -88,6 +88,7 @@ impl FnLower<'_, '_> {
             }
             Kind::Math | Kind::Hypot => self.math(path, args, ty),
             Kind::Numpy(which) => self.numpy(which, args, ty),
+            Kind::Array => self.array_of(&args[0], ty),
             Kind::Range => {
                 let vals = args.iter().map(|a| self.index_value(a)).collect::<R<Vec<_>>>()?;
                 Ok(self.range_call(&vals))
@@ -169,6 +170,39 @@ impl FnLower<'_, '_> {
         let r = self.boxed(Some(object), String::new(), vec![], args, ty)?;
         ends.extend(self.suspend(Some(r)));
         self.merged_value(ends)
+    }
+
+    /// An array of nested sequences of numbers.
+    fn array_of(&mut self, v: &Typed, ty: &Type) -> R<Typed> {
+        fn numbers(v: &Typed, out: &mut Vec<Typed>) {
+            match v.0 {
+                Type::Tuple(_) | Type::List(_) => parts_of(v).iter().for_each(|p| numbers(p, out)),
+                _ => out.push(v.clone()),
+            }
+        }
+        let &Type::Array(a) = ty else {
+            return Err("an array of numbers".into());
+        };
+        let (mut shape, mut t) = (vec![], &v.0);
+        while let Some(items) = t.items() {
+            shape.push(self.e.b.iconst(Ty::I64, items.len() as i64));
+            t = items.first().unwrap_or(&Type::None);
+        }
+        let mut all = vec![];
+        numbers(v, &mut all);
+        let array = self.allocate(a.dtype, &shape, Layout::C, false);
+        let step = a.dtype.component().size() as i32;
+        let mut at = 0;
+        for (t, vals) in &all {
+            let Type::Scalar(s) = t else {
+                return Err("an array of numbers".into());
+            };
+            for x in arith::cast(&mut self.e, s.dtype(), vals, a.dtype) {
+                self.e.b.store(x, array.1[0], at, Region::Any);
+                at += step;
+            }
+        }
+        Ok(array)
     }
 
     /// `np.clip(x, low, high)` and `np.round(x)` of scalars in the dtype of the result.

@@ -157,7 +157,7 @@ fn is_fresh(inst: &Instance, e: ExprId, fresh: &HashSet<LocalId>) -> bool {
             let mut calls = tables.filter_map(|t| t.calls.get(&e)).peekable();
             calls.peek().is_some()
                 && calls.all(|call| match call {
-                    Call::Builtin(b) => matches!(b.kind, Kind::Alloc(_) | Kind::AllocLike(_)),
+                    Call::Builtin(b) => matches!(b.kind, Kind::Alloc(_) | Kind::AllocLike(_) | Kind::Array),
                     Call::Boxed { fresh, .. } => *fresh,
                     _ => false,
                 })

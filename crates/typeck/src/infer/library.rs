@@ -37,7 +37,7 @@ impl FnInfer<'_, '_> {
         };
         self.effects |= row.effect;
         self.uses_rng |= row.draws();
-        if row.kind == Kind::Library || self.is_of_arrays(row, args) {
+        if matches!(row.kind, Kind::Library | Kind::Array) || self.is_of_arrays(row, args) {
             return self.table_call(id, Callee::Object(object, path), row, args);
         }
         match row.kind {

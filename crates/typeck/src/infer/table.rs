@@ -2,7 +2,7 @@
 
 use numlift_builtins::{Builtin, Kind, Rule, Value};
 use numlift_syntax::hir::{Arg, Const, ExprId, ExprKind};
-use numlift_types::Type;
+use numlift_types::{ArrayType, DType, Kind as DKind, Scalar, Type};
 
 use super::boxed::Callee;
 use super::stmt::storable;
@@ -47,6 +47,10 @@ impl FnInfer<'_, '_> {
         };
         let effect = row.effect || outcome.writes;
         self.effects |= effect;
+        if row.kind == Kind::Array && is_written_out(&given, &outcome.ty) {
+            self.tables.calls.insert(id, Call::Builtin(row));
+            return Ok(outcome.ty);
+        }
         let call = Call::Boxed {
             object,
             method,
@@ -123,6 +127,45 @@ impl FnInfer<'_, '_> {
             ExprKind::Tuple(items) => items.iter().for_each(|&x| self.allow_lists(x)),
             _ => {}
         }
+    }
+}
+
+/// Whether machine code makes an array of these arguments: nested sequences of numbers and a dtype, and each number becomes what
+/// NumPy makes of it by one conversion.
+fn is_written_out(given: &[numlift_builtins::Arg], ty: &Type) -> bool {
+    let Type::Array(ArrayType { dtype: to, .. }) = *ty else {
+        return false;
+    };
+    let exact = |s: &Scalar| {
+        let from = s.dtype();
+        let double = matches!(to, DType::F64 | DType::C128);
+        let real = from.kind() <= DKind::Float;
+        from == to
+            || (double && (real || from.kind() == to.kind()))
+            || (to == DType::I64 && from == DType::Bool)
+    };
+    // the lengths of the sequences, if all of a depth have the same
+    fn shape(t: &Type, exact: &dyn Fn(&Scalar) -> bool) -> Option<Vec<usize>> {
+        match t {
+            Type::Tuple(items) | Type::List(items) => {
+                let mut shapes = items.iter().map(|t| shape(t, exact));
+                let first = shapes.next()??;
+                let same = shapes.all(|s| s.as_ref() == Some(&first));
+                same.then(|| [vec![items.len()], first].concat())
+            }
+            Type::Scalar(s) => exact(s).then(Vec::new),
+            _ => None,
+        }
+    }
+    let written = |a: &numlift_builtins::Arg| {
+        a.name.is_none() && shape(&a.ty, &exact).is_some_and(|shape| !shape.is_empty())
+    };
+    let named =
+        |a: &numlift_builtins::Arg| a.dtype.is_some() && a.name.as_deref().is_none_or(|n| n == "dtype");
+    match given {
+        [object] => written(object),
+        [object, dtype] => written(object) && named(dtype),
+        _ => false,
     }
 }
 
