@@ -415,6 +415,83 @@ def test_indices(index: str) -> None:
     check(g, a, a)
 
 
+@pytest.mark.parametrize("shape", [(1300,), (3, 700), (0,), (5, 4, 3)])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_functions_in_blocks(shape: tuple[int, ...], dtype: str) -> None:
+    def f(a, b):
+        c = np.exp(np.sin(np.cos(a) + b) * 2) - np.arctan2(b, 0.5)
+        c[...] = np.tanh(c)
+        a[:1] = np.exp(b)[:1]
+        return np.exp(a), np.log1p(abs(c)) > 0.5, c
+
+    a, b = sample(dtype, shape), sample(dtype, shape, 1)
+    check(f, a, b)
+    check(f, a.T[..., ::-1], b.T)
+    check(f, a, b[..., :1])
+    same_layout(define("def f(a):\n    return np.exp(a)\n"), a.T)
+
+
+def test_clip() -> None:
+    def f(a, low, high):
+        return np.clip(a * 2, low, high), a.clip(low, high)
+
+    a = np.array([0.0, -0.0, 1.5, -1.5, np.nan, np.inf, -np.inf] * 4)
+    for low, high in [
+        (-1.0, 1.0),
+        (0.0, -0.0),
+        (-0.0, 1),
+        (a[::-1], 1.0),
+        (np.nan, 1.0),
+        (-1, np.float32(1)),
+    ]:
+        check(f, a, low, high)
+        check(f, a.astype("float32").reshape(4, 7), low, high) if np.isscalar(low) else None
+    check(f, np.arange(9), -1, 300, tier=None)
+
+
+def test_out() -> None:
+    def f(a, b, c):
+        d = np.add(a, b, out=c)
+        np.sqrt(np.abs(d), a)
+        np.multiply(d, c[::-1], out=c)
+        return d
+
+    check(f, sample("float64", (9,)), sample("float64", (9,), 1), np.zeros(9))
+    check(f, sample("float64", (3, 9)), sample("float32", (9,), 1), np.zeros((3, 9)))
+    check(f, sample("float64", (9,)), sample("float64", (9,), 1), np.zeros((3, 9)))
+    check(f, sample("float64", (9,)), sample("float64", (8,), 1), np.zeros(9))
+    check(f, sample("float64", (9,)), sample("float64", (9,), 1), np.zeros(8))
+    check(f, sample("complex64", (9,)), sample("complex64", (9,), 1), np.zeros(9, "complex64"), tier=None)
+    check(f, sample("float64", (9,)), sample("float64", (9,), 1), np.zeros(9, int), tier=None)
+
+
+def test_functions_that_write_in_place() -> None:
+    def f(a, b):
+        a *= b
+        a *= a
+        a **= 2
+        a[1:] **= b[1:]
+        return a
+
+    for dtype in ("complex128", "float64", "float32", "int64", "uint8"):
+        with np.errstate(all="ignore"):
+            check(f, abs(sample(dtype, (3, 7))), abs(sample(dtype, (3, 7), 1)))
+    check(f, np.arange(3), np.array([-1, -1, -2]))
+
+
+def test_a_new_name_of_an_argument_is_no_new_array() -> None:
+    def f(a, n):
+        if (d := a)[0] >= 0:
+            pass
+        d[0] += 1
+        p = 1
+        for _ in range(n):
+            p *= 3
+        return p
+
+    check(f, np.arange(4), 60)
+
+
 def test_where() -> None:
     def f(c, x, y):
         return np.where(c, x, y)

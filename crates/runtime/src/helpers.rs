@@ -188,6 +188,8 @@ pub const KERNELS: &[HelperSig] = &[
     },
     // ufunc(loop, data, args, shape): a NumPy inner loop on one element; operand k is at args + 16 * k
     kernel("ufunc", &[I, I, I, I], None),
+    // ufunc_line(loop, data, area, operands, n): a NumPy inner loop on n elements; the area has address and stride of each operand
+    kernel("ufunc_line", &[I, I, I, I, I], None),
     // elementwise(area, axes, arrays that are read, whether there is a target): orders the axes of loops over elements and
     // tells about them; elementwise_back(area, axes, arrays, copy, size of an element): copies what was written. See `elementwise`.
     kernel("elementwise", &[I, I, I, I], Some(I)),

@@ -44,6 +44,25 @@ extern "C" fn ufunc(f: i64, data: i64, args: i64, shape: i64) {
     }
 }
 
+/// Runs a NumPy inner loop on a line of elements. Of each operand, inputs first, `area` has the address and the stride.
+extern "C" fn ufunc_line(f: i64, data: i64, area: *const [isize; 2], count: i64, n: i64) {
+    let mut pointers = [std::ptr::null_mut::<c_char>(); 8];
+    let mut strides = [0isize; 8];
+    for k in 0..(count as usize).min(8) {
+        // SAFETY: generated code passes an area of `count` pairs.
+        let [address, stride] = unsafe { *area.add(k) };
+        pointers[k] = address as *mut c_char;
+        strides[k] = stride;
+    }
+    let n = n as isize;
+    // SAFETY: `f` is the address of an inner loop of a ufunc with `count` operands and `data` its data pointer (both from the
+    // ufunc object); each operand has `n` elements with its stride.
+    unsafe {
+        let f: UfuncLoop = std::mem::transmute(f as usize);
+        f(pointers.as_mut_ptr(), &n, strides.as_ptr(), data as *mut c_void);
+    }
+}
+
 extern "C" fn py_hypot(a: f64, b: f64) -> f64 {
     crate::hypot::py_hypot(a, b)
 }
@@ -78,6 +97,7 @@ fn kernel(name: &str) -> *const c_void {
     match name {
         "trace" => trace as *const c_void,
         "ufunc" => ufunc as *const c_void,
+        "ufunc_line" => ufunc_line as *const c_void,
         "elementwise" => elementwise::elementwise as *const c_void,
         "elementwise_back" => elementwise::elementwise_back as *const c_void,
         "mask_count" => selection::mask_count as *const c_void,

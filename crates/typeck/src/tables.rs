@@ -100,6 +100,8 @@ pub enum Call {
 pub struct Elementwise {
     pub function: Applied,
     pub args: Vec<ExprId>,
+    /// The array that is written to.
+    pub out: Option<ExprId>,
     /// dtypes that the operands are converted to.
     pub operands: Vec<DType>,
     pub result: DType,
@@ -107,8 +109,12 @@ pub struct Elementwise {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Applied {
-    /// A universal function: its name, and the object, which is called where machine code does not give its bits.
-    Ufunc { name: String, object: ObjectRef },
+    /// A universal function: its name, the types of its loop, and the object, for where machine code does not give its bits.
+    Ufunc {
+        name: String,
+        types: String,
+        object: ObjectRef,
+    },
     /// An object that is called.
     Boxed(Option<ObjectRef>),
     /// `np.where`

@@ -10,6 +10,10 @@
 //! the elements are computed later. So an operand behind which other code may run is computed at once. Functions of
 //! which machine code does not give NumPy's bits are called, with arrays.
 
+mod block;
+mod loops;
+mod store;
+
 use cranelift_entity::PrimaryMap;
 use numlift_mir::{Builder, Function, IntCC, Opcode, Ty, Value};
 use numlift_syntax::hir::{CmpOp, ExprId, ExprKind};
@@ -22,7 +26,8 @@ use crate::arith;
 use crate::emit::{Emit, Vals, carrier_tys};
 
 /// What is still to be computed for each element.
-pub(super) enum Node {
+#[derive(Clone)]
+pub(crate) enum Node {
     Array(ArrayType, Vals),
     Scalar(Scalar, Vals),
     Apply(Apply),
@@ -30,7 +35,8 @@ pub(super) enum Node {
     Never,
 }
 
-pub(super) struct Apply {
+#[derive(Clone)]
+pub(crate) struct Apply {
     pub step: Step,
     pub operands: Vec<Node>,
     /// dtypes that the operands are converted to
@@ -40,12 +46,15 @@ pub(super) struct Apply {
 }
 
 /// An operation on elements.
-pub(super) enum Step {
+#[derive(Clone)]
+pub(crate) enum Step {
     Ufunc(String),
     /// integers by value
     Compare(CmpOp),
     Where,
     Cast,
+    /// Blocks of elements, through NumPy's loop of these types.
+    Line(ObjectRef, String),
 }
 
 /// Leaves and operations of a tree at most; what goes beyond is computed in parts.
@@ -92,6 +101,14 @@ impl Node {
         }
     }
 
+    /// Whether a part of it is computed in blocks.
+    pub fn has_lines(&self) -> bool {
+        match self {
+            Node::Apply(a) => matches!(a.step, Step::Line(..)) || a.operands.iter().any(Node::has_lines),
+            _ => false,
+        }
+    }
+
     pub fn dtype(&self) -> DType {
         match self {
             Node::Array(a, _) => a.dtype,
@@ -126,7 +143,7 @@ fn is_quiet(f: &FnLower<'_, '_>, id: ExprId) -> bool {
         fn visit_expr(&mut self, hir: &numlift_syntax::hir::Function, id: ExprId) {
             if let ExprKind::Call { .. } = &hir.exprs[id].kind {
                 self.quiet &= match self.tables.calls.get(&id) {
-                    None => self.tables.elementwise.contains_key(&id),
+                    None => self.tables.elementwise.get(&id).is_some_and(|c| c.out.is_none()),
                     Some(Call::Instance { id, .. }) => !self.f.sh.program.instances[id.0].effects,
                     Some(Call::Builtin(row)) => !row.effect,
                     Some(Call::Boxed { effect, .. }) => !effect,
@@ -172,8 +189,28 @@ fn is_inline(name: &str, ins: &[DType]) -> bool {
 impl FnLower<'_, '_> {
     /// The value of an expression on elements.
     pub(super) fn elementwise(&mut self, id: ExprId, call: &Elementwise) -> R<Typed> {
+        if let Some(out) = call.out {
+            return self.written_out(id, call, out);
+        }
         let node = self.applied_node(id, call)?;
         self.materialise(node)
+    }
+
+    /// The value of an operand that is computed at once, which the statement may refer to until it ends.
+    fn settled_node(&mut self, id: ExprId) -> R<Node> {
+        let v = self.expr(id)?;
+        if let Some(owner) = v.1.last() {
+            self.memory.temporaries.remove(owner);
+        }
+        Node::leaf(v)
+    }
+
+    /// Gives up the arrays that only a node refers to.
+    pub(super) fn release_leaves(&mut self, node: &Node) {
+        let mut leaves = vec![];
+        node.leaves(&mut leaves);
+        let owners: Vec<Value> = leaves.iter().filter_map(|(_, v)| v.last().copied()).collect();
+        owners.into_iter().for_each(|o| self.release(o));
     }
 
     pub(super) fn quiet(&self, id: ExprId) -> bool {
@@ -183,27 +220,36 @@ impl FnLower<'_, '_> {
     /// An operand, whose elements are not computed yet.
     pub(super) fn node(&mut self, id: ExprId) -> R<Node> {
         match self.inst.tables.elementwise.get(&id).cloned() {
-            Some(call) => self.applied_node(id, &call),
-            None => Node::leaf(self.expr(id)?),
+            Some(call) if call.out.is_none() => self.applied_node(id, &call),
+            _ => self.settled_node(id),
         }
     }
 
     fn applied_node(&mut self, id: ExprId, call: &Elementwise) -> R<Node> {
         let ty = self.ty(id)?;
+        let Some(operands) = self.operand_nodes(call)? else {
+            return Ok(Node::Never);
+        };
+        self.e.b.set_line(self.hir.exprs[id].line);
+        self.apply(call, operands, &ty)
+    }
+
+    /// The operands of an operation, in source order; `None` if control does not come behind them.
+    pub(super) fn operand_nodes(&mut self, call: &Elementwise) -> R<Option<Vec<Node>>> {
         let mut operands = vec![];
         for (k, &a) in call.args.iter().enumerate() {
-            let deferred = call.args[k + 1..].iter().all(|x| self.quiet(*x));
+            let mut later = call.args[k + 1..].iter().chain(&call.out);
+            let deferred = later.all(|x| self.quiet(*x));
             let node = match deferred {
                 true => self.node(a)?,
-                false => Node::leaf(self.expr(a)?)?,
+                false => self.settled_node(a)?,
             };
             if !self.reachable() || matches!(node, Node::Never) {
-                return Ok(Node::Never);
+                return Ok(None);
             }
             operands.push(node);
         }
-        self.e.b.set_line(self.hir.exprs[id].line);
-        self.apply(call, operands, &ty)
+        Ok(Some(operands))
     }
 
     /// What one operation makes of its operands.
@@ -241,19 +287,28 @@ impl FnLower<'_, '_> {
     }
 
     /// How machine code does it, or the object that is called.
-    fn step(&self, call: &Elementwise, operands: &[Node]) -> Result<Step, Option<ObjectRef>> {
+    pub(super) fn step(&self, call: &Elementwise, operands: &[Node]) -> Result<Step, Option<ObjectRef>> {
         let (name, object) = match &call.function {
             Applied::Where => return Ok(Step::Where),
             Applied::Cast => return Ok(Step::Cast),
             Applied::Boxed(object) => return Err(*object),
-            Applied::Ufunc { name, object } => (name, *object),
+            Applied::Ufunc { name, object, .. } => (name, *object),
         };
         let integers = operands.iter().all(|n| n.dtype().kind() < Kind::Float);
         match arith::comparison(name) {
             Some(op) if integers => Ok(Step::Compare(op)),
             _ if is_inline(name, &call.operands) => Ok(Step::Ufunc(name.clone())),
-            _ => Err(Some(object)),
+            _ => match &call.function {
+                Applied::Ufunc { types, .. } if self.in_lines(call) => Ok(Step::Line(object, types.clone())),
+                _ => Err(Some(object)),
+            },
         }
+    }
+
+    /// Whether a function of floats: its loop cannot fail, and its bits do not depend on where elements are.
+    fn in_lines(&self, call: &Elementwise) -> bool {
+        let floats = call.operands.iter().all(|d| d.kind() == Kind::Float);
+        floats && call.result.kind() <= Kind::Float && !self.inst.recursive
     }
 
     /// The call of a function with arrays.
@@ -265,7 +320,12 @@ impl FnLower<'_, '_> {
         }
         self.e.b.set_line(line);
         let object = object.ok_or("a function that is missing")?;
-        Node::leaf(self.boxed(Some(object), String::new(), vec![], &args, ty)?)
+        let v = self.boxed(Some(object), String::new(), vec![], &args, ty)?;
+        self.temporary(&v);
+        for owner in args.iter().filter_map(|(_, v)| v.last()) {
+            self.release(*owner);
+        }
+        Node::leaf(v)
     }
 
     /// An operand with numbers in the dtype of the loop: a Python int that does not fit raises here.
@@ -284,7 +344,9 @@ impl FnLower<'_, '_> {
             Step::Compare(_) => return Ok(Node::Scalar(s, vals)),
             _ if s == Scalar::Np(d) => vals,
             Step::Where | Step::Cast => arith::cast(&mut self.e, s.dtype(), &vals, d),
-            Step::Ufunc(_) => arith::store(&mut self.e, d, (s, &vals)).ok_or("an operand")?,
+            Step::Ufunc(_) | Step::Line(..) => {
+                arith::store(&mut self.e, d, (s, &vals)).ok_or("an operand")?
+            }
         };
         Ok(Node::Scalar(Scalar::Np(d), vals))
     }
@@ -405,6 +467,7 @@ impl FnLower<'_, '_> {
                 .zip(y)
                 .map(|(&x, &y)| self.e.b.select(c[0], x, y))
                 .collect()),
+            (Step::Line(..), _) => Err("an element of a block".into()),
             (Step::Cast, [(s, x)]) => Ok(arith::cast(&mut self.e, s.dtype(), x, a.result)),
             _ => Err("operands of elements".into()),
         }

@@ -4,8 +4,6 @@ mod array;
 mod call;
 mod cells;
 mod elementwise;
-mod elementwise_loop;
-mod elementwise_store;
 mod expr;
 mod foreign;
 mod handlers;
@@ -113,6 +111,7 @@ pub(crate) struct FnLower<'a, 'm> {
     pub landing: Option<Rc<Vec<VarTy>>>,
     /// Items of objects that are read already.
     pub reads: HashMap<ExprId, Typed>,
+    pub memory: references::Memory,
 }
 
 pub(crate) fn lower_instance(
@@ -174,6 +173,7 @@ pub(crate) fn lower_instance(
         handling: vec![],
         landing: None,
         reads: HashMap::new(),
+        memory: references::Memory::default(),
         active: vec![],
         entry: None,
         tracked: inst.effects || (out.plan.is_some() && program.root.is_some_and(|r| r.0 == index)),

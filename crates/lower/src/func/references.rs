@@ -1,5 +1,7 @@
 //! References that a function holds: owner slots of variables and places, given back on every way out.
 
+use std::collections::HashMap;
+
 use cranelift_entity::EntityRef;
 use numlift_mir::{Slot, Ty, Value};
 use numlift_syntax::hir::LocalId;
@@ -7,6 +9,17 @@ use numlift_types::Type;
 
 use super::{FnLower, IsBound, Typed, Var};
 use crate::emit::flat_tys;
+
+/// Memory of values that no variable holds.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// The owner that a place has got last, and the place.
+    held: Option<(Value, Slot)>,
+    /// Owners that only a place holds, of arrays that nothing but the expression being lowered refers to.
+    pub temporaries: HashMap<Value, Slot>,
+    /// Where blocks of elements are, in the loops that need them.
+    pub blocks: Option<Value>,
+}
 
 impl FnLower<'_, '_> {
     /// Owners of the arrays in a value, in order, and its objects if these are wanted.
@@ -48,6 +61,25 @@ impl FnLower<'_, '_> {
     pub(crate) fn hold_new(&mut self, owner: Value) {
         let slot = self.e.b.create_slot(8, true);
         self.replace_slot(slot, owner);
+        self.memory.held = Some((owner, slot));
+    }
+
+    /// The array that was held last is nobody else's: `release` gives it up.
+    pub(super) fn temporary(&mut self, v: &Typed) {
+        if let (Some((owner, slot)), Some(last)) = (self.memory.held, v.1.last())
+            && matches!(v.0, Type::Array(_))
+            && owner == *last
+        {
+            self.memory.temporaries.insert(owner, slot);
+        }
+    }
+
+    /// Gives up arrays that are temporary.
+    pub(super) fn release(&mut self, owner: Value) {
+        if let Some(slot) = self.memory.temporaries.remove(&owner) {
+            let null = self.e.b.iconst(Ty::I64, 0);
+            self.replace_slot(slot, null);
+        }
     }
 
     /// Binds a variable; arrays in it are kept alive.
@@ -64,6 +96,9 @@ impl FnLower<'_, '_> {
             self.e.helper("py_incref", &[owner]);
         }
         self.adopt(l, &v);
+        for owner in Self::owners_of(&v) {
+            self.release(owner);
+        }
         self.e.vars[l.index()] = Var {
             ty: v.0,
             vals: v.1,

@@ -92,6 +92,9 @@ pub(crate) fn fresh_locals(inst: &Instance) -> HashSet<LocalId> {
     for p in &hir.params {
         fresh.remove(&p.local);
     }
+    for l in walrus_locals(hir) {
+        fresh.remove(&l);
+    }
     loop {
         let before = fresh.len();
         for s in hir.stmts.values() {
@@ -151,7 +154,10 @@ fn drop_unless_fresh(inst: &Instance, t: &Target, value: ExprId, fresh: &mut Has
 fn is_fresh(inst: &Instance, e: ExprId, fresh: &HashSet<LocalId>) -> bool {
     match &inst.hir.exprs[e].kind {
         ExprKind::Name(Name::Local(l)) => fresh.contains(l),
-        ExprKind::Call { .. } | ExprKind::Binary(..) => {
+        // never an array that was there before
+        ExprKind::Binary(..) | ExprKind::Unary(..) | ExprKind::Compare(..) => true,
+        ExprKind::Call { .. } if inst.tables.elementwise.get(&e).is_some_and(|c| c.out.is_none()) => true,
+        ExprKind::Call { .. } => {
             // the first turn of a loop may call something else
             let tables = std::iter::once(&inst.tables).chain(inst.tables.peeled.values());
             let mut calls = tables.filter_map(|t| t.calls.get(&e)).peekable();

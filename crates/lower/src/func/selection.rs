@@ -278,7 +278,7 @@ impl FnLower<'_, '_> {
         })
     }
 
-    fn at(&mut self, base: Value, i: Value, size: u32) -> Value {
+    pub(super) fn at(&mut self, base: Value, i: Value, size: u32) -> Value {
         let size = self.e.b.iconst(Ty::I64, i64::from(size));
         let off = self.e.b.op(Opcode::Imul, &[i, size]);
         self.e.b.op(Opcode::Iadd, &[base, off])

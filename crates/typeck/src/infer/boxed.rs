@@ -207,6 +207,12 @@ impl FnInfer<'_, '_> {
         if let (Type::Array(a), "astype") = (t, name) {
             return self.array_astype(id, base, *a, args);
         }
+        if name == "clip" && args.iter().all(|a| a.name.is_none()) {
+            let operands: Vec<ExprId> = [base].into_iter().chain(args.iter().map(|a| a.value)).collect();
+            if let Some(t) = self.array_clip(id, &operands) {
+                return Ok(t);
+            }
+        }
         let callee = Callee::Method(base, t, name);
         let row = callee.row();
         match row.map(|row| (row, row.kind)) {

@@ -122,13 +122,18 @@ impl FnInfer<'_, '_> {
             return None;
         }
         let elements: Vec<Type> = types.iter().map(element).collect();
-        let (_, dtypes) = select_loop(self.cx.env, object, &elements)?;
+        let (found, dtypes) = select_loop(self.cx.env, object, &elements)?;
         let (operands, results) = dtypes.split_at(types.len());
         let [result] = results else { return None };
         let name = path.rsplit('.').next().unwrap_or(path).to_owned();
         let call = Elementwise {
-            function: Applied::Ufunc { name, object },
+            function: Applied::Ufunc {
+                name,
+                types: found,
+                object,
+            },
             args: vec![],
+            out: None,
             operands: operands.to_vec(),
             result: *result,
         };
@@ -248,6 +253,57 @@ impl FnInfer<'_, '_> {
         }
     }
 
+    /// `np.clip(a, low, high)` or `a.clip(low, high)`, `operands` being all three, with an array of floats; `None` if it is another one.
+    pub(super) fn array_clip(&mut self, id: ExprId, operands: &[ExprId]) -> Option<Type> {
+        let types: Vec<Type> = operands.iter().map(|e| self.expr(*e)).collect();
+        if types.len() != 3 || !types.iter().any(is_array) {
+            return None;
+        }
+        // Python ints beyond the dtype are bounds of integers, too
+        let found = self.applied("numpy._core.umath.clip", &types)?;
+        let floats = found.0.result.kind() == Kind::Float && is_array(&found.1);
+        floats.then(|| self.elementwise(id, found, operands.to_vec()))
+    }
+
+    /// A universal function that writes to the array `out`.
+    pub(super) fn ufunc_into(
+        &mut self,
+        id: ExprId,
+        object: ObjectRef,
+        path: &str,
+        operands: &[ExprId],
+        out: ExprId,
+    ) -> R<Type> {
+        let types: Vec<Type> = operands.iter().map(|e| self.expr(*e)).collect();
+        let to = self.expr(out);
+        if to == Type::Never || types.contains(&Type::Never) {
+            return Ok(Type::Never);
+        }
+        self.tables.calls.remove(&id);
+        let Type::Array(target) = to else {
+            return self.unsupported(id, path, &[to]);
+        };
+        let fits = |t: &Type| match t {
+            Type::Array(a) => a.ndim <= target.ndim,
+            _ => true,
+        };
+        let given: Vec<Type> = types.iter().chain([&to]).cloned().collect();
+        let known = types.iter().all(fits) && types.len() <= 2 && target.ndim > 0 && !target.readonly;
+        // the target says that the result is an array, whatever the operands are
+        match self.applied_object(object, path, &types).filter(|_| known) {
+            Some((call, _)) if same_kind(call.result, target.dtype) => {
+                self.effects = true;
+                let call = Elementwise {
+                    out: Some(out),
+                    ..call
+                };
+                self.elementwise(id, (call, to.clone()), operands.to_vec());
+                Ok(to)
+            }
+            _ => self.unsupported(id, path, &given),
+        }
+    }
+
     /// `np.where(condition, x, y)` with an array.
     pub(super) fn array_where(&mut self, id: ExprId, args: &[Arg]) -> R<Type> {
         let types = self.positional(id, args)?;
@@ -272,6 +328,7 @@ impl FnInfer<'_, '_> {
                 let call = Elementwise {
                     function: Applied::Where,
                     args: vec![],
+                    out: None,
                     operands: vec![DType::Bool, d, d],
                     result: d,
                 };
@@ -299,6 +356,7 @@ impl FnInfer<'_, '_> {
                 let call = Elementwise {
                     function: Applied::Cast,
                     args: vec![],
+                    out: None,
                     operands: vec![a.dtype],
                     result: d,
                 };
@@ -334,11 +392,14 @@ impl FnInfer<'_, '_> {
             b => !b.scalars().is_empty(),
         };
         let found = match (fits && target.ndim > 0 && !target.readonly, binary_ufunc(op)) {
-            (true, Some(path)) if op != BinOp::Pow => self.applied(path, &types),
+            (true, Some(path)) => self.applied(path, &types),
             _ => None,
         };
         match found {
-            Some((call, _)) if same_kind(call.result, target.dtype) => {
+            Some((mut call, _)) if same_kind(call.result, target.dtype) => {
+                if op == BinOp::Pow {
+                    call.function = Applied::Boxed(self.cx.env.object("_operator.ipow"));
+                }
                 self.effects = true;
                 self.tables.in_place.insert(value, call);
                 Ok(Some(a.clone()))

@@ -17,6 +17,12 @@ impl FnInfer<'_, '_> {
             "builtins.isinstance" => return self.isinstance(id, args),
             "builtins.type" if args.len() == 1 => return self.type_call(id, args),
             "numpy.where" if args.len() == 3 => return self.array_where(id, args),
+            "numpy.clip" if args.iter().all(|a| a.name.is_none()) => {
+                let operands: Vec<ExprId> = args.iter().map(|a| a.value).collect();
+                if let Some(t) = self.array_clip(id, &operands) {
+                    return Ok(t);
+                }
+            }
             "builtins.abs" => {
                 if let [a] = args
                     && a.name.is_none()
@@ -29,7 +35,17 @@ impl FnInfer<'_, '_> {
             _ => {}
         }
         let Some(row) = numlift_builtins::find(path) else {
-            if self.cx.env.ufunc_inputs(object) != Some(args.len()) {
+            let inputs = self.cx.env.ufunc_inputs(object);
+            if let Some(n) = inputs
+                && let [operands @ .., out] = args
+                && operands.len() == n
+                && operands.iter().all(|a| a.name.is_none())
+                && out.name.as_deref().is_none_or(|name| name == "out")
+            {
+                let operands: Vec<ExprId> = operands.iter().map(|a| a.value).collect();
+                return self.ufunc_into(id, object, path, &operands, out.value);
+            }
+            if inputs != Some(args.len()) {
                 let (span, line) = (self.hir.exprs[id].span, self.hir.exprs[id].line);
                 return self.error(span, line, "NL2004", format!("{path} is not compiled"));
             }

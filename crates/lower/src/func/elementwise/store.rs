@@ -2,17 +2,17 @@
 
 use numlift_mir::{IntCC, Opcode, Ty, Value};
 use numlift_syntax::hir::{ExprId, Target};
-use numlift_typeck::Elementwise;
-use numlift_types::{ArrayType, Scalar, Type};
+use numlift_typeck::{Applied, Elementwise};
+use numlift_types::{ArrayType, Layout, ObjectRef, Scalar, Type};
 
-use super::elementwise::{Names, Node};
-use super::{FnLower, R, Typed};
+use super::{Names, Node};
 use crate::arith;
 use crate::emit::Vals;
+use crate::func::{FnLower, R, Typed};
 
 impl FnLower<'_, '_> {
     /// Whether an assignment is one of elements that are still to be computed.
-    pub(super) fn stores_elements(&self, targets: &[Target], value: ExprId) -> bool {
+    pub(crate) fn stores_elements(&self, targets: &[Target], value: ExprId) -> bool {
         let tables = &self.inst.tables;
         match targets {
             [Target::Subscript(base, index)] => {
@@ -25,7 +25,7 @@ impl FnLower<'_, '_> {
     }
 
     /// `base[index] = value`
-    pub(super) fn assign_elements(&mut self, base: ExprId, index: ExprId, value: ExprId) -> R<()> {
+    pub(crate) fn assign_elements(&mut self, base: ExprId, index: ExprId, value: ExprId) -> R<()> {
         let node = self.node(value)?;
         let array = self.expr(base)?;
         if !self.reachable() {
@@ -39,7 +39,7 @@ impl FnLower<'_, '_> {
     }
 
     /// `base[index] = v` where `array` is `base`.
-    pub(super) fn store_part(&mut self, base: ExprId, array: &Typed, index: ExprId, v: Typed) -> R<()> {
+    pub(crate) fn store_part(&mut self, base: ExprId, array: &Typed, index: ExprId, v: Typed) -> R<()> {
         let line = self.e.b.line();
         let node = Node::leaf(match v.0 {
             Type::Union(_) => {
@@ -96,16 +96,21 @@ impl FnLower<'_, '_> {
     }
 
     /// Writes, which is an effect unless the array is a new one.
-    pub(super) fn written(&mut self, node: &Node, target: ArrayType, v: &Vals, fresh: bool) -> R<()> {
+    pub(crate) fn written(&mut self, node: &Node, target: ArrayType, v: &Vals, fresh: bool) -> R<()> {
         let raising = self.e.raising();
         self.write(node, target, v)?;
+        self.release_leaves(node);
+        self.behind_write(raising, fresh);
+        Ok(())
+    }
+
+    fn behind_write(&mut self, raising: usize, fresh: bool) {
         if fresh {
             self.touch_statement();
         } else {
             self.effect();
             self.e.raises_behind_effect(raising);
         }
-        Ok(())
     }
 
     /// Whether a shape broadcasts to that of a target; `None`: for sure.
@@ -124,8 +129,83 @@ impl FnLower<'_, '_> {
         ok
     }
 
+    /// A universal function that writes to the array `out`, which is its value.
+    pub(crate) fn written_out(&mut self, id: ExprId, call: &Elementwise, out: ExprId) -> R<Typed> {
+        let never = (Type::Never, Vals::new());
+        let Some(operands) = self.operand_nodes(call)? else {
+            return Ok(never);
+        };
+        let to = self.expr(out)?;
+        let Type::Array(target) = to.0 else {
+            return Ok(never);
+        };
+        self.e.b.set_line(self.hir.exprs[id].line);
+        let v = &to.1;
+        if let Err(object) = self.step(call, &operands) {
+            let fresh = self.is_fresh(out);
+            self.called_into(object, operands, (target, v), Some("out"), fresh)?;
+            return Ok(to);
+        }
+        let extents = v[1..1 + usize::from(target.ndim)].to_vec();
+        let shapes: Vec<Vec<Value>> = operands.iter().map(|n| n.shape().to_vec()).collect();
+        let (shape, ok) = self.broadcast_shapes(&shapes);
+        let fits = self.fits(&shape, &extents);
+        if let Some(ok) = self.both(ok, fits) {
+            let mut names = Names::default();
+            let zeros: Vec<String> = shapes.iter().map(|s| names.zeros(s)).collect();
+            let f = if zeros.len() == 1 { "positive" } else { "add" };
+            let target = names.target(&extents);
+            self.shape_check(ok, &format!("np.{f}({}, out={target})", zeros.join(", ")), &names);
+        }
+        let types: Vec<Type> = operands.iter().map(Node::ty).collect();
+        let ty = numlift_typeck::result_array(call.result, &types).unwrap_or(Type::np(call.result));
+        let node = match self.apply(call, operands, &ty)? {
+            Node::Scalar(s, v) => {
+                let v = arith::cast(&mut self.e, s.dtype(), &v, target.dtype);
+                Node::Scalar(Scalar::Np(target.dtype), v)
+            }
+            n => n,
+        };
+        if !self.reachable() || matches!(node, Node::Never) {
+            return Ok(never);
+        }
+        let fresh = self.is_fresh(out);
+        self.written(&node, target, v, fresh)?;
+        Ok(to)
+    }
+
+    /// The call of a function that writes to an array: its last argument, or its first.
+    fn called_into(
+        &mut self,
+        object: Option<ObjectRef>,
+        operands: Vec<Node>,
+        target: (ArrayType, &Vals),
+        keyword: Option<&str>,
+        fresh: bool,
+    ) -> R<()> {
+        let line = self.e.b.line();
+        let mut args = vec![];
+        for n in operands {
+            args.push(self.materialise(n)?);
+        }
+        self.e.b.set_line(line);
+        if keyword.is_some() {
+            args.push((Type::Array(target.0), target.1.clone()));
+        }
+        let raising = self.e.raising();
+        let ret = Type::array(target.0.dtype, target.0.ndim, Layout::A);
+        let keywords = keyword.map(str::to_owned).into_iter().collect();
+        let object = object.ok_or("a function that is missing")?;
+        self.boxed(Some(object), String::new(), keywords, &args, &ret)?;
+        for owner in args.iter().filter_map(|(_, v)| v.last()) {
+            self.release(*owner);
+        }
+        self.behind_write(raising, fresh);
+        Ok(())
+    }
+
     /// `old op= value` of an array, which `call` applies.
-    pub(super) fn in_place(&mut self, call: &Elementwise, old: Typed, value: ExprId, fresh: bool) -> R<()> {
+    pub(crate) fn in_place(&mut self, call: &Elementwise, old: Typed, value: ExprId, fresh: bool) -> R<()> {
         let right = self.node(value)?;
         let (Type::Array(target), v) = old else {
             return Err("not an array".into());
@@ -133,6 +213,12 @@ impl FnLower<'_, '_> {
         if !self.reachable() || matches!(right, Node::Never) {
             return Ok(());
         }
+        let operands = vec![Node::Array(target, v.clone()), right];
+        if let Err(object) = self.step(call, &operands) {
+            let out = matches!(call.function, Applied::Ufunc { .. }).then_some("out");
+            return self.called_into(object, operands, (target, &v), out, fresh);
+        }
+        let right = &operands[1];
         let right_shape = right.shape().to_vec();
         let extents = v[1..1 + usize::from(target.ndim)].to_vec();
         if let Some(ok) = self.fits(&right_shape, &extents) {
@@ -147,7 +233,7 @@ impl FnLower<'_, '_> {
         }
         let ty = numlift_typeck::result_array(call.result, &[Type::Array(target), right.ty()]);
         let ty = ty.ok_or("not an array")?;
-        let mut node = self.apply(call, vec![Node::Array(target, v.clone()), right], &ty)?;
+        let mut node = self.apply(call, operands, &ty)?;
         if let Node::Apply(a) = &mut node {
             a.shape = extents;
         }

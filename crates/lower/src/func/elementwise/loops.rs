@@ -14,14 +14,14 @@ use numlift_mir::{Block, IntCC, Opcode, Region, Ty, Value};
 use numlift_runtime::elementwise::{ASSIGNED, Area, HAZARD, NEW, TARGET, UNIT};
 use numlift_types::{ArrayType, DType, Layout, Type};
 
-use super::elementwise::{Node, is_unit};
-use super::{FnLower, R, State, Typed};
+use super::{Node, is_unit};
 use crate::arith;
 use crate::emit::Vals;
+use crate::func::{FnLower, R, State, Typed};
 
 /// How an address moves from turn to turn of an innermost loop.
 #[derive(Clone, Copy)]
-enum Step {
+pub(crate) enum Stride {
     /// By the size of the element.
     Unit(u32),
     Fixed,
@@ -30,29 +30,33 @@ enum Step {
 
 /// An array that loops go through.
 #[derive(Clone, Copy)]
-struct Pointer {
-    base: Value,
-    step: Step,
+pub(crate) struct Pointer {
+    pub base: Value,
+    pub step: Stride,
 }
 
 /// What loops go through: the arrays that are read, then the one that is written.
-struct Pointers {
-    read: Vec<Pointer>,
-    written: Pointer,
-    dtype: DType,
+pub(crate) struct Pointers {
+    pub read: Vec<Pointer>,
+    pub written: Pointer,
+    pub dtype: DType,
 }
 
 impl FnLower<'_, '_> {
     /// The array of a node, or the number.
-    pub(super) fn materialise(&mut self, node: Node) -> R<Typed> {
+    pub(crate) fn materialise(&mut self, node: Node) -> R<Typed> {
         match node {
             Node::Array(a, v) => Ok((Type::Array(a), v)),
             Node::Scalar(s, v) => Ok((Type::Scalar(s), v)),
             Node::Never => Ok((Type::Never, Vals::new())),
-            Node::Apply(_) => match node.shape().len() {
-                1 => self.new_line(&node),
-                _ => self.new_array(&node),
-            },
+            Node::Apply(_) => {
+                let v = match node.shape().len() {
+                    1 => self.new_line(&node)?,
+                    _ => self.new_array(&node)?,
+                };
+                self.release_leaves(&node);
+                Ok(v)
+            }
         }
     }
 
@@ -61,6 +65,7 @@ impl FnLower<'_, '_> {
         let n = node.shape()[0];
         let dtype = node.dtype();
         let array = self.allocate(dtype, &[n], Layout::C, false);
+        self.temporary(&array);
         let mut leaves = vec![];
         node.leaves(&mut leaves);
         let mut unit = None;
@@ -68,7 +73,7 @@ impl FnLower<'_, '_> {
         for (a, v) in leaves {
             let mut p = Pointer {
                 base: v[0],
-                step: Step::Unit(a.dtype.size()),
+                step: Stride::Unit(a.dtype.size()),
             };
             fast.push(p);
             let mut stride = self.stride(a, v, 0);
@@ -82,29 +87,31 @@ impl FnLower<'_, '_> {
                 let is = self.e.b.icmp(IntCC::Eq, stride, size);
                 unit = self.both(unit, Some(is));
             }
-            p.step = Step::By(stride);
+            p.step = Stride::By(stride);
             slow.push(p);
         }
         let written = Pointer {
             base: array.1[0],
-            step: Step::Unit(dtype.size()),
+            step: Stride::Unit(dtype.size()),
         };
         let pointers = |read| Pointers { read, written, dtype };
-        let zero = self.e.b.iconst(Ty::I64, 0);
-        let some = self.e.b.icmp(IntCC::Slt, zero, n);
-        let state = self.state();
-        let done = self.e.b.create_block();
-        let go = self.e.b.create_block();
-        self.e.b.br(some, (go, &[]), (done, &[]));
-        self.start(go, state.clone());
-        if let Some(unit) = unit {
-            let (yes, no) = self.branch(unit);
-            self.start(no, state.clone());
-            self.innermost(node, n, &pointers(slow), done)?;
-            self.start(yes, state.clone());
-        }
-        self.innermost(node, n, &pointers(fast), done)?;
-        self.start(done, state);
+        self.with_blocks(node, |f| {
+            let zero = f.e.b.iconst(Ty::I64, 0);
+            let some = f.e.b.icmp(IntCC::Slt, zero, n);
+            let state = f.state();
+            let (go, done) = (f.e.b.create_block(), f.e.b.create_block());
+            f.e.b.br(some, (go, &[]), (done, &[]));
+            f.start(go, state.clone());
+            if let Some(unit) = unit {
+                let (yes, no) = f.branch(unit);
+                f.start(no, state.clone());
+                f.innermost(node, n, &pointers(slow), done)?;
+                f.start(yes, state.clone());
+            }
+            f.innermost(node, n, &pointers(fast), done)?;
+            f.start(done, state);
+            Ok(())
+        })?;
         Ok(array)
     }
 
@@ -124,12 +131,14 @@ impl FnLower<'_, '_> {
                 self.allocate_strided(dtype, &shape, &strides)
             }
         };
+        let array = (ty, array.1);
+        self.temporary(&array);
         self.nest(node, &area, base, flags, (array.1[0], dtype))?;
-        Ok((ty, array.1))
+        Ok(array)
     }
 
     /// Writes what a node computes to a part of an array, converted to its dtype, whatever they have in common.
-    pub(super) fn write(&mut self, node: &Node, target: ArrayType, v: &Vals) -> R<()> {
+    pub(crate) fn write(&mut self, node: &Node, target: ArrayType, v: &Vals) -> R<()> {
         let (area, base) = self.area_of(node, Some((target, v)));
         let assigned = matches!(node, Node::Array(..));
         let flags = self.order(&area, base, if assigned { ASSIGNED } else { TARGET });
@@ -172,11 +181,11 @@ impl FnLower<'_, '_> {
     }
 
     /// A word of an area.
-    pub(super) fn word(&mut self, base: Value, at: usize) -> Value {
+    pub(crate) fn word(&mut self, base: Value, at: usize) -> Value {
         self.e.b.load(Ty::I64, base, 8 * at as i32, Region::Stack)
     }
 
-    pub(super) fn set_word(&mut self, base: Value, at: usize, x: Value) {
+    pub(crate) fn set_word(&mut self, base: Value, at: usize, x: Value) {
         self.e.b.store(x, base, 8 * at as i32, Region::Stack);
     }
 
@@ -245,6 +254,17 @@ impl FnLower<'_, '_> {
 
     /// The loops over all axes.
     fn nest(&mut self, node: &Node, area: &Area, base: Value, flags: Value, to: (Value, DType)) -> R<()> {
+        self.with_blocks(node, |f| f.nest_with(node, area, base, flags, to))
+    }
+
+    fn nest_with(
+        &mut self,
+        node: &Node,
+        area: &Area,
+        base: Value,
+        flags: Value,
+        to: (Value, DType),
+    ) -> R<()> {
         let (data, dtype) = to;
         let mut leaves = vec![];
         node.leaves(&mut leaves);
@@ -284,7 +304,7 @@ impl FnLower<'_, '_> {
             .collect();
         let by = |k: usize| Pointer {
             base: bases[k],
-            step: Step::By(steps[k]),
+            step: Stride::By(steps[k]),
         };
         let slow = Pointers {
             read: (0..leaves.len()).map(by).collect(),
@@ -298,15 +318,15 @@ impl FnLower<'_, '_> {
         let read = leaves.iter().enumerate().map(|(k, (a, v))| Pointer {
             base: bases[k],
             step: match fixed(self, *a, v) {
-                true => Step::Fixed,
-                false => Step::Unit(a.dtype.size()),
+                true => Stride::Fixed,
+                false => Stride::Unit(a.dtype.size()),
             },
         });
         let fast = Pointers {
             read: read.collect(),
             written: Pointer {
                 base: bases[leaves.len()],
-                step: Step::Unit(dtype.size()),
+                step: Stride::Unit(dtype.size()),
             },
             dtype,
         };
@@ -341,38 +361,60 @@ impl FnLower<'_, '_> {
 
     /// The loop over one axis of `n` elements, at least one; it goes on at `done`.
     fn innermost(&mut self, node: &Node, n: Value, p: &Pointers, done: Block) -> R<()> {
+        match node.has_lines() {
+            true => self.in_blocks(node, n, p, done),
+            false => self.line(node, n, p, done),
+        }
+    }
+
+    /// The same of a node that is computed element by element. Where strides are not known pointers move, else the counter does.
+    pub(crate) fn line(&mut self, node: &Node, n: Value, p: &Pointers, done: Block) -> R<()> {
         let state = self.state();
         let zero = self.e.b.iconst(Ty::I64, 0);
         let one = self.e.b.iconst(Ty::I64, 1);
         let head = self.e.b.create_block();
-        self.e.b.jump(head, &[zero]);
+        let all = || p.read.iter().chain([&p.written]);
+        let moving = || {
+            all().filter_map(|p| match p.step {
+                Stride::By(s) => Some((p.base, s)),
+                Stride::Unit(_) | Stride::Fixed => None,
+            })
+        };
+        let enter: Vec<Value> = [zero].into_iter().chain(moving().map(|(base, _)| base)).collect();
+        self.e.b.jump(head, &enter);
         self.start(head, state);
         let i = self.e.b.func.append_param(head, Ty::I64);
-        let addresses: Vec<Value> = p.read.iter().map(|p| self.address(*p, i)).collect();
+        let (mut addresses, mut next) = (vec![], vec![]);
+        for p in all() {
+            let at = match p.step {
+                Stride::Fixed => p.base,
+                Stride::Unit(size) => self.at(p.base, i, size),
+                Stride::By(s) => {
+                    let at = self.e.b.func.append_param(head, Ty::I64);
+                    next.push((at, s));
+                    at
+                }
+            };
+            addresses.push(at);
+        }
+        let to = addresses.pop().ok_or("loops without a target")?;
         let v = self.element(node, &mut addresses.iter())?;
         let v = match node {
             Node::Scalar(..) => v,
             n => arith::cast(&mut self.e, n.dtype(), &v, p.dtype),
         };
-        let to = self.address(p.written, i);
         let size = p.dtype.component().size() as i32;
         for (k, &x) in v.iter().enumerate() {
             self.e.b.store(x, to, k as i32 * size, Region::Any);
         }
-        let next = self.e.b.op(Opcode::Iadd, &[i, one]);
-        let again = self.e.b.icmp(IntCC::Slt, next, n);
-        self.e.b.br(again, (head, &[next]), (done, &[]));
+        let turn = self.e.b.op(Opcode::Iadd, &[i, one]);
+        let mut again = vec![turn];
+        for (at, s) in next {
+            again.push(self.e.b.op(Opcode::Iadd, &[at, s]));
+        }
+        let more = self.e.b.icmp(IntCC::Slt, turn, n);
+        self.e.b.br(more, (head, &again), (done, &[]));
         Ok(())
-    }
-
-    fn address(&mut self, p: Pointer, i: Value) -> Value {
-        let step = match p.step {
-            Step::Fixed => return p.base,
-            Step::Unit(size) => self.e.b.iconst(Ty::I64, i64::from(size)),
-            Step::By(s) => s,
-        };
-        let off = self.e.b.op(Opcode::Imul, &[i, step]);
-        self.e.b.op(Opcode::Iadd, &[p.base, off])
     }
 }
 
