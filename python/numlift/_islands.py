@@ -30,7 +30,8 @@ class Spec(NamedTuple):
     positions: (line, column) of its statements in the function's source, lines from 1, columns in bytes;
     of a part of a statement that one. form: `test`: its test; `plain`: statements; `coded`: statements, and
     how they were left; `iter`, `next`, `drop`: of a `for` its iterator, the next item, nothing; `class N`:
-    the class of handler N of a `try`. params, outs: (name, whether it is certainly bound) of variables.
+    the class of handler N of a `try`; `value`: what a `return` gives.
+    params, outs: (name, whether it is certainly bound) of variables.
     left: variables that a compiled handler wants as they are when it raises. cells: variables that are in
     cells, free variables of its function, and whether they are bound all the time. frame: it looks at its
     own frame: its names are those of the function, free variables included.
@@ -69,74 +70,52 @@ class Watch(NamedTuple):
     reads: list[tuple[int, int]]
 
 
-class _Leaving(ast.NodeTransformer):
-    """`return`, `break` and `continue` that leave the island become returns of completion codes.
-
-    end: what marks variables that are not bound; outs: the variables.
-    """
-
-    def __init__(self, outs: list[ast.expr], end: list[ast.stmt]) -> None:
-        self.outs, self.end, self.loops = outs, end, 0
-        self.caught: list[str] = []
-
-    def statements(self, nodes: list[ast.stmt]) -> list[ast.stmt]:
-        made: list[ast.stmt] = []
-        for node in nodes:
-            result: Any = self.visit(node)
-            made += result if isinstance(result, list) else [result]
-        return made
+class _Returning(ast.NodeTransformer):
+    """`return` becomes a return of the completion code and the value."""
 
     def _keep(self, node: ast.AST) -> ast.AST:
         return node
 
     visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = visit_Lambda = _keep
 
-    def _loop(self, node: ast.For | ast.While) -> ast.AST:
-        self.loops += 1
-        node.body = self.statements(node.body)
-        self.loops -= 1
-        node.orelse = self.statements(node.orelse)
-        return node
-
-    visit_For = visit_While = _loop
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
-        names = [node.name] if node.name else []
-        self.caught += names
-        node.body = self.statements(node.body)
-        del self.caught[len(self.caught) - len(names) :]
-        return node
-
     def visit_Return(self, node: ast.Return) -> ast.AST:
         value = node.value or ast.Constant(None)
         return ast.copy_location(ast.Return(ast.Tuple([ast.Constant(_RETURN), value], ast.Load())), node)
 
-    def _code(self, node: ast.stmt, code: int) -> ast.stmt | list[ast.stmt]:
-        if self.loops:
-            return node
-        # a handler that is left unbinds its name
-        gone = [part for name in self.caught for part in _forget(name)]
-        return [*gone, *self.end, ast.copy_location(_result(code, self.outs), node)]
 
-    def visit_Break(self, node: ast.Break) -> ast.stmt | list[ast.stmt]:
-        return self._code(node, _BREAK)
+def _leaves(nodes: list[ast.stmt]) -> bool:
+    """Whether a `break` or `continue` leaves the statements."""
+    for node in nodes:
+        if isinstance(node, (ast.Break, ast.Continue)):
+            return True
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        inner = [node.orelse] if isinstance(node, (ast.For, ast.While)) else blocks(node)
+        if any(map(_leaves, inner)):
+            return True
+    return False
 
-    def visit_Continue(self, node: ast.Continue) -> ast.stmt | list[ast.stmt]:
-        return self._code(node, _CONTINUE)
 
+def _coded(nodes: list[ast.stmt], end: list[ast.stmt], outs: list[ast.expr]) -> list[ast.stmt]:
+    """Statements, then a return of how they are left; what they do on the way is done by then.
 
-def _result(code: int, outs: list[ast.expr]) -> ast.Return:
-    return ast.Return(ast.Tuple([ast.Constant(code), *outs], ast.Load()))
+    end: what marks variables that are not bound; outs: the variables.
+    """
+    nodes = [_Returning().visit(node) for node in nodes]
+
+    def result(code: int) -> list[ast.stmt]:
+        return [*end, ast.Return(ast.Tuple([ast.Constant(code), *outs], ast.Load()))]
+
+    if not _leaves(nodes):
+        return [*nodes, *result(0)]
+    # a loop of one turn, without a variable: `continue` ends it, `break` leaves it
+    nothing = ast.Tuple([ast.Tuple([], ast.Load())], ast.Load())
+    once = ast.For(ast.Tuple([], ast.Store()), nothing, [*nodes, *result(0)], result(_CONTINUE))
+    return [ast.copy_location(once, nodes[0]), *result(_BREAK)]
 
 
 def load(name: str) -> ast.expr:
     return ast.Name(name, ast.Load())
-
-
-def _forget(name: str) -> list[ast.stmt]:
-    """`name = None; del name`"""
-    none = ast.Assign([ast.Name(name, ast.Store())], ast.Constant(None))
-    return [none, ast.Delete([ast.Name(name, ast.Del())])]
 
 
 def in_cells(names: Iterable[str], body: list[ast.stmt]) -> list[ast.stmt]:
@@ -284,14 +263,15 @@ class Builder:
         if spec.form.startswith("class "):
             class_ = node.handlers[int(spec.form.removeprefix("class "))].type
             return [*start, ast.copy_location(ast.Return(class_), class_)]
+        if spec.form == "value":
+            return [*start, ast.copy_location(ast.Return(node.value), node)]
         if spec.form == "drop":
             return [ast.Pass()]
         end = spec.marks(name for name, sure in spec.outs if not sure)
         outs = [spec.value(name) for name, _ in spec.outs]
         nodes = self.reporting(nodes)
         if spec.form == "coded":
-            nodes = _Leaving(outs, end).statements(nodes)
-            return [*start, *nodes, *end, _result(0, outs)]
+            return [*start, *_coded(nodes, end, outs)]
         value = outs[0] if len(outs) == 1 else ast.Tuple(outs, ast.Load()) if outs else ast.Constant(None)
         return [*start, *nodes, *end, ast.Return(value)]
 

@@ -19,7 +19,8 @@ class Point(NamedTuple):
     around. done: parts of the statement: ("value", place), ("truth", place, truth), ("old",) for the left
     side of an augmented assignment, ("assign", path of a target) for a value that is still to be stored.
     call: the place of a call in progress, which the rest of the callee stands for. loops: of the `for`
-    statements around. cells: variables that are in cells.
+    statements around. cells: variables that are in cells. ways: how control has left the statements around
+    whose `finally` runs, outermost first: "normal", "raised", "return", "break", "continue".
     """
 
     at: tuple[int, int]
@@ -31,6 +32,7 @@ class Point(NamedTuple):
     call: tuple[int, int] | None
     loops: tuple[tuple[int, int], ...]
     cells: tuple[str, ...]
+    ways: tuple[str, ...]
 
 
 class _Rest:
@@ -40,8 +42,8 @@ class _Rest:
         self.builder, self.point = builder, point
         self.target, self.function = builder.running(point.at)
         self.loops = {builder.at(place, ast.stmt): f"<items {i}>" for i, place in enumerate(point.loops)}
-        #: handlers around the statement, as far as it is known
-        self.handlers = 0
+        #: handlers and `finally` blocks around the statement, as far as it is known
+        self.handlers = self.finals = 0
         self.old: str | None = None
         self.assigned: list[tuple[tuple[int, ...], str]] = []
         self.replaced: dict[Any, ast.expr] = {}
@@ -108,6 +110,8 @@ class _Rest:
 
     def protected(self, node: ast.Try, within: list[ast.stmt]) -> list[ast.stmt]:
         """The rest of a `try` statement. In a handler its exception is raised once more, as it is."""
+        if within is node.finalbody:
+            return self.finally_(node)
         handler = next((h for h in node.handlers if h.body is within), None)
         if handler is None:
             rest = self.block(within) or [ast.Pass()]
@@ -118,18 +122,40 @@ class _Rest:
             )
             whole = bool(again.handlers or again.finalbody)
             return [ast.copy_location(again, node)] if whole else rest
-        caught, kept = f"<caught {self.handlers}>", f"<kept {self.handlers}>"
-        self.handlers += 1
-        keep = ast.Assign([ast.Name(kept, ast.Store())], ast.Call(load("<kept>"), [load(caught)], []))
-        restore = ast.Expr(ast.Call(load("<restore>"), [ast.Starred(load(kept), ast.Load())], []))
+        caught, keep, restore = self.caught()
         rest = [restore, *self.block(within)]
         again = ast.Try(
-            [ast.Raise(load(caught))],
+            [ast.Raise(caught)],
             [ast.ExceptHandler(load("<BaseException>"), handler.name, rest)],
             [],
             node.finalbody,
         )
         return [ast.copy_location(keep, node), ast.copy_location(again, node)]
+
+    def caught(self) -> tuple[ast.expr, ast.stmt, ast.stmt]:
+        """The exception that is handled next, what keeps its state, what restores it when raised again."""
+        caught, kept = f"<caught {self.handlers}>", f"<kept {self.handlers}>"
+        self.handlers += 1
+        keep = ast.Assign([ast.Name(kept, ast.Store())], ast.Call(load("<kept>"), [load(caught)], []))
+        restore = ast.Expr(ast.Call(load("<restore>"), [ast.Starred(load(kept), ast.Load())], []))
+        return load(caught), keep, restore
+
+    def finally_(self, node: ast.Try) -> list[ast.stmt]:
+        """The rest of a `finally` block and what comes behind it."""
+        way, result = self.point.ways[self.finals], f"<returned {self.finals}>"
+        self.finals += 1
+        if way == "raised":
+            caught, keep, restore = self.caught()
+            again = ast.Try([ast.Raise(caught)], [], [], [restore, *self.block(node.finalbody)])
+            return [ast.copy_location(keep, node), ast.copy_location(again, node)]
+        rest = self.block(node.finalbody)
+        behind: dict[str, list[ast.stmt]] = {
+            "normal": [],
+            "return": [ast.Return(load(result))],
+            "break": [ast.Break()],
+            "continue": [ast.Continue()],
+        }
+        return [*rest, *(ast.copy_location(s, node) for s in behind[way])]
 
     def statement(self, node: ast.stmt) -> list[ast.stmt]:
         """The statement, without what is done of it."""

@@ -24,6 +24,7 @@ class Program:
         self.random = random.Random(seed)
         self.callees: list[str] = []
         self.own = ""
+        self.loops = 0
         self.lines: list[str] = []
 
     def pick(self, *options: str) -> str:
@@ -88,17 +89,47 @@ class Program:
             if self.random.random() < 0.5:
                 self.lines.append(f"{pad}else:")
                 self.block(indent + 1, depth - 1)
-        elif r < 0.92:
+        elif r < 0.88:
             name = f"i{indent}"
             self.lines.append(f"{pad}for {name} in range({self.pick('3', '2', self.expr(1) + ' % 4')}):")
+            self.loops += 1
             self.block(indent + 1, depth - 1)
+            self.loops -= 1
             if self.random.random() < 0.3:
                 self.lines.append(f"{pad} if {self.test(1)}:\n{pad}  {self.pick('break', 'continue')}")
+        elif r < 0.95:
+            self.protected(indent, depth)
         else:
             self.lines.append(f"{pad}k = 0\n{pad}while k < 3 and {self.test(1)}:")
             self.lines.append(f"{pad} k += 1" if self.random.random() < 0.9 else f"{pad} k = 3")
             self.block(indent + 1, 0)
             self.lines.append(f"{pad} k = k if 0 <= k <= 3 and k == k // 1 else 3")
+
+    def protected(self, indent: int, depth: int) -> None:
+        """A `try` statement, mostly with `finally`."""
+        pad, last = " " * indent, self.random.random() < 0.8
+        self.lines.append(f"{pad}try:")
+        self.block(indent + 1, depth - 1)
+        self.leave(indent + 1)
+        if not last or self.random.random() < 0.4:
+            kind = self.pick("ZeroDivisionError", "(IndexError, KeyError)", "LookupError")
+            self.lines.append(f"{pad}except {kind}{self.pick('', ' as e')}:")
+            self.block(indent + 1, 0)
+            self.leave(indent + 1)
+            if self.random.random() < 0.3:
+                self.lines.append(f"{pad}else:")
+                self.block(indent + 1, 0)
+        if last:
+            self.lines.append(f"{pad}finally:")
+            self.block(indent + 1, depth - 1)
+            if self.random.random() < 0.3:
+                self.leave(indent + 1)
+
+    def leave(self, indent: int) -> None:
+        ways = ["raise KeyError(n)", "x = 1 // (n - n)", "x = a[7]", f"return {self.expr(1)}"]
+        ways += ["break", "continue"] * self.loops
+        if self.random.random() < 0.7:
+            self.lines.append(f"{' ' * indent}if {self.test(1)}:\n{' ' * indent} {self.pick(*ways)}")
 
     def block(self, indent: int, depth: int) -> None:
         for _ in range(self.random.randrange(1, 4)):

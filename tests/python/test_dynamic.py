@@ -39,7 +39,7 @@ def places(source: str, *args: Any, **extra: Any) -> list[tuple[str, str]]:
         # statements
         (
             "try:\n  y = {}\n except ValueError as e:\n  y = 1\n finally:\n  z = []\n return y + 1",
-            [("NL2007", "try:"), ("NL2007", "{}"), ("NL2007", "[]")],
+            [("NL2007", "{}"), ("NL2007", "[]")],
         ),
         ("with open as y:\n  x = x + 1\n return x + y", [("NL2007", "with open as y:")]),
         ("class C: y = x\n return C", [("NL2007", "class C: y = x")]),

@@ -118,6 +118,7 @@ FORMS = {
     "in-handler": "try:\n k = a[n]\nexcept IndexError:\n §\nreturn t",
     "in-handler-caught": "try:\n try:\n  k = a[n]\n except IndexError as e:\n  t += 1.0\n  §\nexcept Exception as e2:\n x['c'] = repr(e2.__context__), repr(e2.__cause__), info()\nreturn t",
     "nested": "try:\n try:\n  §\n except ZeroDivisionError:\n  t += 1.0\n t += 2.0\nexcept IndexError:\n t += 4.0\nreturn t",
+    "nested-in-loop": "for i in range(4):\n try:\n  try:\n   t += 1.0\n   §\n  except ZeroDivisionError:\n   t += 2.0\n except Exception:\n  t -= 0.25\nreturn t, i",
     "nested-in-handler": "try:\n §\nexcept Exception:\n x['a'] = info()\n try:\n  k = 1 // (n - 4)\n except ZeroDivisionError as z:\n  x['b'] = info(), repr(z.__context__)\n x['c'] = info()\n t += 1.0\nx['d'] = sys.exc_info()\nreturn t",
     "info": "try:\n §\nexcept Exception:\n x['i'] = info()\nx['j'] = info()\nreturn t",
     "own-class": "try:\n §\nexcept OWN:\n t += 1.0\nexcept CLASSES as e:\n t += 2.0\nreturn t",

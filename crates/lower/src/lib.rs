@@ -41,6 +41,8 @@ pub enum IslandForm {
     Drop,
     /// Evaluates the class of the handler of that number.
     Class(usize),
+    /// Evaluates what a `return` statement gives.
+    Value,
     /// Reads attributes and items of objects; runs no code.
     Read,
 }

@@ -300,6 +300,7 @@ impl Resume {
         let lists = [&names, &nested, &captures, &parts, &loops, &shared].map(|l| l.to_tuple());
         let [names, nested, captures, parts, loops, shared] = lists;
         let place = point.call.filter(|_| call.is_some());
+        let ways = PyTuple::new(py, point.ways.iter().map(|w| w.name()))?;
         let key = (
             point.at,
             point.behind,
@@ -310,6 +311,7 @@ impl Resume {
             place,
             loops,
             shared,
+            ways,
         );
         let given = (values, defaults, captured, done, call, items, cells);
         module

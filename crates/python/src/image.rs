@@ -59,6 +59,7 @@ fn form(form: IslandForm) -> (Form, &'static str) {
         IslandForm::Next => (Form::Next, "next"),
         IslandForm::Drop => (Form::Drop, "drop"),
         IslandForm::Class(_) => (Form::Plain, "class"),
+        IslandForm::Value => (Form::Plain, "value"),
         // it has no code
         IslandForm::Read => (Form::Read, "drop"),
     }

@@ -388,7 +388,7 @@ fn add_islands(
             | IslandForm::Drop
             | IslandForm::Read
             | IslandForm::Class(_) => spec.line..=spec.line,
-            IslandForm::Plain | IslandForm::Coded => {
+            IslandForm::Plain | IslandForm::Coded | IslandForm::Value => {
                 source.line(s.start)..=source.line(s.end.saturating_sub(1).max(s.start))
             }
         });

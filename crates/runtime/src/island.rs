@@ -78,6 +78,31 @@ pub struct ResumePoint {
     /// `for` loops around it, outermost first: what gives the remaining items, as a Python expression over
     /// `v[0]`, `v[1]`…, and the types of these.
     pub loops: Vec<(Extent, String, Vec<Type>)>,
+    /// How control has left the statements around whose last block runs, outermost first.
+    pub ways: Vec<Way>,
+}
+
+/// How control leaves a statement that does something then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    Normal,
+    Raised,
+    Return,
+    Break,
+    Continue,
+}
+
+impl Way {
+    /// What `numlift._resume` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Normal => "normal",
+            Way::Raised => "raised",
+            Way::Return => "return",
+            Way::Break => "break",
+            Way::Continue => "continue",
+        }
+    }
 }
 
 impl ResumeSource {

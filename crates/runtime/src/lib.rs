@@ -19,6 +19,6 @@ pub mod site;
 
 pub use abi::{Ctx, EntryFn, INLINE_TRACE, Status};
 pub use helpers::{HelperId, HelperSig, HelperType};
-pub use island::{Done, Extent, IslandVar, ResumePoint, ResumeSource};
+pub use island::{Done, Extent, IslandVar, ResumePoint, ResumeSource, Way};
 pub use outside::{CallSig, ObjectEntry};
 pub use site::{ExitReason, FrameInfo, SiteData, SiteId, SiteKind};

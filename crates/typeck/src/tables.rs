@@ -203,6 +203,8 @@ pub struct Tables {
     pub loops: HashMap<StmtId, Vec<VarTy>>,
     /// Variables where the handlers of a compiled `try` begin: as they are wherever its body may raise.
     pub handlers: HashMap<StmtId, Vec<VarTy>>,
+    /// Variables where the last block of a compiled `try` begins: as they are on any way out of the others.
+    pub finals: HashMap<StmtId, Vec<VarTy>>,
     /// Classes of handlers that are known when compiling.
     pub classes: HashMap<ExprId, Vec<ObjectRef>>,
     /// Loops whose first turn has types of its own: tables of that turn's body.

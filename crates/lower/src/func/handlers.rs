@@ -39,9 +39,20 @@ use crate::emit::{Raised, Vals, flat_tys};
 pub(crate) struct Handling {
     pub exception: Slot,
     before: Slot,
-    name: Option<LocalId>,
+    pub name: Option<LocalId>,
     /// Number of loops around it.
-    loops: usize,
+    pub loops: usize,
+}
+
+impl Handling {
+    pub(super) fn new(of: &Protected, name: Option<LocalId>, loops: usize) -> Handling {
+        Handling {
+            exception: of.exception,
+            before: of.before,
+            name,
+            loops,
+        }
+    }
 }
 
 /// What an island has left behind when it raises.
@@ -118,7 +129,7 @@ impl FnLower<'_, '_> {
             self.block(orelse)?;
             ends.extend(self.suspend(None));
         }
-        self.merge_as(landed, &types)?;
+        self.merge_as(landed, &types, None)?;
         if self.reachable() {
             ends.extend(self.handlers(id, handlers, &protected)?);
         }
@@ -131,12 +142,7 @@ impl FnLower<'_, '_> {
         let line = self.hir.stmts[id].line;
         let mut ends = vec![];
         for (n, h) in handlers.iter().enumerate() {
-            let handling = Handling {
-                exception: protected.exception,
-                before: protected.before,
-                name: h.name,
-                loops: self.loops.len(),
-            };
+            let handling = Handling::new(protected, h.name, self.loops.len());
             if let Some(class) = h.class {
                 let unnamed = Handling {
                     name: None,
@@ -176,7 +182,7 @@ impl FnLower<'_, '_> {
     }
 
     /// Lowers code of a handler. What it raises gives the exception up and is raised on.
-    fn handling<T>(&mut self, handling: Handling, code: impl FnOnce(&mut Self) -> R<T>) -> R<T> {
+    pub(super) fn handling<T>(&mut self, handling: Handling, code: impl FnOnce(&mut Self) -> R<T>) -> R<T> {
         let mut protected = self.protect(self.e.raised.is_some())?;
         self.handling.push(handling);
         let out = code(self)?;
@@ -274,12 +280,10 @@ impl FnLower<'_, '_> {
         self.replace_slot(handling.exception, null);
     }
 
-    /// Ends the handlers inside of at least `loops` loops, where control leaves them.
-    pub(super) fn leave_handlers(&mut self, loops: usize) {
-        for handling in self.handling.clone().into_iter().rev() {
-            if handling.loops >= loops {
-                self.give_up(handling);
-            }
+    /// Ends the handlers from a number on, where control leaves them.
+    pub(super) fn leave_handlers(&mut self, first: usize) {
+        for handling in self.handling.clone().into_iter().skip(first).rev() {
+            self.give_up(handling);
         }
     }
 
@@ -493,25 +497,33 @@ impl FnLower<'_, '_> {
         Ok(())
     }
 
-    /// Joins landings, with the variables in the types that typing gives them there.
-    fn merge_as(&mut self, landed: Vec<Pending>, types: &[VarTy]) -> R<()> {
+    /// Joins landings, with the variables in the types that typing gives them there. What cannot be converted goes on at
+    /// the statement `first`.
+    pub(super) fn merge_as(&mut self, landed: Vec<Pending>, types: &[VarTy], first: Option<StmtId>) -> R<()> {
         let mut ends = vec![];
         for p in landed {
             self.resume(&p);
-            for (i, to) in types.iter().enumerate() {
-                let var = self.e.vars[i].clone();
-                let mut vals = self.convert_var(&var, to)?;
-                let bound = match to.bound {
-                    Bound::No => IsBound::No,
-                    Bound::Yes => IsBound::Yes,
-                    Bound::Maybe => vals.pop().map_or(IsBound::No, IsBound::Flag),
-                };
-                let ty = to.ty.clone();
-                self.e.vars[i] = Var { ty, vals, bound };
-            }
+            first.into_iter().for_each(|s| self.mark_statement(s));
+            self.convert_vars(types)?;
             ends.extend(self.suspend(None));
         }
         self.merge(ends)?;
+        Ok(())
+    }
+
+    /// Brings the variables into types.
+    pub(super) fn convert_vars(&mut self, types: &[VarTy]) -> R<()> {
+        for (i, to) in types.iter().enumerate() {
+            let var = self.e.vars[i].clone();
+            let mut vals = self.convert_var(&var, to)?;
+            let bound = match to.bound {
+                Bound::No => IsBound::No,
+                Bound::Yes => IsBound::Yes,
+                Bound::Maybe => vals.pop().map_or(IsBound::No, IsBound::Flag),
+            };
+            let ty = to.ty.clone();
+            self.e.vars[i] = Var { ty, vals, bound };
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use numlift_typeck::islands::{Code, Island};
 use numlift_typeck::{Bound, VarTy};
 use numlift_types::Type;
 
+use super::finals::Leave;
 use super::{AtIsland, FnLower, IsBound, R, Typed, Var};
 use crate::emit::{Frame, Vals, flat_tys};
 use crate::{IslandForm, IslandSpec};
@@ -44,13 +45,19 @@ impl FnLower<'_, '_> {
             return Ok(0);
         };
         let island = &plan.islands[index];
-        let Code::Run(stmts) = &island.code else {
-            return Err("a test at the head of a run".into());
-        };
         self.e.b.set_line(self.hir.stmts[id].line);
         self.observe_cells(self.hir.stmts[id].span.start);
-        self.run_island(island, stmts)?;
-        Ok(stmts.len())
+        match &island.code {
+            Code::Run(stmts) => {
+                self.run_island(island, stmts)?;
+                Ok(stmts.len())
+            }
+            Code::Value(_, value) => {
+                self.return_island(island, *value)?;
+                Ok(1)
+            }
+            _ => Err("a test at the head of a run".into()),
+        }
     }
 
     fn run_island(&mut self, island: &Island, stmts: &[StmtId]) -> R<()> {
@@ -221,6 +228,9 @@ impl FnLower<'_, '_> {
         if matches!(form, IslandForm::Iter | IslandForm::Class(_)) {
             outs.push(an_iterator(island));
         }
+        if form == IslandForm::Value {
+            outs.push(self.a_result());
+        }
         let slots = |outs: &[IslandVar]| outs.iter().map(|v| usize::from(v.maybe) + size(&v.ty)).sum();
         let out_size: usize = slots(&outs);
         let partial: Vec<IslandVar> = landed.iter().map(|(_, v)| v.clone()).collect();
@@ -239,7 +249,8 @@ impl FnLower<'_, '_> {
             | Code::Next(s)
             | Code::Drop(s)
             | Code::Class(s, ..)
-            | Code::Read(s) => {
+            | Code::Read(s)
+            | Code::Value(s, _) => {
                 vec![self.hir.stmts[*s].span]
             }
         };
@@ -450,26 +461,23 @@ impl FnLower<'_, '_> {
                     vals.push(f.e.b.load(t, out, 8 * (i as i32 + 1), Region::Stack));
                 }
                 // the references are new
-                f.drop_iterators();
+                if !f.finals.is_empty() {
+                    return Err("an island that returns where more is to be done".into());
+                }
+                f.drop_iterators(0);
                 f.leave_handlers(0);
                 f.e.b.ret(&vals);
                 Ok(())
             })?;
         }
-        let ways = [(island.breaks, BREAK), (island.continues, CONTINUE)];
-        for (_, way) in ways.into_iter().filter(|(is, _)| *is) {
-            on(self, way, &mut |f| {
+        let ways = [
+            (island.breaks, BREAK, Leave::Break),
+            (island.continues, CONTINUE, Leave::Continue),
+        ];
+        for (_, code, leave) in ways.into_iter().filter(|(is, ..)| *is) {
+            on(self, code, &mut |f| {
                 f.bind_outs(outs, out);
-                f.leave_handlers(f.loops.len());
-                let end = f.suspend(None);
-                let Some(l) = f.loops.last_mut() else {
-                    return Err("a break outside a loop".into());
-                };
-                match way {
-                    BREAK => l.breaks.extend(end),
-                    _ => l.continues.extend(end),
-                }
-                Ok(())
+                f.leave_by(leave, None)
             })?;
         }
         Ok(())

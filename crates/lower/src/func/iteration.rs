@@ -143,9 +143,9 @@ impl FnLower<'_, '_> {
         }
     }
 
-    /// A `return` leaves the loops around it, the innermost first.
-    pub(super) fn drop_iterators(&mut self) {
-        for slot in self.iterators.clone().into_iter().rev() {
+    /// A `return` leaves the loops around it from a number on, the innermost first.
+    pub(super) fn drop_iterators(&mut self, first: usize) {
+        for slot in self.iterators.clone().into_iter().skip(first).rev() {
             let null = self.e.b.iconst(Ty::I64, 0);
             self.replace_slot(slot, null);
         }

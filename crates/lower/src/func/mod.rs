@@ -5,6 +5,7 @@ mod call;
 mod cells;
 mod elementwise;
 mod expr;
+mod finals;
 mod foreign;
 mod handlers;
 mod index;
@@ -43,6 +44,7 @@ use crate::emit::{Emit, Frame, Vals, flat_tys};
 use crate::{Lowered, Shared, arith};
 
 pub(crate) use cells::Cell;
+use finals::{Final, Leave, Leaving};
 pub(crate) use handlers::AtIsland;
 use handlers::Handling;
 use resume::{ActiveLoop, Running};
@@ -107,6 +109,10 @@ pub(crate) struct FnLower<'a, 'm> {
     pub all_iterators: Vec<Slot>,
     /// The handlers around, innermost last.
     pub handling: Vec<Handling>,
+    /// The statements around that do something wherever control leaves them.
+    pub finals: Vec<Final>,
+    /// The ways out of such statements that are being gone.
+    pub ways: Vec<Leaving>,
     /// Variables where the handlers of the innermost `try` begin.
     pub landing: Option<Rc<Vec<VarTy>>>,
     /// Items of objects that are read already.
@@ -171,6 +177,8 @@ pub(crate) fn lower_instance(
         iterators: vec![],
         all_iterators: vec![],
         handling: vec![],
+        finals: vec![],
+        ways: vec![],
         landing: None,
         reads: HashMap::new(),
         memory: references::Memory::default(),
@@ -555,14 +563,11 @@ impl FnLower<'_, '_> {
     pub(crate) fn return_value(&mut self, v: Typed) -> R<()> {
         let ret = self.inst.ret.clone();
         let vals = self.convert(&v.1, &v.0, &ret)?;
-        for owner in Self::owners_of(&(ret, vals.clone())) {
-            self.e.helper("py_incref", &[owner]);
+        let v = (ret, vals);
+        if !self.finals.is_empty() {
+            self.keep(&v);
         }
-        self.settle_cells()?;
-        self.drop_iterators();
-        self.leave_handlers(0);
-        self.e.b.ret(&vals);
-        Ok(())
+        self.leave_by(Leave::Return, Some(v))
     }
 
     pub(crate) fn guard_ok(&mut self, cond: Value, kind: SiteKind, operands: &[Value]) {

@@ -12,13 +12,14 @@ use cranelift_entity::EntityRef;
 use numlift_diagnostics::Span;
 use numlift_mir::{Region, Site, Ty, Value};
 use numlift_runtime::abi::MAX_OPERANDS;
-use numlift_runtime::{Done, Extent, ObjectEntry, ResumePoint, ResumeSource, SiteKind};
+use numlift_runtime::{Done, Extent, ObjectEntry, ResumePoint, ResumeSource, SiteKind, Way};
 use numlift_syntax::hir::{ExprId, Function, StmtId};
 use numlift_typeck::Env;
 use numlift_types::{ClosureType, NestedType, Type};
 use smallvec::SmallVec;
 
 use super::cells::CELL;
+use super::finals::returned;
 use super::loops::Iter;
 use super::{FnLower, IsBound, Pending, R, Typed, Var};
 use crate::emit::{Frame, Vals};
@@ -349,6 +350,7 @@ impl FnLower<'_, '_> {
                 done,
                 call: None,
                 loops,
+                ways: self.ways.iter().map(|l| l.way).collect(),
             },
             types,
             vals,
@@ -415,6 +417,17 @@ impl FnLower<'_, '_> {
                 format!("<caught {n}>"),
                 ResumeSource::Operand { ty, maybe: false },
             ));
+        }
+        for (n, leaving) in self.ways.iter().enumerate() {
+            let source = match (&leaving.value, leaving.way) {
+                (Some(v), _) => ResumeSource::Operand {
+                    ty: operands.value(self.sh.env, v)?,
+                    maybe: false,
+                },
+                (None, Way::Return) => ResumeSource::Unbound,
+                (None, _) => continue,
+            };
+            vars.push((returned(n), source));
         }
         Some(vars)
     }

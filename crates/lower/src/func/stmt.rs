@@ -10,6 +10,7 @@ use numlift_types::Type;
 
 use smallvec::SmallVec;
 
+use super::finals::Leave;
 use super::resume::Part;
 use super::tuple::{composed, parts_of};
 use super::{FnLower, IsBound, R, Typed, Var};
@@ -87,20 +88,8 @@ impl FnLower<'_, '_> {
                 orelse,
             } => self.for_loop(id, target, *iter, body, orelse)?,
             StmtKind::Match { subject, cases } => self.match_stmt(*subject, cases)?,
-            StmtKind::Break => {
-                self.leave_handlers(self.loops.len());
-                let p = self.suspend(None);
-                if let Some(l) = self.loops.last_mut() {
-                    l.breaks.extend(p);
-                }
-            }
-            StmtKind::Continue => {
-                self.leave_handlers(self.loops.len());
-                let p = self.suspend(None);
-                if let Some(l) = self.loops.last_mut() {
-                    l.continues.extend(p);
-                }
-            }
+            StmtKind::Break => self.leave_by(Leave::Break, None)?,
+            StmtKind::Continue => self.leave_by(Leave::Continue, None)?,
             StmtKind::Return(value) => {
                 let v = match value {
                     Some(v) => self.expr(*v)?,
@@ -161,8 +150,18 @@ impl FnLower<'_, '_> {
                 body,
                 handlers,
                 orelse,
+                finalbody,
                 ..
-            } if self.inst.tables.handlers.contains_key(&id) => self.try_stmt(id, body, handlers, orelse)?,
+            } if !self.interprets_try(id) => {
+                let code = |f: &mut Self| match handlers.is_empty() {
+                    true => f.block(body),
+                    false => f.try_stmt(id, body, handlers, orelse),
+                };
+                match finalbody.is_empty() {
+                    true => code(self)?,
+                    false => self.finally(id, finalbody, code)?,
+                }
+            }
             StmtKind::With { .. } | StmtKind::Try { .. } | StmtKind::Dynamic(_) => {
                 return Err("a dynamic statement".into());
             }
@@ -171,6 +170,12 @@ impl FnLower<'_, '_> {
             self.mark_behind(Some(&id));
         }
         Ok(())
+    }
+
+    /// A `try` statement that typing has not looked at as one to compile.
+    fn interprets_try(&self, id: StmtId) -> bool {
+        let tables = &self.inst.tables;
+        !tables.handlers.contains_key(&id) && !tables.finals.contains_key(&id)
     }
 
     fn import(&mut self, local: numlift_syntax::hir::LocalId, r: Resolved) {

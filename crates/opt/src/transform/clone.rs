@@ -36,14 +36,21 @@ impl Copies {
     }
 }
 
-/// Whether something in blocks lands outside of them: they cannot be copied, as a landing has one block that leads to it.
-pub(crate) fn lands_outside(f: &Function, blocks: &[Block]) -> bool {
+/// Whether something in blocks lands outside of them, or something outside in them: they cannot be copied, as a landing
+/// has one block that leads to it.
+pub(crate) fn lands_across(f: &Function, blocks: &[Block]) -> bool {
     let raised = |v: Value| f.def(v).is_some_and(|i| f.insts[i].op == Opcode::Raised);
-    let branches = blocks.iter().filter_map(|b| f.terminator(*b));
-    branches.into_iter().any(|i| match &f.insts[i].imm {
+    let mut branches = blocks.iter().filter_map(|b| f.terminator(*b));
+    let out = branches.any(|i| match &f.insts[i].imm {
         Imm::Branch(then, _) => raised(f.insts[i].args[0]) && !blocks.contains(&then.block),
         _ => false,
-    })
+    });
+    // a handler that raises on is in no loop, the handler around it may be
+    let others = f.layout.iter().filter(|b| !blocks.contains(b));
+    let mut landings = others
+        .flat_map(|b| &f.blocks[*b].insts)
+        .filter_map(|i| f.insts[*i].landing.as_ref());
+    out || landings.any(|l| blocks.contains(&l.block))
 }
 
 /// Copies blocks: branches among them lead to copies, all others where they did. The copies are not in

@@ -37,7 +37,7 @@ use numlift_mir::{
 };
 
 use super::Aliases;
-use super::clone::{copy_blocks, join_copies, lands_outside};
+use super::clone::{copy_blocks, join_copies, lands_across};
 use super::emit::Emit;
 use crate::analysis::affine::Affine;
 use crate::analysis::extremes::Extremes;
@@ -179,7 +179,7 @@ fn plan(
     let few = |v: &Value| scev.constant_turns(*v).is_some_and(|n| n < MIN_TURNS);
     if f.blocks[data.header].cold
         || size > MAX_LOOP
-        || lands_outside(f, &data.blocks)
+        || lands_across(f, &data.blocks)
         || !data.blocks.iter().any(|b| has_check(f, *b))
         || f.blocks[data.header].params.iter().any(few)
     {

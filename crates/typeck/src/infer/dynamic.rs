@@ -10,6 +10,7 @@ use numlift_syntax::hir::{ExprId, ExprKind, Function, LocalId, StmtId, StmtKind,
 use numlift_syntax::visit::{Visitor, walk_expr, walk_stmt, walk_target};
 use numlift_types::{Reason, Type};
 
+use super::finals::Leave;
 use super::{FnInfer, R, Vars, index};
 use crate::tables::{Bound, DynamicPlace, Place};
 
@@ -283,9 +284,13 @@ impl FnInfer<'_, '_> {
             }
         }
         self.note(r);
-        let ends = matches!(hir.stmts[id].kind, StmtKind::Return(_) | StmtKind::Raise { .. });
-        if ends && self.vars.take().is_some() && matches!(hir.stmts[id].kind, StmtKind::Return(_)) {
-            self.ret = Type::Object(r);
+        match hir.stmts[id].kind {
+            StmtKind::Return(_) if self.vars.is_some() => {
+                self.ret = Type::Object(r);
+                self.leave(Leave::Return);
+            }
+            StmtKind::Return(_) | StmtKind::Raise { .. } => self.vars = None,
+            _ => {}
         }
     }
 

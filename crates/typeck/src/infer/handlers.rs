@@ -29,6 +29,9 @@ impl FnInfer<'_, '_> {
     }
 
     pub(super) fn native_try(&mut self, id: StmtId, [body, orelse]: [&Block; 2], handlers: &[Handler]) {
+        if handlers.is_empty() {
+            return self.block(body);
+        }
         let raised = self.raising(body);
         self.block(orelse);
         let mut out = self.vars.take();

@@ -8,19 +8,14 @@ use super::dynamic::Node;
 use super::{FnInfer, Interpreted, Vars, join_vars};
 
 impl FnInfer<'_, '_> {
-    /// The variables at a `break` or `continue`, out of the islands between it and its loop: each way out of an
-    /// island has the same variables. Handlers that are left unbind their variable.
-    pub(super) fn leave_islands(&mut self) -> Vars {
-        let depth = self.loops.last().map_or(0, |l| l.islands);
-        let mut vars = self.vars.take();
-        for island in self.islands.iter().skip(depth) {
+    /// The variables where control leaves the islands and handlers from these numbers on: each way out of an
+    /// island has the same variables, and a handler unbinds its own.
+    pub(super) fn unwound(&self, islands: usize, handling: usize) -> Vars {
+        let mut vars = self.vars.clone();
+        for island in self.islands.iter().skip(islands) {
             vars = Self::clobbered(&vars, &island.locals, island.caught.as_slice(), island.reason);
         }
-        let inside = self
-            .handling
-            .iter()
-            .filter(|(_, loops)| *loops >= self.loops.len());
-        for l in inside.filter_map(|(name, _)| *name) {
+        for l in self.handling.iter().skip(handling).filter_map(|(name, _)| *name) {
             if let Some(vars) = &mut vars {
                 vars[super::index(l)] = super::UNBOUND;
             }

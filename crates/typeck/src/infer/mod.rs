@@ -7,6 +7,7 @@ mod dynamic;
 mod elementwise;
 mod expr;
 mod feedback;
+mod finals;
 mod fold;
 mod foreign;
 mod handlers;
@@ -39,6 +40,7 @@ use crate::tables::{Binding, Bound, Instance, InstanceId, Program, Tables, VarTy
 
 use dynamic::{Node, Stop, solid};
 use feedback::Identified;
+use finals::FinalCx;
 
 pub(crate) use dynamic::{has_list, whole};
 pub use elementwise::result_array;
@@ -311,6 +313,8 @@ struct FnInfer<'c, 'e> {
     literals: HashSet<ExprId>,
     /// The handlers around: the variable that each binds, and how many loops are around it.
     handling: Vec<(Option<LocalId>, usize)>,
+    /// The statements around that do something wherever control leaves them.
+    finals: Vec<FinalCx>,
 }
 
 /// A block that runs in the interpreter.
@@ -365,6 +369,7 @@ impl<'c, 'e> FnInfer<'c, 'e> {
             identified,
             raises: vec![],
             handling: vec![],
+            finals: vec![],
         }
     }
 

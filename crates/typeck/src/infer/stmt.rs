@@ -5,6 +5,7 @@ use numlift_types::{Reason, Scalar, Type};
 
 use super::dynamic::Node;
 use super::elementwise::is_array;
+use super::finals::Leave;
 use super::peel::For;
 use super::{FnInfer, LoopCx, R, join_vars};
 use crate::env::Resolved;
@@ -111,23 +112,17 @@ impl FnInfer<'_, '_> {
                 dynamic,
             } => {
                 let whole = self.boxing.is_some_and(|b| b.tries.contains(&id)) || self.names_cell(handlers);
-                match *dynamic || !finalbody.is_empty() || whole {
-                    true => self.try_stmt(id, [body, orelse, finalbody], handlers),
-                    false => self.native_try(id, [body, orelse], handlers),
+                match (*dynamic || whole, finalbody.is_empty()) {
+                    (true, _) => self.try_stmt(id, [body, orelse, finalbody], handlers),
+                    (false, true) => self.native_try(id, [body, orelse], handlers),
+                    (false, false) => {
+                        let code = |this: &mut Self| this.native_try(id, [body, orelse], handlers);
+                        self.finally(id, code, finalbody);
+                    }
                 }
             }
-            StmtKind::Break => {
-                let vars = self.leave_islands();
-                if let Some(l) = self.loops.last_mut() {
-                    l.breaks = join_vars(l.breaks.take(), vars);
-                }
-            }
-            StmtKind::Continue => {
-                let vars = self.leave_islands();
-                if let Some(l) = self.loops.last_mut() {
-                    l.continues = join_vars(l.continues.take(), vars);
-                }
-            }
+            StmtKind::Break => self.leave(Leave::Break),
+            StmtKind::Continue => self.leave(Leave::Continue),
             StmtKind::Return(value) => {
                 let ty = match value {
                     Some(v) => self.expr(*v),
@@ -155,7 +150,7 @@ impl FnInfer<'_, '_> {
                     }
                     self.ret = joined;
                 }
-                self.vars = None;
+                self.leave(Leave::Return);
             }
             StmtKind::Assert { test, message } => {
                 if !self.cx.env.optimized() {

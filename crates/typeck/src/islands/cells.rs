@@ -103,9 +103,7 @@ impl Planner<'_> {
             Code::Run(stmts) => (span(stmts[0]).start, span(stmts[stmts.len() - 1]).end),
             // the body of the loop comes behind it
             Code::Iter(s, e) | Code::Class(s, _, e) => (span(*s).start, self.hir.exprs[*e].span.end),
-            Code::Test(s, _) | Code::Next(s) | Code::Drop(s) | Code::Read(s) => {
-                (span(*s).start, span(*s).end)
-            }
+            code => code.stmt().map_or((0, 0), |s| (span(s).start, span(s).end)),
         };
         let looped = self.hir.stmts.values().filter(|s| is_loop(&s.kind));
         // the test of a `while` is in it

@@ -8,12 +8,13 @@
 
 mod cells;
 mod cost;
+mod finals;
 mod frames;
 mod reads;
 mod uses;
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use numlift_diagnostics::Diagnostic;
 use numlift_syntax::facts;
@@ -34,6 +35,8 @@ pub use uses::{Consumer, Uses};
 pub enum Code {
     /// Adjacent statements of one block.
     Run(Vec<StmtId>),
+    /// The value of a `return` statement behind which more is to be done.
+    Value(StmtId, ExprId),
     /// The test of an `if` or `while` statement: its truth.
     Test(StmtId, ExprId),
     /// What a `for` statement iterates over: its iterator.
@@ -54,7 +57,7 @@ impl Code {
         match self {
             Code::Run(stmts) => stmts.first().copied(),
             Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) => Some(*s),
-            Code::Class(s, ..) | Code::Read(s) => Some(*s),
+            Code::Class(s, ..) | Code::Read(s) | Code::Value(s, _) => Some(*s),
         }
     }
 
@@ -95,7 +98,7 @@ impl Code {
             },
             // the statement alone
             Code::Next(s) => (span(*s).start, span(*s).start + 1),
-            Code::Test(..) | Code::Iter(..) | Code::Drop(_) | Code::Class(..) | Code::Read(_) => (0, 0),
+            _ => (0, 0),
         };
         let within = move |s: StmtId| (start..end).contains(&span(s).start);
         entry.tables.assumed.iter().filter(move |((s, _), _)| within(*s))
@@ -104,7 +107,9 @@ impl Code {
     fn uses(&self, f: &Function) -> Uses {
         match self {
             Code::Run(stmts) => Uses::of_stmts(f, stmts),
-            Code::Test(_, e) | Code::Iter(_, e) | Code::Class(_, _, e) => Uses::of_expr(f, *e),
+            Code::Test(_, e) | Code::Iter(_, e) | Code::Class(_, _, e) | Code::Value(_, e) => {
+                Uses::of_expr(f, *e)
+            }
             Code::Next(s) => Uses::of_targets(f, *s),
             Code::Drop(_) | Code::Read(_) => Uses::default(),
         }
@@ -232,11 +237,14 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
                 let span = entry.hir.stmts[**t].span;
                 span.start <= at.start && at.end <= span.end
             };
-            out.tries.extend(entry.tables.handlers.keys().filter(around));
+            let tables = &entry.tables;
+            let compiled = tables.handlers.keys().chain(tables.finals.keys());
+            out.tries.extend(compiled.filter(around));
         }
         if let (Code::Run(stmts), true) = (&island.code, island.leaves()) {
-            out.tries
-                .extend(stmts.iter().filter(|s| entry.tables.handlers.contains_key(s)));
+            let compiled =
+                |s: &&StmtId| entry.tables.handlers.contains_key(s) || entry.tables.finals.contains_key(s);
+            out.tries.extend(stmts.iter().filter(compiled));
         }
         let before = match &island.code {
             Code::Class(..) => entry.tables.handlers.get(&stmt),
@@ -257,7 +265,7 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
                 .and_then(|s| entry.tables.states.get(s))
                 .map(|[_, after]| after),
             Code::Next(s) => entry.tables.targets.get(s),
-            Code::Test(..) | Code::Iter(..) | Code::Drop(_) | Code::Class(..) | Code::Read(_) => None,
+            _ => None,
         };
         for l in &island.binds {
             let ty = after
@@ -276,7 +284,8 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
             .values()
             .flatten()
             .chain(entry.tables.loops.values())
-            .chain(entry.tables.handlers.values());
+            .chain(entry.tables.handlers.values())
+            .chain(entry.tables.finals.values());
         let types: Vec<&Type> = all
             .filter_map(|s| s.get(l.as_u32() as usize))
             .map(|v| &v.ty)
@@ -333,6 +342,8 @@ pub(crate) struct Planner<'i> {
     native_loops: usize,
     /// How many bodies of compiled `try` statements are around.
     protected: usize,
+    /// Statements that a `return` in them leaves with more to do.
+    watched: HashSet<StmtId>,
 }
 
 impl<'i> Planner<'i> {
@@ -345,6 +356,7 @@ impl<'i> Planner<'i> {
             known: RefCell::default(),
             native_loops: 0,
             protected: 0,
+            watched: finals::watched(entry),
         }
     }
 
@@ -379,7 +391,12 @@ impl<'i> Planner<'i> {
     fn block(&mut self, block: &Block) {
         let mut run: Vec<StmtId> = vec![];
         for &s in block {
-            if self.is_island(s) {
+            if let (Some(value), true) = (self.left_value(s), self.is_island(s)) {
+                self.close(&mut run);
+                self.plan.heads.insert(s, self.plan.islands.len());
+                let reason = self.reason(s).unwrap_or(Reason::JOIN);
+                self.add(Code::Value(s, value), reason);
+            } else if self.is_island(s) {
                 run.push(s);
                 // the type is checked before anything else raises
                 if self.protected > 0 && self.entry.tables.annotated.contains_key(&s) {
@@ -465,8 +482,10 @@ impl<'i> Planner<'i> {
         }
         self.native_loops += usize::from(is_loop(kind));
         self.compiled_reads(s);
-        for (n, block) in facts::blocks(kind).into_iter().enumerate() {
-            let body = usize::from(n == 0 && matches!(kind, StmtKind::Try { .. }));
+        let blocks = facts::blocks(kind);
+        let protected = self.protected_blocks(s);
+        for (n, block) in blocks.into_iter().enumerate() {
+            let body = usize::from(n < protected);
             self.protected += body;
             self.block(block);
             self.protected -= body;
@@ -507,22 +526,27 @@ impl<'i> Planner<'i> {
         let all = |blocks: &[&Block]| blocks.iter().flat_map(|b| b.iter()).all(|s| self.is_island(*s));
         // a branch that types exclude has no types
         let decided = |test: &ExprId| self.entry.tables.truths.contains_key(test);
+        let returns = self.returns_within(s);
         match kind {
             StmtKind::If { test, .. } | StmtKind::While { test, .. } if own && decided(test) => true,
             StmtKind::If { test, then, other } => {
-                own && (Uses::of_expr(self.hir, *test).binds_any() || all(&[then, other]))
+                own && (Uses::of_expr(self.hir, *test).binds_any() || !returns && all(&[then, other]))
             }
             StmtKind::While { test, .. } => {
-                own && Uses::of_expr(self.hir, *test).binds_any() || self.reason(s).is_some() && !self.pays(s)
+                own && Uses::of_expr(self.hir, *test).binds_any()
+                    || !returns && self.reason(s).is_some() && !self.pays(s)
             }
             StmtKind::For { target, iter, .. } => {
                 let iterated = || {
                     let typed = self.entry.tables.loops.contains_key(&s);
                     typed && binds_names(target) && !Uses::of_expr(self.hir, *iter).binds_any()
                 };
-                own && !iterated() || self.reason(s).is_some() && !self.pays(s)
+                own && !iterated() || !returns && self.reason(s).is_some() && !self.pays(s)
             }
-            StmtKind::Try { .. } => own || self.reason(s).is_some() && !self.is_worthwhile(s),
+            StmtKind::Try { .. } => {
+                let pays = || returns || self.is_worthwhile(s);
+                own || self.reason(s).is_some() && !pays() || self.is_stuck(s)
+            }
             _ => own,
         }
     }
@@ -546,24 +570,16 @@ impl<'i> Planner<'i> {
         None
     }
 
-    /// Nothing runs between a `break` and the end of the island that binds variables: `with` and `try` without `finally`.
+    /// Each way out of the island has the same variables: `with` and `try`.
     fn leaves_simply(&self, island: &Island) -> bool {
         let Code::Run(stmts) = &island.code else {
             return true;
         };
         let leaving = stmts.iter().filter(|s| Uses::of_stmts(self.hir, &[**s]).leaves());
-        leaving.into_iter().all(|s| match &self.hir.stmts[*s].kind {
-            StmtKind::With { .. } | StmtKind::Try { .. } => !self.leaves_finally(*s),
-            _ => false,
+        leaving.into_iter().all(|s| {
+            let kind = &self.hir.stmts[*s].kind;
+            matches!(kind, StmtKind::With { .. } | StmtKind::Try { .. })
         })
-    }
-
-    /// A `break` leaves a `try` with `finally` in the statement.
-    fn leaves_finally(&self, s: StmtId) -> bool {
-        let kind = &self.hir.stmts[s].kind;
-        let own = matches!(kind, StmtKind::Try { finalbody, .. } if !finalbody.is_empty());
-        let mut inside = facts::blocks(kind).into_iter().flatten();
-        Uses::of_stmts(self.hir, &[s]).leaves() && (own || inside.any(|s| self.leaves_finally(*s)))
     }
 }
 

@@ -1,0 +1,257 @@
+//! `try` statements with `finally`: the last block is lowered once for each way out of the others.
+//!
+//! Before: `try: body finally: last`; after:
+//!
+//! ```text
+//!   body, falls through → last → what follows
+//!   body, raises        → landing → last, in which the exception is handled → it is raised on
+//!   body, `return v`    → v → last → return v
+//!   body, `break`       → last → behind the loop; `continue` likewise
+//! ```
+//!
+//! All ends of the body that go the same way share a copy. A copy that leaves in another way itself drops what was to
+//! come: the exception is given up, the value forgotten.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use cranelift_entity::EntityRef;
+use numlift_mir::Region;
+use numlift_runtime::{IslandVar, Way};
+use numlift_syntax::hir::{self, ExprId, LocalId, StmtId};
+use numlift_typeck::VarTy;
+use numlift_typeck::islands::{Island, Uses};
+
+use super::handlers::Handling;
+use super::{FnLower, IsBound, Pending, R, Typed};
+use crate::IslandForm;
+use crate::emit::{Frame, Vals, flat_tys};
+
+/// How control leaves a statement besides falling through and raising.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    Return,
+    Break,
+    Continue,
+}
+
+const LEAVES: [Leave; 3] = [Leave::Return, Leave::Break, Leave::Continue];
+
+impl Leave {
+    fn way(self) -> Way {
+        match self {
+            Leave::Return => Way::Return,
+            Leave::Break => Way::Break,
+            Leave::Continue => Way::Continue,
+        }
+    }
+}
+
+/// A way out of a statement that is being gone, and the function's result if it is known.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaving {
+    pub way: Way,
+    pub value: Option<Typed>,
+}
+
+/// A statement around that does something wherever control leaves it.
+pub(crate) struct Final {
+    /// What it does begins with this statement.
+    last: StmtId,
+    /// Where control has left it, by [`Leave`].
+    ends: [Vec<Pending>; 3],
+    /// How many loops, handlers, iterators, `for` loops and ways are around.
+    loops: usize,
+    handling: usize,
+    iterators: usize,
+    active: usize,
+    ways: usize,
+}
+
+impl FnLower<'_, '_> {
+    pub(super) fn finally(
+        &mut self,
+        id: StmtId,
+        last: &hir::Block,
+        code: impl FnOnce(&mut Self) -> R<()>,
+    ) -> R<()> {
+        let first = *last.first().ok_or("an empty block")?;
+        let types = Rc::new(self.inst.tables.finals.get(&id).cloned().unwrap_or_default());
+        let around = self.landing.replace(types.clone());
+        let mut protected = self.protect(true)?;
+        self.finals.push(Final {
+            last: first,
+            ends: Default::default(),
+            loops: self.loops.len(),
+            handling: self.handling.len(),
+            iterators: self.iterators.len(),
+            active: self.active.len(),
+            ways: self.ways.len(),
+        });
+        code(self)?;
+        let end = self.suspend(None);
+        let landed = self.land(&mut protected)?;
+        self.landing = around;
+        let left = self.finals.pop().map(|f| f.ends).unwrap_or_default();
+        let mut behind: Vec<Pending> = vec![];
+        if let Some(p) = end {
+            self.resume(&p);
+            self.last_block(last, &types, Way::Normal, None)?;
+            behind.extend(self.suspend(None));
+        }
+        for (leave, ends) in LEAVES.into_iter().zip(left) {
+            let value = self.merge(ends)?;
+            if self.reachable() {
+                self.last_block(last, &types, leave.way(), value.clone())?;
+            }
+            if self.reachable() {
+                self.leave_by(leave, value)?;
+            }
+        }
+        let handling = Handling::new(&protected, None, self.loops.len());
+        self.ways.push(Leaving {
+            way: Way::Raised,
+            value: None,
+        });
+        self.handling.push(handling);
+        self.merge_as(landed, &types, Some(first))?;
+        self.handling.pop();
+        if self.reachable() {
+            self.handling(handling, |f| f.block(last))?;
+        }
+        if self.reachable() {
+            self.raise_on(handling);
+        }
+        self.ways.pop();
+        self.merge(behind)?;
+        Ok(())
+    }
+
+    /// The last block on a way. Variables that it does not bind are behind it what they were.
+    fn last_block(&mut self, last: &hir::Block, types: &[VarTy], way: Way, value: Option<Typed>) -> R<()> {
+        let before = self.e.vars.clone();
+        self.ways.push(Leaving { way, value });
+        self.mark_statement(last[0]);
+        self.convert_vars(types)?;
+        self.block(last)?;
+        self.ways.pop();
+        if self.reachable() {
+            let bound: BTreeSet<usize> = Uses::of_stmts(&self.hir, last)
+                .binds
+                .into_iter()
+                .map(LocalId::index)
+                .collect();
+            for (i, var) in before.into_iter().enumerate().filter(|(i, _)| !bound.contains(i)) {
+                self.e.vars[i] = var;
+            }
+        }
+        Ok(())
+    }
+
+    /// Control leaves: to the innermost statement that does something then, else to the loop or to the caller. The value
+    /// of a `return` is in the function's result type, and kept.
+    pub(super) fn leave_by(&mut self, leave: Leave, value: Option<Typed>) -> R<()> {
+        let loops = self.loops.len();
+        let around = self.finals.last();
+        if let Some(f) = around.filter(|f| leave == Leave::Return || f.loops >= loops) {
+            let (handling, iterators) = (f.handling, f.iterators);
+            if leave == Leave::Return {
+                self.drop_iterators(iterators);
+            }
+            self.leave_handlers(handling);
+            let end = self.suspend(value);
+            if let Some(f) = self.finals.last_mut() {
+                f.ends[leave as usize].extend(end);
+            }
+            return Ok(());
+        }
+        let end = match leave {
+            Leave::Return => {
+                let value = value.ok_or("a return without a value")?;
+                for owner in Self::owners_of(&value) {
+                    self.e.helper("py_incref", &[owner]);
+                }
+                self.settle_cells()?;
+                self.drop_iterators(0);
+                self.leave_handlers(0);
+                self.e.b.ret(&value.1);
+                return Ok(());
+            }
+            Leave::Break | Leave::Continue => {
+                let inside = self.handling.iter().position(|h| h.loops >= loops);
+                self.leave_handlers(inside.unwrap_or(self.handling.len()));
+                self.suspend(None)
+            }
+        };
+        let Some(l) = self.loops.last_mut() else {
+            return Err("a break outside a loop".into());
+        };
+        match leave {
+            Leave::Break => l.breaks.extend(end),
+            _ => l.continues.extend(end),
+        }
+        Ok(())
+    }
+
+    /// `return` with a value that the interpreter evaluates, where more is to be done.
+    pub(super) fn return_island(&mut self, island: &Island, value: ExprId) -> R<()> {
+        self.e.b.set_line(self.hir.exprs[value].line);
+        self.settle_for(island)?;
+        let resume = self.frame_left();
+        let out = self.enter_island(island, &[], IslandForm::Value, None, [resume, None])?;
+        let ret = self.inst.ret.clone();
+        let mut vals = Vals::new();
+        for (i, t) in flat_tys(&ret).into_iter().enumerate() {
+            vals.push(self.e.b.load(t, out, 8 * (i as i32 + 1), Region::Stack));
+        }
+        let mut v = (ret, vals);
+        self.mark_extents(&mut v);
+        // the references are new
+        for owner in Self::owners_of(&v) {
+            self.hold_new(owner);
+        }
+        self.leave_by(Leave::Return, Some(v))
+    }
+
+    /// The function's result, as it comes out of an island.
+    pub(super) fn a_result(&self) -> IslandVar {
+        let depth = self.finals.last().map_or(0, |f| f.ways);
+        IslandVar {
+            name: returned(depth),
+            ty: self.inst.ret.clone(),
+            maybe: false,
+            sure: true,
+            annotated: false,
+            assumed: None,
+        }
+    }
+
+    /// The state where a `return` has come to the innermost statement that does something then.
+    fn frame_left(&mut self) -> Option<Frame> {
+        let f = self.finals.last()?;
+        let (last, handling, active, ways) = (f.last, f.handling, f.active, f.ways);
+        let here = (
+            self.e.vars.clone(),
+            self.handling.clone(),
+            self.active.clone(),
+            self.ways.clone(),
+        );
+        for name in self.handling.drain(handling..).filter_map(|h| h.name) {
+            self.e.vars[name.index()].bound = IsBound::No;
+        }
+        self.active.truncate(active);
+        self.ways.truncate(ways);
+        self.ways.push(Leaving {
+            way: Way::Return,
+            value: None,
+        });
+        let frame = self.frame(last, false);
+        (self.e.vars, self.handling, self.active, self.ways) = here;
+        frame
+    }
+}
+
+/// What `numlift._resume` calls the result of the function on a way.
+pub(super) fn returned(depth: usize) -> String {
+    format!("<returned {depth}>")
+}
