@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
     addresses, assumptions, carry, checks, dead_code, divisions, gvn, hoist, if_convert, inline, intervals,
-    invariant_loads, overflow, polls, preheaders, simplify, strip_mine, unchecked, unroll, vectorise,
-    version,
+    invariant_loads, overflow, preheaders, simplify, strip_mine, unchecked, unroll, vectorise, version,
 };
 
 /// What a pass did, or why it could not, at a source line.
@@ -74,7 +73,6 @@ pub const PASSES: &[Pass] = &[
     intervals::PASS,
     invariant_loads::PASS,
     overflow::PASS,
-    polls::PASS,
     preheaders::PASS,
     simplify::PASS,
     strip_mine::PASS,
@@ -103,7 +101,6 @@ pub const PIPELINE: &[Pass] = &[
     simplify::PASS,
     intervals::PASS,
     overflow::PASS,
-    polls::PASS,
     hoist::PASS,
     if_convert::PASS,
     gvn::PASS,

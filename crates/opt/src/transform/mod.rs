@@ -16,7 +16,6 @@ pub mod inline;
 pub mod intervals;
 pub mod invariant_loads;
 pub mod overflow;
-pub mod polls;
 pub mod preheaders;
 pub mod simplify;
 mod speculation;
