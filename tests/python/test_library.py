@@ -1,5 +1,6 @@
 """Every library function that is called by signature and rule, against NumPy on random arguments."""
 
+import inspect
 import os
 import warnings
 
@@ -76,3 +77,23 @@ def test_calls(path: str) -> None:
         check_call(path, Call(choice, choice.pick(cases)))
 
     run_cases()
+
+
+def resolve(path: str) -> object:
+    found: object = np
+    for name in path.removeprefix("numpy.").split("."):
+        found = getattr(found, name)
+    return found
+
+
+def test_parameters_have_numpys_names() -> None:
+    for path, (signature, _, _) in ROWS.items():
+        try:
+            theirs = inspect.signature(resolve(path)).parameters.values()  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            continue
+        # the first of `np.arange` is `start` or `stop`
+        free = path == "numpy.arange" or any(p.kind == p.VAR_KEYWORD or p.name == "args" for p in theirs)
+        names = {p.name for p in theirs} | {"a" if path.startswith("ndarray.") else ""}
+        ours = {p.partition("=")[0].strip(" *") for p in signature.split(",")} - {""}
+        assert free or ours <= names, (path, ours - names)

@@ -142,8 +142,17 @@ pub const ROWS: &[Builtin] = &[
             "{n3}, {n1}",
             "{f2:square:64}, {=}, out={=}",
         ],
-    )
-    .method(),
+    ),
+    row(
+        "ndarray.dot",
+        "a, other, out=None",
+        Rule::New(
+            Elem::Strong(&["a", "other"]),
+            Rank::Dot("a", "other"),
+            Order::Keep(&["a", "other"]),
+        ),
+        &["{x1}, {=}", "{n2:square}, {n1}", "{f2:square}, {=}", "{n}, {s}"],
+    ),
     row(
         "numpy.vdot",
         "a, b",

@@ -460,8 +460,18 @@ pub const ROWS: &[Builtin] = &[
             "{x}, {u1}, {n1}, mode='wrap'",
         ],
     )
-    .effect()
-    .method(),
+    .effect(),
+    row(
+        "ndarray.put",
+        "a, indices, values, mode='raise'",
+        Rule::None,
+        &[
+            "{x}, {int:-2:2}, 1",
+            "{n}, (0, 1), {float}",
+            "{n}, indices=0, values=2",
+        ],
+    )
+    .effect(),
     row(
         "numpy.place",
         "arr, mask, vals",

@@ -22,6 +22,7 @@ const RAVEL: Rule = Rule::View(
 const FLATTEN: Rule = Rule::New(A, Rank::Is(1), Order::C);
 const TRANSPOSE: Rule = Rule::View("a", A, SAME, Order::Reversed("a"));
 const TURNED: Rule = Rule::View("a", A, SAME, Order::Any);
+const TURNED_M: Rule = Rule::View("m", Elem::Of("m"), Rank::Of("m"), Order::Any);
 /// Without the axes named, of which one at least is left.
 const SQUEEZE: Rule = Rule::If(
     &Cond::Given("axis"),
@@ -113,7 +114,12 @@ pub const ROWS: &[Builtin] = &[
         Rule::If(&Cond::Given("axes"), &TURNED, &TRANSPOSE),
         &["{x}", "{x3}, (2, 0, 1)"],
     ),
-    row("numpy.matrix_transpose", "a", TURNED, &["{x2}", "{x3}", "{x1}"]),
+    row(
+        "numpy.matrix_transpose",
+        "x",
+        Rule::View("x", Elem::Of("x"), Rank::Of("x"), Order::Any),
+        &["{x2}", "{x3}", "{x1}"],
+    ),
     row(
         "numpy.swapaxes",
         "a, axis1, axis2",
@@ -312,16 +318,16 @@ pub const ROWS: &[Builtin] = &[
     ),
     row(
         "numpy.flip",
-        "a, axis=None",
-        TURNED,
+        "m, axis=None",
+        TURNED_M,
         &["{x}", "{x}, {axis}", "{x2}, axis=(0, 1)"],
     ),
-    row("numpy.fliplr", "a", TURNED, &["{x}"]),
-    row("numpy.flipud", "a", TURNED, &["{x}"]),
+    row("numpy.fliplr", "m", TURNED_M, &["{x}"]),
+    row("numpy.flipud", "m", TURNED_M, &["{x}"]),
     row(
         "numpy.rot90",
-        "a, k=1, axes=None",
-        TURNED,
+        "m, k=1, axes=None",
+        TURNED_M,
         &["{x2}", "{x2}, {int:-3:5}", "{x3}, 1, (1, 2)"],
     ),
     row(
