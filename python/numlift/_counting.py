@@ -9,7 +9,8 @@ import ast
 import types
 from typing import Any
 
-from numlift._islands import Builder, Watch, blocks, load
+from numlift._islands import Builder, Watch, blocks
+from numlift._managers import load
 from numlift._source import unchanged
 
 #: Code with these names may look at the variables of its frame, among which are those of the counts.

@@ -10,6 +10,10 @@ from typing import Any, NamedTuple
 
 from numlift._cells import Checked, Own, cell_name, if_bound, mangled, named
 from numlift._inner import INNER, Calls, Inner
+from numlift._managers import CALLED, load, store
+from numlift._managers import enter as enter_manager
+from numlift._managers import leave as leave_manager
+from numlift._managers import suppress as suppress_by_manager
 from numlift._source import compilable
 from numlift.types import Type
 
@@ -30,7 +34,8 @@ class Spec(NamedTuple):
     positions: (line, column) of its statements in the function's source, lines from 1, columns in bytes;
     of a part of a statement that one. form: `test`: its test; `plain`: statements; `coded`: statements, and
     how they were left; `iter`, `next`, `drop`: of a `for` its iterator, the next item, nothing; `class N`:
-    the class of handler N of a `try`; `value`: what a `return` gives.
+    the class of handler N of a `try`; `value`: what a `return` gives; `enter N`, `leave N`, `suppress N`: of
+    the context manager N of a `with`.
     params, outs: (name, whether it is certainly bound) of variables.
     left: variables that a compiled handler wants as they are when it raises. cells: variables that are in
     cells, free variables of its function, and whether they are bound all the time. frame: it looks at its
@@ -114,10 +119,6 @@ def _coded(nodes: list[ast.stmt], end: list[ast.stmt], outs: list[ast.expr]) -> 
     return [ast.copy_location(once, nodes[0]), *result(_BREAK)]
 
 
-def load(name: str) -> ast.expr:
-    return ast.Name(name, ast.Load())
-
-
 def in_cells(names: Iterable[str], body: list[ast.stmt]) -> list[ast.stmt]:
     """Code that binds variables in cells."""
     declared = list(names)
@@ -132,7 +133,7 @@ def unbind(name: str) -> ast.stmt:
 
 def _mark(name: str) -> ast.stmt:
     """`try: name; except NameError: name = <unbound>`"""
-    marked = ast.Assign([ast.Name(name, ast.Store())], load(_UNBOUND))
+    marked = ast.Assign([store(name)], load(_UNBOUND))
     handler = ast.ExceptHandler(load("<NameError>"), None, [marked])
     return ast.Try([ast.Expr(load(name))], [handler], [], [])
 
@@ -183,10 +184,14 @@ def _report(variable: int, name: str, sure: bool) -> ast.stmt:
     return ast.If(load(_ON), [call], [])
 
 
+def _targets(node: ast.With) -> set[str]:
+    return {item.optional_vars.id for item in node.items if isinstance(item.optional_vars, ast.Name)}
+
+
 def _next_item(node: ast.For, reports: list[ast.stmt], outs: list[ast.expr]) -> list[ast.stmt]:
     """Binds the targets of a `for` to the next item and returns them; if there is none, what is unbound."""
     value = ast.Call(load("<next>"), [load("<iterator>"), load(_UNBOUND)], [])
-    item = ast.Assign([ast.Name("<item>", ast.Store())], ast.copy_location(value, node))
+    item = ast.Assign([store("<item>")], ast.copy_location(value, node))
     over = ast.Compare(load("<item>"), [ast.Is()], [load(_UNBOUND)])
     bind = ast.Assign([node.target], load("<item>"))
     return [
@@ -215,6 +220,8 @@ class Builder:
         self.declared = [n for n in inside(own) if isinstance(n, declarations)] if own else []
         self.own = own
         self.reports: dict[ast.stmt, list[ast.stmt]] = {}
+        #: of `with` statements, for what their managers give
+        self.entered: dict[ast.stmt, dict[str, int]] = {}
         self.watching: dict[str, types.CellType] = {}
         self.inner: types.CellType | None = None
 
@@ -223,6 +230,9 @@ class Builder:
         self.watching = {_SEE: types.CellType(watch.see), _ON: watch.on}
         for i, (position, variable) in enumerate(watch.variables):
             node = self.statement(position)
+            if isinstance(node, ast.With) and variable in _targets(node):
+                self.entered.setdefault(node, {})[variable] = i
+                continue
             sure = not isinstance(node, (ast.With, ast.Try))
             self.reports.setdefault(node, []).append(_report(i, variable, sure))
         first = len(watch.variables)
@@ -245,6 +255,9 @@ class Builder:
             if isinstance(node, ast.For):
                 node.body = [*reports, *node.body]
                 reports = []
+            if isinstance(node, ast.With):
+                entered = self.entered.get(node, {}).items()
+                node.body = [*(_report(i, name, True) for name, i in entered), *node.body]
             made += [node, *reports]
         return made
 
@@ -267,6 +280,8 @@ class Builder:
             return [*start, ast.copy_location(ast.Return(node.value), node)]
         if spec.form == "drop":
             return [ast.Pass()]
+        if isinstance(node, ast.With) and spec.form not in ("plain", "coded"):
+            return [*start, *self._manager(spec, node)]
         end = spec.marks(name for name, sure in spec.outs if not sure)
         outs = [spec.value(name) for name, _ in spec.outs]
         nodes = self.reporting(nodes)
@@ -274,6 +289,18 @@ class Builder:
             return [*start, *_coded(nodes, end, outs)]
         value = outs[0] if len(outs) == 1 else ast.Tuple(outs, ast.Load()) if outs else ast.Constant(None)
         return [*start, *nodes, *end, ast.Return(value)]
+
+    def _manager(self, spec: Spec, node: ast.With) -> list[ast.stmt]:
+        form, number = spec.form.split()
+        item = node.items[int(number)]
+        if form == "leave":
+            return leave_manager(node, item)
+        if form == "suppress":
+            return suppress_by_manager(node, item)
+        variable = spec.outs[0][0]
+        seen = self.entered.get(node, {}).get(variable)
+        reports = [] if seen is None else [_report(seen, "<value>", True)]
+        return enter_manager(node, item, len(spec.outs) > 1, reports)
 
     def compiled(
         self,
@@ -459,6 +486,7 @@ CONSTANTS: dict[str, Any] = {
     "<next>": next,
     "<resume>": object(),
     "<empty>": types.CellType(),
+    **CALLED,
 }
 
 

@@ -5,10 +5,13 @@ import copy
 import itertools
 import types
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from numlift._cells import Checked, cell_name
-from numlift._islands import CONSTANTS, Builder, blocks, bound, in_cells, inside, load, unbind
+from numlift._islands import CONSTANTS, Builder, blocks, bound, in_cells, inside, unbind
+from numlift._managers import inside as inside_managers
+from numlift._managers import load, store
 
 
 class Point(NamedTuple):
@@ -20,7 +23,8 @@ class Point(NamedTuple):
     side of an augmented assignment, ("assign", path of a target) for a value that is still to be stored.
     call: the place of a call in progress, which the rest of the callee stands for. loops: of the `for`
     statements around. cells: variables that are in cells. ways: how control has left the statements around
-    whose `finally` runs, outermost first: "normal", "raised", "return", "break", "continue".
+    whose `finally` runs, outermost first: "normal", "raised", "return", "break", "continue". entered: of a
+    `with` statement, how many managers have been entered and not been left.
     """
 
     at: tuple[int, int]
@@ -33,6 +37,7 @@ class Point(NamedTuple):
     loops: tuple[tuple[int, int], ...]
     cells: tuple[str, ...]
     ways: tuple[str, ...]
+    entered: int
 
 
 class _Rest:
@@ -42,8 +47,8 @@ class _Rest:
         self.builder, self.point = builder, point
         self.target, self.function = builder.running(point.at)
         self.loops = {builder.at(place, ast.stmt): f"<items {i}>" for i, place in enumerate(point.loops)}
-        #: handlers and `finally` blocks around the statement, as far as it is known
-        self.handlers = self.finals = 0
+        #: handlers, `finally` blocks and context managers around the statement, as far as it is known
+        self.handlers = self.finals = self.managers = 0
         self.old: str | None = None
         self.assigned: list[tuple[tuple[int, ...], str]] = []
         self.replaced: dict[Any, ast.expr] = {}
@@ -85,23 +90,28 @@ class _Rest:
 
     def begun(self, node: ast.stmt) -> list[ast.stmt]:
         """The rest of a statement."""
+        if node is self.target and isinstance(node, ast.With) and (self.point.behind or self.point.entered):
+            return self.with_(node)
         if node is self.target:
             return [] if self.point.behind else self.statement(node)
         within = next(b for b in blocks(node) if any(s is self.target or self.target in inside(s) for s in b))
         if isinstance(node, ast.Try):
             return self.protected(node, within)
+        if isinstance(node, ast.With):
+            names = self.exits(len(node.items))
+            return inside_managers(names, self.block(within), node)
         rest = self.block(within)
         if not isinstance(node, (ast.For, ast.While)) or within is node.orelse:
             return rest
         resumed = load("<resume>")
         if isinstance(node, ast.While):
             # the first turn is begun already
-            first = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(True))
+            first = ast.Assign([store("<first>")], ast.Constant(True))
             either = ast.BoolOp(ast.Or(), [load("<first>"), node.test])
-            over = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(False))
+            over = ast.Assign([store("<first>")], ast.Constant(False))
             turn = ast.If(load("<first>"), [over, *rest], node.body)
             return [first, ast.copy_location(ast.While(either, [turn], node.orelse), node)]
-        item = ast.Name("<item>", ast.Store())
+        item = store("<item>")
         test = ast.Compare(load("<item>"), [ast.Is()], [resumed])
         assign = ast.copy_location(ast.Assign([node.target], load("<item>")), node.target)
         turn = ast.If(test, rest or [ast.Pass()], [assign, *node.body])
@@ -111,7 +121,7 @@ class _Rest:
     def protected(self, node: ast.Try, within: list[ast.stmt]) -> list[ast.stmt]:
         """The rest of a `try` statement. In a handler its exception is raised once more, as it is."""
         if within is node.finalbody:
-            return self.finally_(node)
+            return self.leaving(node, lambda: self.block(node.finalbody))
         handler = next((h for h in node.handlers if h.body is within), None)
         if handler is None:
             rest = self.block(within) or [ast.Pass()]
@@ -136,26 +146,41 @@ class _Rest:
         """The exception that is handled next, what keeps its state, what restores it when raised again."""
         caught, kept = f"<caught {self.handlers}>", f"<kept {self.handlers}>"
         self.handlers += 1
-        keep = ast.Assign([ast.Name(kept, ast.Store())], ast.Call(load("<kept>"), [load(caught)], []))
+        keep = ast.Assign([store(kept)], ast.Call(load("<kept>"), [load(caught)], []))
         restore = ast.Expr(ast.Call(load("<restore>"), [ast.Starred(load(kept), ast.Load())], []))
         return load(caught), keep, restore
 
-    def finally_(self, node: ast.Try) -> list[ast.stmt]:
-        """The rest of a `finally` block and what comes behind it."""
+    def exits(self, count: int) -> list[str]:
+        """What leaves the next managers."""
+        first = self.managers
+        self.managers += count
+        return [f"<exit {i}>" for i in range(first, first + count)]
+
+    def with_(self, node: ast.With) -> list[ast.stmt]:
+        """The rest of a `with` statement that is being entered or left."""
+        names = self.exits(self.point.entered)
+        if self.point.behind:
+            on = self.leaving(node, list) if len(self.point.ways) > self.finals else []
+            return inside_managers(names, on, node)
+        items = node.items[self.point.entered :]
+        rest: list[ast.stmt] = [ast.copy_location(ast.With(items, node.body), node)] if items else node.body
+        return inside_managers(names, rest, node)
+
+    def leaving(self, node: ast.stmt, rest: Callable[[], list[ast.stmt]]) -> list[ast.stmt]:
+        """What is still to be done on the next way out of a statement, and where that leads."""
         way, result = self.point.ways[self.finals], f"<returned {self.finals}>"
         self.finals += 1
         if way == "raised":
             caught, keep, restore = self.caught()
-            again = ast.Try([ast.Raise(caught)], [], [], [restore, *self.block(node.finalbody)])
+            again = ast.Try([ast.Raise(caught)], [], [], [restore, *rest()])
             return [ast.copy_location(keep, node), ast.copy_location(again, node)]
-        rest = self.block(node.finalbody)
         behind: dict[str, list[ast.stmt]] = {
             "normal": [],
             "return": [ast.Return(load(result))],
             "break": [ast.Break()],
             "continue": [ast.Continue()],
         }
-        return [*rest, *(ast.copy_location(s, node) for s in behind[way])]
+        return [*rest(), *(ast.copy_location(s, node) for s in behind[way])]
 
     def statement(self, node: ast.stmt) -> list[ast.stmt]:
         """The statement, without what is done of it."""
@@ -169,8 +194,8 @@ class _Rest:
             return self.assignments(node)
         if isinstance(node, ast.While):
             # what is done is done in this turn
-            first = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(True))
-            over = ast.Assign([ast.Name("<first>", ast.Store())], ast.Constant(False))
+            first = ast.Assign([store("<first>")], ast.Constant(True))
+            over = ast.Assign([store("<first>")], ast.Constant(False))
             test = ast.IfExp(load("<first>"), self.visit(node.test), node.test)
             loop = ast.While(test, [over, *node.body], node.orelse)
             return [first, ast.copy_location(loop, node)]
@@ -214,7 +239,7 @@ class _Rest:
                 node.name = f"<function {i}> {node.name}"
                 made.append(node)
                 function = load(node.name)
-            made.append(ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], function), node))
+            made.append(ast.copy_location(ast.Assign([store(name)], function), node))
         return made
 
 

@@ -45,6 +45,13 @@ pub enum IslandForm {
     Value,
     /// Reads attributes and items of objects; runs no code.
     Read,
+    /// Enters the manager of that number of a `with` statement; gives what it gives, if that is bound, and its
+    /// `__exit__`.
+    Enter(usize),
+    /// Leaves it.
+    Leave(usize),
+    /// Leaves it because of an exception, and says whether that is suppressed.
+    Suppress(usize),
 }
 
 /// Code that the interpreter runs.
@@ -68,7 +75,7 @@ pub struct IslandSpec {
     pub watched: usize,
     /// Resume point behind it, if there is one.
     pub resume: Option<u32>,
-    /// Resume point where there is no next item; its operands are the first ones of `resume`.
+    /// Resume point where there is no next item, or an exception is not suppressed; its operands are the first ones of `resume`.
     pub over: Option<u32>,
     /// Variables that it leaves unbound.
     pub unbinds: Vec<String>,

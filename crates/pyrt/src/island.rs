@@ -9,13 +9,13 @@ use numlift_types::Type;
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyTuple};
-use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::cells::IslandCells;
 use crate::count::Counter;
 use crate::cpython;
 use crate::feedback::Misses;
+pub use crate::form::Form;
 use crate::helpers::Host;
 use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
@@ -24,25 +24,6 @@ use crate::reference::Ref;
 use crate::resume::{Env, Operands, Prepared};
 use crate::slots::Held;
 use crate::{unbox, value};
-
-/// How an island says how it was left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Form {
-    /// The truth of an expression, as an int, which becomes the completion code.
-    Test,
-    /// Returns an iterator, its only out.
-    Iter,
-    /// Falls through always: returns its only out, None without one, else a tuple of them.
-    Plain,
-    /// Returns a tuple of its outs, or what stands for unbound if there is no item: the completion code is 1.
-    Next,
-    /// Gives its only parameter up, an object of which it takes the reference.
-    Drop,
-    /// Reads attributes and items of objects; there is no code.
-    Read,
-    /// Returns a tuple with the completion code first; with code 1 the function's result follows, else the outs.
-    Coded,
-}
 
 /// Code of a function that the interpreter runs.
 #[derive(Debug)]
@@ -65,7 +46,7 @@ pub struct Island {
     pub watched: usize,
     /// Resume point behind it; its operands are the slots behind those of the watched arrays.
     pub resume: Option<u32>,
-    /// Resume point where there is no next item, with the same operands.
+    /// Resume point where there is no next item, or an exception is not suppressed, with the same operands.
     pub over: Option<u32>,
     /// Names of variables that it leaves unbound.
     pub unbinds: Vec<String>,
@@ -310,6 +291,7 @@ impl Island {
             let item = |i: usize| ffi::PyTuple_GetItem(result, i as isize);
             let (code, first) = match self.form {
                 Form::Coded => (ffi::PyLong_AsLongLong(item(0)), 1),
+                Form::Enter => (0, 1),
                 _ => (0, 0),
             };
             if code == 1 {
@@ -317,13 +299,17 @@ impl Island {
                 host.resumed.set(item(1));
                 return Err(Stop::Exit);
             }
-            let over = self.form == Form::Next && result == self.unbound.as_ptr();
+            let over = match self.form {
+                Form::Next => result == self.unbound.as_ptr(),
+                Form::Suppress => result != ffi::Py_True(),
+                _ => false,
+            };
             let point = if over { self.over } else { self.resume };
             let (Some(point), Some(resume), 0) = (point, &host.spec.parts().resume, code) else {
                 return Err(Stop::Exit);
             };
             let slots = recalled(&resume.points[point as usize].operands(), operands, before);
-            let outs_given = !over && !matches!(self.form, Form::Test | Form::Iter | Form::Drop | Form::Read);
+            let outs_given = !over && self.form.binds();
             let single = self.form == Form::Plain && self.outs.len() == 1;
             let out = |i: usize| if single { result } else { item(first + i) };
             let outs = self.outs.iter().enumerate().filter(|_| outs_given);
@@ -363,7 +349,7 @@ impl Island {
             *ret = 0;
             let out = ret.add(1);
             match (self.form, self.outs.as_slice()) {
-                (Form::Test, _) => {
+                (Form::Test | Form::Suppress, _) => {
                     *ret = u64::from(result == ffi::Py_True());
                     Ok(())
                 }
@@ -378,6 +364,8 @@ impl Island {
                 (Form::Plain | Form::Iter, _) => {
                     self.write(&self.outs, &mut |i| ffi::PyTuple_GetItem(result, i), out)
                 }
+                (Form::Enter, _) if ffi::PyTuple_GetItem(result, 0) != ffi::Py_True() => Err(Stop::Exit),
+                (Form::Enter, _) => self.write(&self.outs, &mut |i| ffi::PyTuple_GetItem(result, i + 1), out),
                 (Form::Coded, _) => {
                     *ret = ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(result, 0)) as u64;
                     if *ret == 0 && self.ends {

@@ -13,6 +13,7 @@ mod direct;
 pub mod fail;
 pub mod feedback;
 mod foreign;
+mod form;
 mod handlers;
 pub mod helpers;
 pub mod image;

@@ -312,6 +312,7 @@ impl Resume {
             loops,
             shared,
             ways,
+            point.entered,
         );
         let given = (values, defaults, captured, done, call, items, cells);
         module

@@ -60,6 +60,9 @@ fn form(form: IslandForm) -> (Form, &'static str) {
         IslandForm::Drop => (Form::Drop, "drop"),
         IslandForm::Class(_) => (Form::Plain, "class"),
         IslandForm::Value => (Form::Plain, "value"),
+        IslandForm::Enter(_) => (Form::Enter, "enter"),
+        IslandForm::Leave(_) => (Form::Plain, "leave"),
+        IslandForm::Suppress(_) => (Form::Suppress, "suppress"),
         // it has no code
         IslandForm::Read => (Form::Read, "drop"),
     }
@@ -70,7 +73,9 @@ fn island(spec: &IslandSpec, source: &str) -> IslandImage {
     IslandImage {
         at: spec.spans.iter().map(|s| position(source, s.start)).collect(),
         kind: match spec.form {
-            IslandForm::Class(n) => format!("{kind} {n}"),
+            IslandForm::Class(n) | IslandForm::Enter(n) | IslandForm::Leave(n) | IslandForm::Suppress(n) => {
+                format!("{kind} {n}")
+            }
             _ => kind.to_owned(),
         },
         form,

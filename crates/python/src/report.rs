@@ -387,7 +387,10 @@ fn add_islands(
             | IslandForm::Next
             | IslandForm::Drop
             | IslandForm::Read
-            | IslandForm::Class(_) => spec.line..=spec.line,
+            | IslandForm::Class(_)
+            | IslandForm::Enter(_)
+            | IslandForm::Leave(_)
+            | IslandForm::Suppress(_) => spec.line..=spec.line,
             IslandForm::Plain | IslandForm::Coded | IslandForm::Value => {
                 source.line(s.start)..=source.line(s.end.saturating_sub(1).max(s.start))
             }

@@ -80,6 +80,8 @@ pub struct ResumePoint {
     pub loops: Vec<(Extent, String, Vec<Type>)>,
     /// How control has left the statements around whose last block runs, outermost first.
     pub ways: Vec<Way>,
+    /// How many managers of a `with` statement have been entered and not been left, if it is that statement.
+    pub entered: usize,
 }
 
 /// How control leaves a statement that does something then.

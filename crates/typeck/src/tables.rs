@@ -205,6 +205,10 @@ pub struct Tables {
     pub handlers: HashMap<StmtId, Vec<VarTy>>,
     /// Variables where the last block of a compiled `try` begins: as they are on any way out of the others.
     pub finals: HashMap<StmtId, Vec<VarTy>>,
+    /// Variables wherever what a context manager is for may raise, by its expression, of a compiled `with`.
+    pub managed: HashMap<ExprId, Vec<VarTy>>,
+    /// The type of what it gives, if a variable is bound to that.
+    pub entered: HashMap<ExprId, Type>,
     /// Classes of handlers that are known when compiling.
     pub classes: HashMap<ExprId, Vec<ObjectRef>>,
     /// Loops whose first turn has types of its own: tables of that turn's body.

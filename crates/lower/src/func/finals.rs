@@ -35,10 +35,10 @@ pub(crate) enum Leave {
     Continue,
 }
 
-const LEAVES: [Leave; 3] = [Leave::Return, Leave::Break, Leave::Continue];
+pub(super) const LEAVES: [Leave; 3] = [Leave::Return, Leave::Break, Leave::Continue];
 
 impl Leave {
-    fn way(self) -> Way {
+    pub(super) fn way(self) -> Way {
         match self {
             Leave::Return => Way::Return,
             Leave::Break => Way::Break,
@@ -54,18 +54,33 @@ pub(crate) struct Leaving {
     pub value: Option<Typed>,
 }
 
+impl Leaving {
+    pub(super) fn new(way: Way, value: Option<Typed>) -> Leaving {
+        Leaving { way, value }
+    }
+}
+
+/// What is to be done where control leaves a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal {
+    /// The block that begins with this statement.
+    Block(StmtId),
+    /// So many managers of a `with` statement are to be left.
+    With(StmtId, usize),
+}
+
 /// A statement around that does something wherever control leaves it.
 pub(crate) struct Final {
-    /// What it does begins with this statement.
-    last: StmtId,
+    goal: Goal,
     /// Where control has left it, by [`Leave`].
-    ends: [Vec<Pending>; 3],
-    /// How many loops, handlers, iterators, `for` loops and ways are around.
+    pub ends: [Vec<Pending>; 3],
+    /// How many loops, handlers, iterators, `for` loops, ways and managers are around.
     loops: usize,
     handling: usize,
     iterators: usize,
     active: usize,
     ways: usize,
+    exits: usize,
 }
 
 impl FnLower<'_, '_> {
@@ -79,15 +94,7 @@ impl FnLower<'_, '_> {
         let types = Rc::new(self.inst.tables.finals.get(&id).cloned().unwrap_or_default());
         let around = self.landing.replace(types.clone());
         let mut protected = self.protect(true)?;
-        self.finals.push(Final {
-            last: first,
-            ends: Default::default(),
-            loops: self.loops.len(),
-            handling: self.handling.len(),
-            iterators: self.iterators.len(),
-            active: self.active.len(),
-            ways: self.ways.len(),
-        });
+        self.push_final(Goal::Block(first));
         code(self)?;
         let end = self.suspend(None);
         let landed = self.land(&mut protected)?;
@@ -109,12 +116,9 @@ impl FnLower<'_, '_> {
             }
         }
         let handling = Handling::new(&protected, None, self.loops.len());
-        self.ways.push(Leaving {
-            way: Way::Raised,
-            value: None,
-        });
+        self.ways.push(Leaving::new(Way::Raised, None));
         self.handling.push(handling);
-        self.merge_as(landed, &types, Some(first))?;
+        self.merge_as(landed, &types, |f| f.mark_statement(first))?;
         self.handling.pop();
         if self.reachable() {
             self.handling(handling, |f| f.block(last))?;
@@ -127,10 +131,24 @@ impl FnLower<'_, '_> {
         Ok(())
     }
 
+    /// What is lowered next does something wherever control leaves it.
+    pub(super) fn push_final(&mut self, goal: Goal) {
+        self.finals.push(Final {
+            goal,
+            ends: Default::default(),
+            loops: self.loops.len(),
+            handling: self.handling.len(),
+            iterators: self.iterators.len(),
+            active: self.active.len(),
+            ways: self.ways.len(),
+            exits: self.exits.len(),
+        });
+    }
+
     /// The last block on a way. Variables that it does not bind are behind it what they were.
     fn last_block(&mut self, last: &hir::Block, types: &[VarTy], way: Way, value: Option<Typed>) -> R<()> {
         let before = self.e.vars.clone();
-        self.ways.push(Leaving { way, value });
+        self.ways.push(Leaving::new(way, value));
         self.mark_statement(last[0]);
         self.convert_vars(types)?;
         self.block(last)?;
@@ -198,7 +216,7 @@ impl FnLower<'_, '_> {
         self.e.b.set_line(self.hir.exprs[value].line);
         self.settle_for(island)?;
         let resume = self.frame_left();
-        let out = self.enter_island(island, &[], IslandForm::Value, None, [resume, None])?;
+        let out = self.enter_island(island, &[], IslandForm::Value, &[], [resume, None])?;
         let ret = self.inst.ret.clone();
         let mut vals = Vals::new();
         for (i, t) in flat_tys(&ret).into_iter().enumerate() {
@@ -229,24 +247,29 @@ impl FnLower<'_, '_> {
     /// The state where a `return` has come to the innermost statement that does something then.
     fn frame_left(&mut self) -> Option<Frame> {
         let f = self.finals.last()?;
-        let (last, handling, active, ways) = (f.last, f.handling, f.active, f.ways);
+        let (goal, handling, active, ways, exits) = (f.goal, f.handling, f.active, f.ways, f.exits);
         let here = (
             self.e.vars.clone(),
             self.handling.clone(),
             self.active.clone(),
             self.ways.clone(),
+            self.exits.clone(),
         );
         for name in self.handling.drain(handling..).filter_map(|h| h.name) {
             self.e.vars[name.index()].bound = IsBound::No;
         }
         self.active.truncate(active);
         self.ways.truncate(ways);
-        self.ways.push(Leaving {
-            way: Way::Return,
-            value: None,
-        });
-        let frame = self.frame(last, false);
-        (self.e.vars, self.handling, self.active, self.ways) = here;
+        self.exits.truncate(exits);
+        let leaving = Leaving::new(Way::Return, None);
+        let frame = match goal {
+            Goal::With(id, entered) => self.frame_leaving(id, entered, leaving),
+            Goal::Block(first) => {
+                self.ways.push(leaving);
+                self.frame(first, false)
+            }
+        };
+        (self.e.vars, self.handling, self.active, self.ways, self.exits) = here;
         frame
     }
 }

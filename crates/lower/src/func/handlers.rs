@@ -129,7 +129,7 @@ impl FnLower<'_, '_> {
             self.block(orelse)?;
             ends.extend(self.suspend(None));
         }
-        self.merge_as(landed, &types, None)?;
+        self.merge_as(landed, &types, |_| {})?;
         if self.reachable() {
             ends.extend(self.handlers(id, handlers, &protected)?);
         }
@@ -229,13 +229,8 @@ impl FnLower<'_, '_> {
             let &index = plan.classes.get(&class).ok_or("a class without an island")?;
             self.settle_for(&plan.islands[index])?;
             let _ = id;
-            let out = self.enter_island(
-                &plan.islands[index],
-                &[],
-                IslandForm::Class(n),
-                None,
-                [None, None],
-            )?;
+            let out =
+                self.enter_island(&plan.islands[index], &[], IslandForm::Class(n), &[], [None, None])?;
             let class = self.e.b.load(Ty::I64, out, 8, Region::Stack);
             self.hold_new(class);
             let exception = self.load_slot(exception);
@@ -251,7 +246,7 @@ impl FnLower<'_, '_> {
 
     // -- the exception that is handled ----------------------------------------------------------
 
-    fn load_slot(&mut self, slot: Slot) -> Value {
+    pub(super) fn load_slot(&mut self, slot: Slot) -> Value {
         let addr = self.e.b.slot_addr(slot);
         self.e.b.load(Ty::I64, addr, 0, Region::Stack)
     }
@@ -272,12 +267,11 @@ impl FnLower<'_, '_> {
     }
 
     /// Ends a handler: the exception before is handled again.
-    fn give_up(&mut self, handling: Handling) {
+    pub(super) fn give_up(&mut self, handling: Handling) {
         let before = self.take_slot(handling.before);
         self.e.helper("py_handle", &[before]);
         self.unset_name(handling.name);
-        let null = self.e.b.iconst(Ty::I64, 0);
-        self.replace_slot(handling.exception, null);
+        self.drop_slot(handling.exception);
     }
 
     /// Ends the handlers from a number on, where control leaves them.
@@ -479,10 +473,7 @@ impl FnLower<'_, '_> {
             self.bind_outs(&island.outs, results);
         }
         let iterators: Vec<Slot> = self.all_iterators.iter().skip(of.iterators).copied().collect();
-        for slot in iterators {
-            let null = self.e.b.iconst(Ty::I64, 0);
-            self.replace_slot(slot, null);
-        }
+        iterators.into_iter().for_each(|slot| self.drop_slot(slot));
         Ok(())
     }
 
@@ -497,13 +488,18 @@ impl FnLower<'_, '_> {
         Ok(())
     }
 
-    /// Joins landings, with the variables in the types that typing gives them there. What cannot be converted goes on at
-    /// the statement `first`.
-    pub(super) fn merge_as(&mut self, landed: Vec<Pending>, types: &[VarTy], first: Option<StmtId>) -> R<()> {
+    /// Joins landings, with the variables in the types that typing gives them there. `mark` says where what cannot be
+    /// converted goes on.
+    pub(super) fn merge_as(
+        &mut self,
+        landed: Vec<Pending>,
+        types: &[VarTy],
+        mark: impl Fn(&mut Self),
+    ) -> R<()> {
         let mut ends = vec![];
         for p in landed {
             self.resume(&p);
-            first.into_iter().for_each(|s| self.mark_statement(s));
+            mark(self);
             self.convert_vars(types)?;
             ends.extend(self.suspend(None));
         }

@@ -13,9 +13,10 @@ use numlift_syntax::facts;
 use numlift_syntax::hir::{LocalId, StmtId, StmtKind};
 use numlift_typeck::islands::{Code, Island};
 use numlift_typeck::{Bound, VarTy};
-use numlift_types::Type;
+use numlift_types::{Reason, Type};
 
 use super::finals::Leave;
+use super::managers::exit;
 use super::{AtIsland, FnLower, IsBound, R, Typed, Var};
 use crate::emit::{Frame, Vals, flat_tys};
 use crate::{IslandForm, IslandSpec};
@@ -25,11 +26,14 @@ const RETURN: i64 = 1;
 const BREAK: i64 = 2;
 const CONTINUE: i64 = 3;
 
-/// The iterator of a loop, as a variable of an island.
-fn an_iterator(island: &Island) -> IslandVar {
+/// The iterator of a loop.
+pub(super) const ITERATOR: &str = "<iterator>";
+
+/// What an island is given or gives besides variables.
+fn unnamed(name: &str) -> IslandVar {
     IslandVar {
-        name: "<iterator>".into(),
-        ty: Type::Object(island.reason),
+        name: name.to_owned(),
+        ty: Type::Object(Reason::JOIN),
         maybe: false,
         sure: true,
         annotated: false,
@@ -75,7 +79,7 @@ impl FnLower<'_, '_> {
         };
         self.settle_for(island)?;
         let behind = self.frame(*last, true);
-        let out = self.enter_island(island, &outs, form, None, [behind, None])?;
+        let out = self.enter_island(island, &outs, form, &[], [behind, None])?;
         if coded {
             self.completions(island, &outs, out)?;
         }
@@ -101,7 +105,7 @@ impl FnLower<'_, '_> {
             Code::Test(_, test) => self.frame_within(Some(test)),
             _ => None,
         };
-        let out = self.enter_island(island, &[], IslandForm::Test, None, [resume, None])?;
+        let out = self.enter_island(island, &[], IslandForm::Test, &[], [resume, None])?;
         let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
         let zero = self.e.b.iconst(Ty::I64, 0);
         Ok(self.e.b.icmp(IntCC::Ne, code, zero))
@@ -179,14 +183,14 @@ impl FnLower<'_, '_> {
         out
     }
 
-    /// Calls the island, with the iterator of its loop; the address of its result slots. `resume`: the state behind it,
-    /// and where there is no next item.
+    /// Calls the island, with what it is given besides variables; the address of its result slots. `resume`: the state
+    /// behind it, and where there is no next item or an exception is not suppressed.
     pub(super) fn enter_island(
         &mut self,
         island: &Island,
         outs: &[(LocalId, IslandVar)],
         form: IslandForm,
-        iterator: Option<Value>,
+        given: &[(&str, Value)],
         resume: [Option<Frame>; 2],
     ) -> R<Value> {
         let mut wanted = island.reads.clone();
@@ -198,9 +202,9 @@ impl FnLower<'_, '_> {
             }
         }
         let (mut params, mut vals) = (vec![], vec![]);
-        if let Some(it) = iterator {
-            params.push(an_iterator(island));
-            vals.push(it);
+        for (name, object) in given {
+            params.push(unnamed(name));
+            vals.push(*object);
         }
         self.order_params(island, &mut wanted);
         for l in wanted {
@@ -225,11 +229,11 @@ impl FnLower<'_, '_> {
         let size = |t: &Type| flat_tys(t).len();
         let landed = self.left_by_raise(island);
         let mut outs: Vec<IslandVar> = outs.iter().map(|(_, v)| v.clone()).collect();
-        if matches!(form, IslandForm::Iter | IslandForm::Class(_)) {
-            outs.push(an_iterator(island));
-        }
-        if form == IslandForm::Value {
-            outs.push(self.a_result());
+        match form {
+            IslandForm::Iter | IslandForm::Class(_) => outs.push(unnamed(ITERATOR)),
+            IslandForm::Value => outs.push(self.a_result()),
+            IslandForm::Enter(_) => outs.push(unnamed(&exit(self.exits.len()))),
+            _ => {}
         }
         let slots = |outs: &[IslandVar]| outs.iter().map(|v| usize::from(v.maybe) + size(&v.ty)).sum();
         let out_size: usize = slots(&outs);
@@ -244,15 +248,7 @@ impl FnLower<'_, '_> {
         }
         let spans = match &island.code {
             Code::Run(stmts) => stmts.iter().map(|s| self.hir.stmts[*s].span).collect(),
-            Code::Test(s, _)
-            | Code::Iter(s, _)
-            | Code::Next(s)
-            | Code::Drop(s)
-            | Code::Class(s, ..)
-            | Code::Read(s)
-            | Code::Value(s, _) => {
-                vec![self.hir.stmts[*s].span]
-            }
+            code => code.stmt().iter().map(|s| self.hir.stmts[*s].span).collect(),
         };
         let gone = |l: &&LocalId| {
             self.e.cell(**l).is_none() && !outs.iter().any(|o| o.name == self.hir.locals[**l].name)

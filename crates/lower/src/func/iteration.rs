@@ -12,6 +12,7 @@ use numlift_syntax::hir::{Block, LocalId, StmtId};
 use numlift_typeck::islands::{Code, Island};
 use numlift_types::Type;
 
+use super::island::ITERATOR;
 use super::resume::ActiveLoop;
 use super::{FnLower, LoopState, R, scan};
 use crate::IslandForm;
@@ -34,7 +35,7 @@ impl FnLower<'_, '_> {
             Code::Iter(_, iter) => self.frame_within(Some(iter)),
             _ => None,
         };
-        let out = self.enter_island(start, &[], IslandForm::Iter, None, [behind, None])?;
+        let out = self.enter_island(start, &[], IslandForm::Iter, &[], [behind, None])?;
         let it = self.e.b.load(Ty::I64, out, 8, Region::Stack);
         let slot = self.e.b.create_slot(8, true);
         self.replace_slot(slot, it);
@@ -56,7 +57,7 @@ impl FnLower<'_, '_> {
         let first = body.first().and_then(|s| self.frame(*s, false));
         self.active.pop();
         let resume = [first, over];
-        let out = self.enter_island(next, &outs, IslandForm::Next, Some(it), resume)?;
+        let out = self.enter_island(next, &outs, IslandForm::Next, &[(ITERATOR, it)], resume)?;
         let code = self.e.b.load(Ty::I64, out, 0, Region::Stack);
         let zero = self.e.b.iconst(Ty::I64, 0);
         let over = self.e.b.icmp(IntCC::Ne, code, zero);
@@ -131,7 +132,7 @@ impl FnLower<'_, '_> {
         let it = self.e.b.load(Ty::I64, addr, 0, Region::Stack);
         let null = self.e.b.iconst(Ty::I64, 0);
         self.e.b.store(null, addr, 0, Region::Stack);
-        self.enter_island(end, &[], IslandForm::Drop, Some(it), [behind, None])?;
+        self.enter_island(end, &[], IslandForm::Drop, &[(ITERATOR, it)], [behind, None])?;
         Ok(())
     }
 
@@ -146,8 +147,7 @@ impl FnLower<'_, '_> {
     /// A `return` leaves the loops around it from a number on, the innermost first.
     pub(super) fn drop_iterators(&mut self, first: usize) {
         for slot in self.iterators.clone().into_iter().skip(first).rev() {
-            let null = self.e.b.iconst(Ty::I64, 0);
-            self.replace_slot(slot, null);
+            self.drop_slot(slot);
         }
     }
 }

@@ -13,6 +13,7 @@ mod island;
 mod iteration;
 mod library;
 mod loops;
+mod managers;
 mod method;
 mod operator;
 mod optional;
@@ -113,6 +114,8 @@ pub(crate) struct FnLower<'a, 'm> {
     pub finals: Vec<Final>,
     /// The ways out of such statements that are being gone.
     pub ways: Vec<Leaving>,
+    /// Owner slots of what leaves the context managers around.
+    pub exits: Vec<Slot>,
     /// Variables where the handlers of the innermost `try` begin.
     pub landing: Option<Rc<Vec<VarTy>>>,
     /// Items of objects that are read already.
@@ -179,6 +182,7 @@ pub(crate) fn lower_instance(
         handling: vec![],
         finals: vec![],
         ways: vec![],
+        exits: vec![],
         landing: None,
         reads: HashMap::new(),
         memory: references::Memory::default(),

@@ -63,7 +63,7 @@ impl FnLower<'_, '_> {
         };
         let outs: Vec<_> = reads.iter().copied().map(out).collect();
         let frame = self.frame(id, false);
-        let slots = self.enter_island(&island, &outs, IslandForm::Read, None, [frame, None])?;
+        let slots = self.enter_island(&island, &outs, IslandForm::Read, &[], [frame, None])?;
         if let Some(spec) = self.sh.islands.last_mut() {
             let number = |l: LocalId| variables.iter().position(|v| *v == l).unwrap_or(0) as u32;
             spec.reads = reads.iter().map(|r| r.chain.path(number)).collect();

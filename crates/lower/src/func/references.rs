@@ -57,6 +57,12 @@ impl FnLower<'_, '_> {
         self.e.helper("py_decref", &[old]);
     }
 
+    /// Gives up what an owner slot holds.
+    pub(super) fn drop_slot(&mut self, slot: Slot) {
+        let null = self.e.b.iconst(Ty::I64, 0);
+        self.replace_slot(slot, null);
+    }
+
     /// Keeps a new reference until this place is passed again or the function ends.
     pub(crate) fn hold_new(&mut self, owner: Value) {
         let slot = self.e.b.create_slot(8, true);
@@ -141,8 +147,7 @@ impl FnLower<'_, '_> {
             let Some(&slot) = self.slots.get(&(l, k)) else {
                 break;
             };
-            let null = self.e.b.iconst(Ty::I64, 0);
-            self.replace_slot(slot, null);
+            self.drop_slot(slot);
         }
         self.e.vars[l.index()] = super::unbound();
     }

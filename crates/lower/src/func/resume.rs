@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use cranelift_entity::EntityRef;
 use numlift_diagnostics::Span;
-use numlift_mir::{Region, Site, Ty, Value};
+use numlift_mir::{Site, Value};
 use numlift_runtime::abi::MAX_OPERANDS;
 use numlift_runtime::{Done, Extent, ObjectEntry, ResumePoint, ResumeSource, SiteKind, Way};
 use numlift_syntax::hir::{ExprId, Function, StmtId};
@@ -21,6 +21,7 @@ use smallvec::SmallVec;
 use super::cells::CELL;
 use super::finals::returned;
 use super::loops::Iter;
+use super::managers::exit;
 use super::{FnLower, IsBound, Pending, R, Typed, Var};
 use crate::emit::{Frame, Vals};
 
@@ -220,6 +221,14 @@ impl FnLower<'_, '_> {
         }
     }
 
+    /// Exits from here on go on at this state.
+    pub(super) fn mark_frame(&mut self, frame: Option<Frame>) {
+        self.leave_statement();
+        if self.reachable() && self.is_dirty() {
+            self.e.resume = frame.map(Rc::new);
+        }
+    }
+
     /// Exits from here on are in no statement.
     pub(super) fn leave_statement(&mut self) {
         self.running = Running::default();
@@ -351,6 +360,7 @@ impl FnLower<'_, '_> {
                 call: None,
                 loops,
                 ways: self.ways.iter().map(|l| l.way).collect(),
+                entered: 0,
             },
             types,
             vals,
@@ -410,13 +420,18 @@ impl FnLower<'_, '_> {
         }
         for (n, handling) in self.handling.clone().into_iter().enumerate() {
             let ty = Type::Object(numlift_types::Reason::JOIN);
-            let addr = self.e.b.slot_addr(handling.exception);
-            let exception = self.e.b.load(Ty::I64, addr, 0, Region::Stack);
+            let exception = self.load_slot(handling.exception);
             operands.push(&ty, &[exception]);
             vars.push((
                 format!("<caught {n}>"),
                 ResumeSource::Operand { ty, maybe: false },
             ));
+        }
+        for (n, slot) in self.exits.clone().into_iter().enumerate() {
+            let ty = Type::Object(numlift_types::Reason::JOIN);
+            let leave = self.load_slot(slot);
+            operands.push(&ty, &[leave]);
+            vars.push((exit(n), ResumeSource::Operand { ty, maybe: false }));
         }
         for (n, leaving) in self.ways.iter().enumerate() {
             let source = match (&leaving.value, leaving.way) {

@@ -162,6 +162,7 @@ impl FnLower<'_, '_> {
                     false => self.finally(id, finalbody, code)?,
                 }
             }
+            StmtKind::With { items, body } if self.plan.is_some() => self.with(id, items, body)?,
             StmtKind::With { .. } | StmtKind::Try { .. } | StmtKind::Dynamic(_) => {
                 return Err("a dynamic statement".into());
             }

@@ -99,6 +99,7 @@ impl FnInfer<'_, '_> {
                 facts::stmt_locals(&hir, id, &mut bound);
             }
             // a way out of it has the variables as they are in the interpreter
+            StmtKind::With { items, .. } if self.is_managed(items) => {}
             StmtKind::With { .. } | StmtKind::Try { .. } if !Uses::of_stmts(&hir, &[id]).leaves() => {
                 facts::block_locals(&hir, &vec![id], &mut bound);
             }

@@ -30,7 +30,8 @@ pub(super) struct FinalCx {
 pub(super) struct Ways {
     pub normal: Vars,
     pub raised: Vars,
-    left: [Vars; 3],
+    /// By [`Leave`].
+    pub left: [Vars; 3],
 }
 
 impl Ways {

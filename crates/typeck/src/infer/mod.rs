@@ -14,6 +14,7 @@ mod handlers;
 mod index;
 mod island;
 mod library;
+mod managers;
 mod message;
 mod method;
 mod narrow;

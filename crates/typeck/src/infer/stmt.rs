@@ -103,7 +103,11 @@ impl FnInfer<'_, '_> {
                 self.for_loop(id, target, *iter, &item, body, orelse);
             }
             StmtKind::Match { subject, cases } => self.match_stmt(*subject, cases),
-            StmtKind::With { items, body } => self.with(id, items, body),
+            StmtKind::With { items, body } => {
+                if !self.native_with(id, items, body) {
+                    self.with(id, items, body);
+                }
+            }
             StmtKind::Try {
                 body,
                 handlers,

@@ -102,7 +102,9 @@ impl Planner<'_> {
         let (start, end) = match &island.code {
             Code::Run(stmts) => (span(stmts[0]).start, span(stmts[stmts.len() - 1]).end),
             // the body of the loop comes behind it
-            Code::Iter(s, e) | Code::Class(s, _, e) => (span(*s).start, self.hir.exprs[*e].span.end),
+            Code::Iter(s, e) | Code::Class(s, _, e) | Code::Enter(s, e) => {
+                (span(*s).start, self.hir.exprs[*e].span.end)
+            }
             code => code.stmt().map_or((0, 0), |s| (span(s).start, span(s).end)),
         };
         let looped = self.hir.stmts.values().filter(|s| is_loop(&s.kind));

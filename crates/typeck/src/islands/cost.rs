@@ -31,12 +31,12 @@ impl Planner<'_> {
         test + body > 0.0
     }
 
-    /// Whether what is compiled of a `try` statement is worth the islands in it.
+    /// Whether what is compiled of a `try` or `with` statement is worth the islands in it.
     pub(super) fn is_worthwhile(&self, s: StmtId) -> bool {
         self.protected(s) > 0.0
     }
 
-    /// Time that compiling the blocks of a `try` statement saves, handlers left out.
+    /// Time that compiling the blocks of such a statement saves, handlers left out.
     fn protected(&self, s: StmtId) -> f64 {
         match &self.hir.stmts[s].kind {
             StmtKind::Try {
@@ -45,6 +45,8 @@ impl Planner<'_> {
                 finalbody,
                 ..
             } => [body, orelse, finalbody].map(|b| self.gain(b)).iter().sum(),
+            // each manager is entered and left
+            StmtKind::With { items, body } => self.gain(body) - 2.0 * CROSSING * items.len() as f64,
             _ => 0.0,
         }
     }
@@ -74,7 +76,7 @@ impl Planner<'_> {
             }
             StmtKind::For { iter, .. } => NODE * Uses::of_expr(self.hir, *iter).nodes as f64,
             StmtKind::Match { .. } => NODE,
-            StmtKind::Try { .. } => return self.protected(s),
+            StmtKind::Try { .. } | StmtKind::With { .. } => return self.protected(s),
             _ => NODE * (1 + Uses::of_stmts(self.hir, &[s]).nodes) as f64,
         };
         let weight = if is_loop(kind) { TURNS } else { 0.5 };

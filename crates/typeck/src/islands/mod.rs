@@ -7,6 +7,7 @@
 //! interpreter (see [`cost`]); else the whole loop is part of an island.
 
 mod cells;
+mod code;
 mod cost;
 mod finals;
 mod frames;
@@ -27,94 +28,9 @@ use crate::tables::{Binding, Instance, Program};
 
 pub use cells::Cells;
 pub(crate) use cells::is_steady;
+pub use code::Code;
 pub use reads::Read;
 pub use uses::{Consumer, Uses};
-
-/// What an island runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// Adjacent statements of one block.
-    Run(Vec<StmtId>),
-    /// The value of a `return` statement behind which more is to be done.
-    Value(StmtId, ExprId),
-    /// The test of an `if` or `while` statement: its truth.
-    Test(StmtId, ExprId),
-    /// What a `for` statement iterates over: its iterator.
-    Iter(StmtId, ExprId),
-    /// The next item of a `for` statement, bound to its targets, or that there is none.
-    Next(StmtId),
-    /// The end of a `for` statement: its iterator is given up.
-    Drop(StmtId),
-    /// The class of a handler of a `try` statement, with its number.
-    Class(StmtId, usize, ExprId),
-    /// Items that are read before a statement.
-    Read(StmtId),
-}
-
-impl Code {
-    /// The statement that it begins with or is a part of.
-    pub fn stmt(&self) -> Option<StmtId> {
-        match self {
-            Code::Run(stmts) => stmts.first().copied(),
-            Code::Test(s, _) | Code::Iter(s, _) | Code::Next(s) | Code::Drop(s) => Some(*s),
-            Code::Class(s, ..) | Code::Read(s) | Code::Value(s, _) => Some(*s),
-        }
-    }
-
-    /// Whether it binds nothing before the last that may raise in it.
-    pub fn binds_last(&self, f: &Function) -> bool {
-        let flat = |t: &Target| match t {
-            Target::Local(_) => true,
-            Target::Tuple { items, .. } => items.iter().all(|t| matches!(t, Target::Local(_))),
-            Target::Outer(_) | Target::Subscript(..) | Target::Attribute(..) => false,
-        };
-        let (s, next) = match self {
-            Code::Run(stmts) if stmts.len() == 1 => (stmts[0], false),
-            Code::Next(s) => (*s, true),
-            _ => return !self.uses(f).binds_any(),
-        };
-        let one = match &f.stmts[s].kind {
-            StmtKind::Assign { targets, .. } => targets.len() == 1 && flat(&targets[0]),
-            StmtKind::For { target, .. } => next && flat(target),
-            StmtKind::AnnAssign { .. } | StmtKind::AugAssign { .. } => true,
-            _ => false,
-        };
-        let uses = self.uses(f);
-        let mut own = vec![];
-        facts::stmt_locals(f, s, &mut own);
-        !uses.binds_any() || one && uses.bindings.len() == own.len()
-    }
-
-    /// Types of variables that are assumed in it.
-    pub fn assumed<'i>(
-        &self,
-        entry: &'i Instance,
-    ) -> impl Iterator<Item = (&'i Binding, &'i Type)> + use<'i> {
-        let span = |s: StmtId| entry.hir.stmts[s].span;
-        let (start, end) = match self {
-            Code::Run(stmts) => match (stmts.first(), stmts.last()) {
-                (Some(&first), Some(&last)) => (span(first).start, span(last).end),
-                _ => (0, 0),
-            },
-            // the statement alone
-            Code::Next(s) => (span(*s).start, span(*s).start + 1),
-            _ => (0, 0),
-        };
-        let within = move |s: StmtId| (start..end).contains(&span(s).start);
-        entry.tables.assumed.iter().filter(move |((s, _), _)| within(*s))
-    }
-
-    fn uses(&self, f: &Function) -> Uses {
-        match self {
-            Code::Run(stmts) => Uses::of_stmts(f, stmts),
-            Code::Test(_, e) | Code::Iter(_, e) | Code::Class(_, _, e) | Code::Value(_, e) => {
-                Uses::of_expr(f, *e)
-            }
-            Code::Next(s) => Uses::of_targets(f, *s),
-            Code::Drop(_) | Code::Read(_) => Uses::default(),
-        }
-    }
-}
 
 /// Code that the interpreter runs.
 #[derive(Clone, Debug)]
@@ -166,6 +82,8 @@ pub struct Plan {
     /// Islands of the classes of handlers.
     pub classes: HashMap<ExprId, usize>,
     pub cells: Cells,
+    /// Islands of the context managers of `with` statements: one is entered, left, left because of an exception.
+    pub managers: HashMap<ExprId, [usize; 3]>,
 }
 
 /// Why a function runs in the interpreter as a whole.
@@ -237,14 +155,16 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
                 let span = entry.hir.stmts[**t].span;
                 span.start <= at.start && at.end <= span.end
             };
-            let tables = &entry.tables;
-            let compiled = tables.handlers.keys().chain(tables.finals.keys());
-            out.tries.extend(compiled.filter(around));
+            let compiled = entry
+                .hir
+                .stmts
+                .keys()
+                .filter(|s| finals::may_be_compiled(entry, *s));
+            out.tries.extend(compiled.filter(|s| around(&s)));
         }
         if let (Code::Run(stmts), true) = (&island.code, island.leaves()) {
-            let compiled =
-                |s: &&StmtId| entry.tables.handlers.contains_key(s) || entry.tables.finals.contains_key(s);
-            out.tries.extend(stmts.iter().filter(compiled));
+            out.tries
+                .extend(stmts.iter().filter(|s| finals::may_be_compiled(entry, **s)));
         }
         let before = match &island.code {
             Code::Class(..) => entry.tables.handlers.get(&stmt),
@@ -285,7 +205,8 @@ fn boxed_by(entry: &Instance, plan: &Plan, known: &Boxing) -> Boxing {
             .flatten()
             .chain(entry.tables.loops.values())
             .chain(entry.tables.handlers.values())
-            .chain(entry.tables.finals.values());
+            .chain(entry.tables.finals.values())
+            .chain(entry.tables.managed.values());
         let types: Vec<&Type> = all
             .filter_map(|s| s.get(l.as_u32() as usize))
             .map(|v| &v.ty)
@@ -480,6 +401,10 @@ impl<'i> Planner<'i> {
                 }
             }
         }
+        if let StmtKind::With { items, .. } = kind {
+            let reason = self.reason(s).unwrap_or(Reason::JOIN);
+            self.managers(s, items, reason);
+        }
         self.native_loops += usize::from(is_loop(kind));
         self.compiled_reads(s);
         let blocks = facts::blocks(kind);
@@ -546,6 +471,9 @@ impl<'i> Planner<'i> {
             StmtKind::Try { .. } => {
                 let pays = || returns || self.is_worthwhile(s);
                 own || self.reason(s).is_some() && !pays() || self.is_stuck(s)
+            }
+            StmtKind::With { .. } if finals::may_be_compiled(self.entry, s) => {
+                !(returns || self.is_worthwhile(s)) || self.is_stuck(s)
             }
             _ => own,
         }
