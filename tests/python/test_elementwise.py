@@ -431,6 +431,26 @@ def test_functions_in_blocks(shape: tuple[int, ...], dtype: str) -> None:
     same_layout(define("def f(a):\n    return np.exp(a)\n"), a.T)
 
 
+def test_bits_that_depend_on_strides() -> None:
+    def f(a, b, c):
+        c[::2] = np.arctan(a)[: len(c[::2])]
+        np.exp(b, out=b)
+        return np.arctan(a), np.arctan(a) * b, np.arctan(a + 1), np.arctan2(a + 1, b), np.arctan2(a, b) + c
+
+    def g(a):
+        return np.arctan(a)
+
+    for dtype in ("float32", "float64"):
+        a, b = sample(dtype, (2, 90)) * 9, sample(dtype, (2, 90), 1)
+        for view in (a[:, ::-1], a[::-1, ::-1], a.T, a[:, ::3], a.T[::-1]):
+            check(g, view)
+        line = a[0]
+        for x in (line, line[::-1], line[:1], line[3:4]):
+            for y in (b[0], b[0][::-1]):
+                check(f, x, y, np.zeros(90, dtype))
+        check(f, line[::2], b[0][::2], np.zeros(45, dtype))
+
+
 def test_clip() -> None:
     def f(a, low, high):
         return np.clip(a * 2, low, high), a.clip(low, high)

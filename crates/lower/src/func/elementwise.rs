@@ -272,7 +272,9 @@ impl FnLower<'_, '_> {
         for n in &mut nodes {
             let lower = n.shape().len() < shape.len();
             let (leaves, steps) = n.size();
-            if steps > 0 && (lower || leaves > MAX_LEAVES / 2 || steps > MAX_STEPS / 2) {
+            // what is repeated along an axis has other strides in a loop of NumPy than here
+            let repeated = n.shape() != shape && (n.has_lines() || matches!(step, Step::Line(..)));
+            if steps > 0 && (lower || repeated || leaves > MAX_LEAVES / 2 || steps > MAX_STEPS / 2) {
                 let part = std::mem::replace(n, Node::Never);
                 *n = Node::leaf(self.materialise(part)?)?;
             }
@@ -299,16 +301,20 @@ impl FnLower<'_, '_> {
             Some(op) if integers => Ok(Step::Compare(op)),
             _ if is_inline(name, &call.operands) => Ok(Step::Ufunc(name.clone())),
             _ => match &call.function {
-                Applied::Ufunc { types, .. } if self.in_lines(call) => Ok(Step::Line(object, types.clone())),
+                Applied::Ufunc { types, .. } if self.in_lines(call, operands) => {
+                    Ok(Step::Line(object, types.clone()))
+                }
                 _ => Err(Some(object)),
             },
         }
     }
 
-    /// Whether a function of floats: its loop cannot fail, and its bits do not depend on where elements are.
-    fn in_lines(&self, call: &Elementwise) -> bool {
+    /// Whether a function of floats, whose loop cannot fail, on arrays of one dimension: the loop's bits depend on strides, and of
+    /// more dimensions NumPy may pass other ones, as it looks at each function's operands alone.
+    fn in_lines(&self, call: &Elementwise, operands: &[Node]) -> bool {
         let floats = call.operands.iter().all(|d| d.kind() == Kind::Float);
-        floats && call.result.kind() <= Kind::Float && !self.inst.recursive
+        let line = operands.iter().map(|n| n.shape().len()).max() == Some(1);
+        floats && line && call.result.kind() <= Kind::Float && !self.inst.recursive
     }
 
     /// The call of a function with arrays.

@@ -82,7 +82,11 @@ impl FnLower<'_, '_> {
             used: &mut used,
         };
         match node {
-            Node::Apply(a) if matches!(a.step, Step::Line(..)) && a.result == p.dtype => {
+            Node::Apply(a)
+                if matches!(a.step, Step::Line(..))
+                    && a.result == p.dtype
+                    && matches!(written.step, Stride::Unit(_)) =>
+            {
                 self.numpy_line(a, &mut stage, written)?;
             }
             node => {

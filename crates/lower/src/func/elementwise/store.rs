@@ -5,7 +5,7 @@ use numlift_syntax::hir::{ExprId, Target};
 use numlift_typeck::{Applied, Elementwise};
 use numlift_types::{ArrayType, Layout, ObjectRef, Scalar, Type};
 
-use super::{Names, Node};
+use super::{Names, Node, Step};
 use crate::arith;
 use crate::emit::Vals;
 use crate::func::{FnLower, R, Typed};
@@ -85,6 +85,10 @@ impl FnLower<'_, '_> {
             return Ok(());
         }
         let extents = &target[1..1 + usize::from(part.ndim)];
+        let node = match node.has_lines() && node.shape() != extents {
+            true => Node::leaf(self.materialise(node)?)?,
+            false => node,
+        };
         if let Some(ok) = self.fits(node.shape(), extents) {
             let mut names = Names::default();
             let to = names.target(extents);
@@ -141,7 +145,12 @@ impl FnLower<'_, '_> {
         };
         self.e.b.set_line(self.hir.exprs[id].line);
         let v = &to.1;
-        if let Err(object) = self.step(call, &operands) {
+        let object = match self.step(call, &operands) {
+            Err(object) => Some(object),
+            Ok(Step::Line(object, _)) => Some(Some(object)),
+            Ok(_) => None,
+        };
+        if let Some(object) = object {
             let fresh = self.is_fresh(out);
             self.called_into(object, operands, (target, v), Some("out"), fresh)?;
             return Ok(to);
