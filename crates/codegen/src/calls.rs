@@ -26,6 +26,9 @@ impl Lower<'_> {
             return Err(self.invalid(format!("no helper {}", helper.0)));
         }
         let args = self.values(&data.args)?;
+        if let ("py_incref" | "py_decref", [object]) = (helpers::sig(helper).name, args.as_slice()) {
+            return self.count_reference(helpers::sig(helper).name, *object);
+        }
         let call = self.emit_helper(helper, &args)?;
         if helpers::sig(helper).fallible {
             let site = site.ok_or_else(|| self.invalid("a fallible helper without a site"))?;
@@ -211,7 +214,7 @@ impl Lower<'_> {
         resume: Block,
         landing: Option<Landing>,
     ) -> Result<(), CodegenError> {
-        let target = self.safepoint_trampoline();
+        let target = self.trampoline("safepoint")?;
         self.pos.ins().call(target, &[self.ctx]);
         let flags = self.ctx_flags();
         let status = self.pos.ins().load(types::I32, flags, self.ctx, offset::SITE);
@@ -221,21 +224,34 @@ impl Lower<'_> {
         Ok(())
     }
 
-    fn safepoint_trampoline(&mut self) -> FuncRef {
-        if let Some(known) = self.trampoline {
-            return known;
+    /// Takes or gives back a reference, if there is one, out of line: what is in registers stays there.
+    fn count_reference(&mut self, name: &'static str, object: Value) -> Result<(), CodegenError> {
+        let target = self.trampoline(name)?;
+        let call = self.pos.func.dfg.make_block();
+        let next = self.branch_away(object, call);
+        self.cold
+            .push((call, ColdBlock::Reference { target, object, next }));
+        Ok(())
+    }
+
+    fn trampoline(&mut self, name: &'static str) -> Result<FuncRef, CodegenError> {
+        if let Some(&known) = self.trampolines.get(name) {
+            return Ok(known);
         }
+        let used = thunk::trampolines(self.module);
+        let at = used.iter().position(|u| *u == name);
+        let at = at.ok_or_else(|| self.invalid(format!("no trampoline for `{name}`")))?;
         let func = &mut *self.pos.func;
-        let signature = func.import_signature(thunk::trampoline_signature());
-        let index = thunk::trampoline_index(self.module);
-        let name = func.declare_imported_user_function(UserExternalName::new(0, index));
+        let signature = func.import_signature(thunk::trampoline_signature(name));
+        let index = thunk::trampoline_index(self.module, at);
+        let external = func.declare_imported_user_function(UserExternalName::new(0, index));
         let made = func.import_function(ExtFuncData {
-            name: ExternalName::user(name),
+            name: ExternalName::user(external),
             signature,
             colocated: true,
             patchable: false,
         });
-        self.trampoline = Some(made);
-        made
+        self.trampolines.insert(name, made);
+        Ok(made)
     }
 }

@@ -1,7 +1,9 @@
 //! The operations that can fail, and the cold blocks they fail into.
 
 use cranelift_codegen::cursor::Cursor;
-use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, StackSlot, Value, condcodes::IntCC, types};
+use cranelift_codegen::ir::{
+    Block, BlockArg, FuncRef, InstBuilder, StackSlot, Value, condcodes::IntCC, types,
+};
 use numlift_mir as mir;
 use numlift_mir::Opcode;
 use numlift_runtime::SiteKind;
@@ -44,6 +46,12 @@ pub(crate) enum ColdBlock {
         index: Value,
         len: Value,
         fail: Block,
+        next: Block,
+    },
+    /// A reference is counted, then back.
+    Reference {
+        target: FuncRef,
+        object: Value,
         next: Block,
     },
     /// The safepoint helper, then back.
@@ -384,6 +392,10 @@ impl Lower<'_> {
                         .ins()
                         .icmp(IntCC::UnsignedGreaterThanOrEqual, wrapped, len);
                     self.pos.ins().brif(outside, fail, NONE, next, &[wrapped.into()]);
+                }
+                ColdBlock::Reference { target, object, next } => {
+                    self.pos.ins().call(target, &[self.ctx, object]);
+                    self.pos.ins().jump(next, NONE);
                 }
                 ColdBlock::Safepoint {
                     site,

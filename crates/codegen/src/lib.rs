@@ -14,7 +14,7 @@
 //! | `checks` | the instructions that can fail |
 //! | `calls` | helpers, functions of the module, safepoints |
 //! | `c_abi` | functions that C calls |
-//! | `thunk` | the entry thunk, the safepoint trampoline, the 64-bit slot form |
+//! | `thunk` | the entry thunk, trampolines of helpers, the 64-bit slot form |
 //! | `link` | loop header placement, concatenation, call patching |
 //!
 //! # Function ABI
@@ -160,12 +160,12 @@ pub fn compile(module: &mir::Module, opts: &Options, want: Want) -> Result<Outpu
         Ok(())
     })?);
 
-    if thunk::has_safepoints(module) {
-        let index = thunk::trampoline_index(module);
-        codes.push(session.function("safepoint", index, |f| {
-            thunk::build_trampoline(f).ok_or_else(|| CodegenError::Invalid {
-                func: "safepoint".into(),
-                message: "no helper `safepoint`".into(),
+    for (at, name) in thunk::trampolines(module).into_iter().enumerate() {
+        let index = thunk::trampoline_index(module, at);
+        codes.push(session.function(name, index, |f| {
+            thunk::build_trampoline(name, f).ok_or_else(|| CodegenError::Invalid {
+                func: name.into(),
+                message: "no such helper".into(),
             })
         })?);
     }

@@ -85,7 +85,7 @@ pub(crate) struct Lower<'a> {
     pub helper_fails: HashMap<u32, Block>,
     pub helper_sigs: HashMap<HelperId, ir::SigRef>,
     pub callees: HashMap<mir::FuncId, ir::FuncRef>,
-    pub trampoline: Option<ir::FuncRef>,
+    pub trampolines: HashMap<&'static str, ir::FuncRef>,
     pub loops: LoopForest,
     /// Loads of narrow integers that are extended: whether with their sign.
     pub extended: SecondaryMap<mir::Value, Option<bool>>,
@@ -143,7 +143,7 @@ pub(crate) fn lower(
         helper_fails: HashMap::new(),
         helper_sigs: HashMap::new(),
         callees: HashMap::new(),
-        trampoline: None,
+        trampolines: HashMap::new(),
         loops: loops(func),
         extended: extended_loads(func),
         wide: SecondaryMap::new(),

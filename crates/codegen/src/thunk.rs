@@ -1,4 +1,4 @@
-//! The entry thunk `extern "C" fn(ctx, args, ret) -> status`, the safepoint trampoline, and the 64-bit slot form.
+//! The entry thunk `extern "C" fn(ctx, args, ret) -> status`, trampolines of helpers, and the 64-bit slot form.
 
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::{
@@ -6,7 +6,7 @@ use cranelift_codegen::ir::{
     UserExternalName, Value, condcodes::IntCC, types,
 };
 use cranelift_codegen::isa::CallConv;
-use numlift_mir::{FuncId, Module, Opcode, Ty};
+use numlift_mir::{FuncId, Imm, Module, Opcode, Ty};
 use numlift_runtime::{abi::offset, helpers};
 
 use crate::lower::{cl_type, signature};
@@ -75,46 +75,67 @@ pub(crate) fn build(module: &Module, entry: FuncId, func: &mut Function) {
     pos.ins().return_(&[status]);
 }
 
-/// Whether a function of the module polls for signals.
-pub(crate) fn has_safepoints(module: &Module) -> bool {
-    let polls = |f: &numlift_mir::Function| {
-        let mut insts = f.layout.iter().flat_map(|b| &f.blocks[*b].insts);
-        insts.any(|i| f.insts[*i].op == Opcode::Safepoint)
-    };
-    module.funcs.values().any(polls)
+/// Helpers that are called where values of loops are in registers. A trampoline is a function of the blob, behind the entry
+/// thunk: `preserve_all fn(ctx)`, for references `preserve_all fn(ctx, object)`. Such a call keeps every register.
+const TRAMPOLINES: [&str; 3] = ["safepoint", "py_incref", "py_decref"];
+
+/// Those that a module needs, in the order of their numbers.
+pub(crate) fn trampolines(module: &Module) -> Vec<&'static str> {
+    let mut used = [false; TRAMPOLINES.len()];
+    for f in module.funcs.values() {
+        for i in f.layout.iter().flat_map(|b| &f.blocks[*b].insts) {
+            let inst = &f.insts[*i];
+            let name = match (inst.op, &inst.imm) {
+                (Opcode::Safepoint, _) => "safepoint",
+                (Opcode::CallHelper, Imm::Helper { helper, .. }) => helpers::sig(*helper).name,
+                _ => continue,
+            };
+            if let Some(at) = TRAMPOLINES.iter().position(|t| *t == name) {
+                used[at] = true;
+            }
+        }
+    }
+    let all = TRAMPOLINES.into_iter().zip(used);
+    all.filter_map(|(name, used)| used.then_some(name)).collect()
 }
 
-/// Number of the trampoline inside the blob: after the functions and the entry thunk.
-pub(crate) fn trampoline_index(module: &Module) -> u32 {
-    module.funcs.len() as u32 + 1
+/// Number of a trampoline inside the blob, which is the given one of those that the module needs.
+pub(crate) fn trampoline_index(module: &Module, at: usize) -> u32 {
+    (module.funcs.len() + 1 + at) as u32
 }
 
-/// `preserve_all fn(ctx)`: such a call keeps every register, so that a loop's values stay in theirs.
-pub(crate) fn trampoline_signature() -> Signature {
+pub(crate) fn trampoline_signature(name: &str) -> Signature {
     let mut sig = Signature::new(CallConv::PreserveAll);
-    sig.params.push(AbiParam::new(types::I64));
+    let n = if name == "safepoint" { 1 } else { 2 };
+    sig.params.extend([AbiParam::new(types::I64)].repeat(n));
     sig
 }
 
-/// Builds the trampoline: calls the `safepoint` helper and stores its status in `ctx.site`
+/// Builds a trampoline: calls the helper. That of safepoints stores its status in `ctx.site`
 /// (this calling convention has no results; a failure overwrites it with the site).
-pub(crate) fn build_trampoline(func: &mut Function) -> Option<()> {
-    let helper = helpers::find("safepoint")?;
-    func.signature = trampoline_signature();
+pub(crate) fn build_trampoline(name: &str, func: &mut Function) -> Option<()> {
+    let helper = helpers::find(name)?;
+    let polls = name == "safepoint";
+    func.signature = trampoline_signature(name);
     let mut callee = Signature::new(CallConv::SystemV);
     callee.params.push(AbiParam::new(types::I64));
-    callee.returns.push(AbiParam::new(types::I32));
+    callee.returns.extend(polls.then(|| AbiParam::new(types::I32)));
     let callee = func.import_signature(callee);
+    let params = func.signature.params.len();
     let flags = MemFlagsData::new().with_notrap();
     let mut pos = FuncCursor::new(func);
     let block = pos.func.dfg.make_block();
     pos.insert_block(block);
-    let ctx = pos.func.dfg.append_block_param(block, types::I64);
+    let mut args = (0..params).map(|_| pos.func.dfg.append_block_param(block, types::I64));
+    let ctx = args.next()?;
+    let argument = args.next().unwrap_or(ctx);
     let table = pos.ins().load(types::I64, flags, ctx, offset::HELPERS);
     let address = pos.ins().load(types::I64, flags, table, i32::from(helper.0) * 8);
-    let call = pos.ins().call_indirect(callee, address, &[ctx]);
-    let status = pos.func.dfg.inst_results(call)[0];
-    pos.ins().store(flags, status, ctx, offset::SITE);
+    let call = pos.ins().call_indirect(callee, address, &[argument]);
+    if polls {
+        let status = pos.func.dfg.inst_results(call)[0];
+        pos.ins().store(flags, status, ctx, offset::SITE);
+    }
     pos.ins().return_(&[]);
     Some(())
 }
