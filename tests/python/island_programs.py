@@ -455,7 +455,14 @@ class Scope:
             names = self.pick(["", f" as {self.bound()}"])
             caught = self.pick(["", ", KeyError", ", Custom, LookupError", ", Exception"])
             second = self.pick(["", ", Manager('second')"])
+            if self.chance(6):
+                second = f", np.errstate(all='{self.pick(['ignore', 'warn', 'raise'])}')"
             self.emit(f"with Manager('m{self.size}'{caught}){names}{second}:")
+            if self.loops < 4 and self.chance(2):
+                # something that is worth compiling
+                self.depth += 1
+                self.native_loop()
+                self.depth -= 1
             self.block()
         elif kind < 18:
             self.emit(f"if {self.condition()}:")
