@@ -76,6 +76,15 @@ SHARED = {
     "  except ZeroDivisionError as e:\n   l.append((g[0](), str(e)))\n return t, l",
     "handler's name": " g = [lambda: e]\n for i in range(3):\n  try:\n   t += 1 // (1 - i)\n  except ZeroDivisionError as e:\n   l.append(str(g[0]()))\n"
     " try:\n  g[0]()\n except NameError as q:\n  l.append(str(q))\n return t, l",
+    "name in its handler": " for i in range(3):\n  try:\n   t += 1 // (1 - i)\n  except ZeroDivisionError as e:\n   l.append(lambda: e)\n   r = str(l[-1]())\n"
+    + NATIVE
+    + " try:\n  l.pop()()\n except NameError as q:\n  l.append(str(q))\n return t, l, r",
+    "test": " k = 1\n if not l.append(lambda: k):\n  k = 2\n  for x in a:\n   t += x\n else:\n  for x in a:\n   t -= x\n return l.pop()(), t",
+    "test of a loop": " k = 1\n while not l.append(lambda: k) and k < 4:\n  for x in a:\n   t += x\n  k += 1\n return [l.pop()() for _ in range(4)], t",
+    "bound on one way": " if b > 8:\n  k = d = {}\n l.append(lambda: k)\n try:\n  l.pop()()\n except NameError as q:\n  l.append(str(q))\n"
+    + NATIVE
+    + " return t, l",
+    "iterable": " k = 1\n for z in [lambda: k, lambda: k]:\n  for x in a:\n   t += x\n  k = 2\n  t += z()\n return t",
     "target of a loop over objects": " g = [lambda: (k, i)]\n for i, k in enumerate(l):\n"
     + "  for x in a:\n   t += x * i\n  t += g[0]()[0]\n return t, g[0]()",
     "written target": " def put():\n  nonlocal k\n  k = 0\n  return 1\n for k in range(3):\n  for x in a:\n   t += x\n  l.append((k, put(), k))\n return t, l, k",

@@ -53,6 +53,7 @@ impl Planner<'_> {
                 let mut others = all.iter().filter(|(other, _)| other == l).map(|(_, at)| *at);
                 others.any(|at| at > last || outer.is_some_and(|(start, end)| (start..end).contains(&at)))
                     || !bound && !uses.binds.contains(l)
+                    || uses.binds.contains(l) && !self.is_bound_behind(island, *l)
             };
             let moving: Vec<LocalId> = uses.captured.iter().copied().filter(moves).collect();
             if !moving.is_empty() || uses.captured.iter().any(|l| self.cells.all.contains(l)) {
@@ -91,6 +92,16 @@ impl Planner<'_> {
         }
     }
 
+    /// Whether a variable is bound for sure where an island ends.
+    fn is_bound_behind(&self, island: &Island, l: LocalId) -> bool {
+        let Code::Run(stmts) = &island.code else {
+            return false;
+        };
+        let last = stmts.last().and_then(|s| self.entry.tables.states.get(s));
+        let state = last.and_then(|[_, after]| after.get(l.as_u32() as usize));
+        state.is_some_and(|v| v.bound == Bound::Yes)
+    }
+
     fn state_before(&self, island: &Island) -> Option<&Vec<VarTy>> {
         let stmt = island.code.stmt()?;
         self.entry.tables.states.get(&stmt).map(|[before, _]| before)
@@ -101,8 +112,8 @@ impl Planner<'_> {
         let span = |s: StmtId| self.hir.stmts[s].span;
         let (start, end) = match &island.code {
             Code::Run(stmts) => (span(stmts[0]).start, span(stmts[stmts.len() - 1]).end),
-            // the body of the loop comes behind it
-            Code::Iter(s, e) | Code::Class(s, _, e) | Code::Enter(s, e) => {
+            // the blocks of the statement come behind it
+            Code::Iter(s, e) | Code::Class(s, _, e) | Code::Enter(s, e) | Code::Test(s, e) => {
                 (span(*s).start, self.hir.exprs[*e].span.end)
             }
             code => code.stmt().map_or((0, 0), |s| (span(s).start, span(s).end)),
@@ -110,9 +121,8 @@ impl Planner<'_> {
         let looped = self.hir.stmts.values().filter(|s| is_loop(&s.kind));
         // the test of a `while` is in it
         let tested = matches!(island.code, Code::Test(s, _) if is_loop(&self.hir.stmts[s].kind));
-        let around = looped.filter(|s| {
-            s.span.start < start && end <= s.span.end || tested && (s.span.start, s.span.end) == (start, end)
-        });
+        let around =
+            looped.filter(|s| s.span.start < start && end <= s.span.end || tested && s.span.start == start);
         (start, end, around.map(|s| (s.span.start, s.span.end)).min())
     }
 }

@@ -209,6 +209,11 @@ impl Visitor for Uses {
                 bound.clear();
             }
             StmtKind::Def { nested, .. } => self.nested(f, *nested, true),
+            // they are unbound at the end of the handler
+            StmtKind::Try { handlers, .. } => {
+                let names = handlers.iter().filter_map(|h| h.name);
+                self.bindings.extend(names.map(|l| (l, s.span.end)));
+            }
             StmtKind::Return(_) => self.returns = true,
             StmtKind::Break => self.breaks |= self.loops == 0,
             StmtKind::Continue => self.continues |= self.loops == 0,
