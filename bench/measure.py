@@ -71,13 +71,14 @@ def copied(args: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(a.copy(order="K") if isinstance(a, np.ndarray) else a for a in args)
 
 
-def close(a: Any, b: Any) -> bool:
+def close(a: Any, b: Any, double: float = 1e-9) -> bool:
     """Equal values up to rounding, whatever their types."""
     if isinstance(a, tuple) or isinstance(b, tuple):
-        return isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b) and all(map(close, a, b))
+        both = isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b)
+        return both and all(close(x, y, double) for x, y in zip(a, b, strict=True))
     if a is None or b is None:
         return a is b
-    return bool(np.allclose(a, b, rtol=1e-4 if np.asarray(a).dtype == np.float32 else 1e-9, equal_nan=True))
+    return bool(np.allclose(a, b, rtol=1e-4 if np.asarray(a).dtype == np.float32 else double, equal_nan=True))
 
 
 def outcome(function: Any, kernel: Kernel, size: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -87,13 +88,13 @@ def outcome(function: Any, kernel: Kernel, size: Any) -> tuple[Any, tuple[Any, .
 
 
 def verify(kernel: Kernel, function: Any) -> None:
-    """Raises AssertionError if the small problem's result is not the interpreter's, bit for bit."""
+    """Raises AssertionError if the small problem's result is not the interpreter's."""
     np.random.seed(1)
     expected = outcome(compiled(kernel, lambda f: f), kernel, kernel.small)
     for _ in range(2):
         np.random.seed(1)
         got = outcome(function, kernel, kernel.small)
-        if not same(expected, got):
+        if not (close(expected, got, 1e-12) if kernel.last_bit else same(expected, got)):
             raise AssertionError(f"{kernel.name}: interpreter {expected!r}, compiled {got!r}")
 
 

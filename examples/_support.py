@@ -18,13 +18,15 @@ def best_of(function: Callable[..., Any], make_args: Callable[[], tuple[Any, ...
     return min(times)
 
 
-def equal(a: Any, b: Any) -> bool:
-    """Same type and same value, arrays and tuples included."""
+def equal(a: Any, b: Any, tolerance: float) -> bool:
+    """Same type and same value, arrays and tuples included; elements of arrays may be so far apart."""
     if type(a) is not type(b):
         return False
     if isinstance(a, tuple):
-        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+        return len(a) == len(b) and all(equal(x, y, tolerance) for x, y in zip(a, b, strict=True))
     if isinstance(a, np.ndarray):
+        if tolerance:
+            return a.dtype == b.dtype and np.allclose(a, b, rtol=0, atol=tolerance)
         return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
     return bool(a == b or (a != a and b != b))
 
@@ -47,6 +49,7 @@ def show(
     seed: int | None = None,
     helpers: tuple[Any, ...] = (),
     label: str = "",
+    tolerance: float = 0.0,
 ) -> float:
     """Checks `function` against the interpreter, arguments included; prints both times and the ratio."""
     label = label or function.__name__
@@ -59,7 +62,7 @@ def show(
         start = time.perf_counter()
         results.append((run(*args), args))
         first = time.perf_counter() - start
-    if not equal(results[0], results[1]):
+    if not equal(results[0], results[1], tolerance):
         raise SystemExit(f"{label}: the compiled result differs from the interpreter's")
     slow = best_of(lambda *a: interpreted(function, helpers, a), make_args, 1)
     fast = best_of(function, make_args, 5)

@@ -14,7 +14,8 @@ class Kernel:
     small: arguments on which the interpreter, too, is quick: there the results are compared.
     full: arguments that are timed; the maker of arguments gets a generator and one of these.
     helpers: functions it calls, compiled like it. own_random: draws from a generator of the compiler,
-    so that results of different compilers differ. group: what its mean is taken with.
+    so that results of different compilers differ. last_bit: calls `math.erf`, which may differ
+    in it. group: what its mean is taken with.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Kernel:
     full: Any
     helpers: tuple[Callable[..., Any], ...] = ()
     own_random: bool = False
+    last_bit: bool = False
     group: str = "kernels"
 
     def arguments(self, size: Any) -> tuple[Any, ...]:

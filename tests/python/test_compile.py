@@ -215,7 +215,9 @@ for k in m.KERNELS:
         np.random.seed(1)
         args = k.arguments(k.small)
         results.append((run(*args), args))
-    assert k.own_random or same(*results), (k.name, results)
+    arrays = [[a for a in args if isinstance(a, np.ndarray)] for _, args in results]
+    close = k.last_bit and np.allclose(*arrays, rtol=0, atol=1e-12)
+    assert k.own_random or close or same(*results), (k.name, results)
     if hasattr(f, "signatures"):
         print(k.name, "|", f.tier(*k.arguments(k.small)))
 """

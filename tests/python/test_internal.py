@@ -33,6 +33,9 @@ SOURCE = "def f(x):\n    return x + 1 if TRAP is not None else x\n"
 class Trap:
     """The compiler panics where it looks at this object: PyO3 goes on panicking where Rust code meets its exception."""
 
+    # it looks at names of what NumPy defines
+    __module__ = "numpy"
+
     def __init__(self, panic: type[BaseException]) -> None:
         self.looks = 0
         self.panic = panic
