@@ -76,9 +76,13 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
                 ready.push((plan, test));
             }
         }
+        // Then all copies: what a check stands for is known when no more values are renamed.
+        for (plan, test) in &ready {
+            plan.copy(f, *test);
+        }
         let mut aliases = Aliases::default();
         for (plan, test) in ready {
-            plan.apply(f, test, &mut aliases, context);
+            plan.remove_checks(f, test.is_some(), &mut aliases, context);
             any = true;
         }
         aliases.apply(f);
@@ -266,24 +270,28 @@ impl Plan {
         all
     }
 
-    fn apply(self, f: &mut Function, test: Option<Value>, aliases: &mut Aliases, context: &mut PassContext) {
-        if let Some(test) = test {
-            let copies = copy_blocks(f, &self.blocks, None);
-            for &b in &self.blocks {
-                let copy = copies.block(b);
-                f.blocks[copy].cold = true;
-                f.layout.push(copy);
-            }
-            self.select(f, test, copies.block(self.header));
-            join_copies(f, &self.blocks, &copies);
+    /// Copies the loop, with its checks, for where the test fails.
+    fn copy(&self, f: &mut Function, test: Option<Value>) {
+        let Some(test) = test else { return };
+        let copies = copy_blocks(f, &self.blocks, None);
+        for &b in &self.blocks {
+            let copy = copies.block(b);
+            f.blocks[copy].cold = true;
+            f.layout.push(copy);
         }
+        self.select(f, test, copies.block(self.header));
+        join_copies(f, &self.blocks, &copies);
+    }
+
+    /// Takes the checks out of the loop, which has a copy `tested` for or needs none.
+    fn remove_checks(self, f: &mut Function, tested: bool, aliases: &mut Aliases, context: &mut PassContext) {
         for (b, i, action) in self.checks {
             let d = &mut f.insts[i];
             let line = d.line;
             let name = what(d).unwrap_or("check");
-            let how = match test {
-                Some(_) => format!("{name} hoisted out of the loop at line {}", self.line),
-                None => format!("{name} removed"),
+            let how = match tested {
+                true => format!("{name} hoisted out of the loop at line {}", self.line),
+                false => format!("{name} removed"),
             };
             context.remark(line, how);
             match action {
@@ -324,7 +332,8 @@ impl Plan {
 /// Emits one condition.
 fn condition(e: &mut Emit<'_>, c: &Condition) -> Value {
     match c {
-        Condition::Holds(v) => *v,
+        // an instruction: renamed with its operand until the branch uses it
+        Condition::Holds(v) => e.op(Opcode::Band, &[*v, *v]),
         Condition::NotZero(v) => {
             let zero = e.constant(e.f.ty(*v), 0);
             e.compare(IntCC::Ne, *v, zero)
