@@ -79,6 +79,9 @@ SHARED = {
     "name in its handler": " for i in range(3):\n  try:\n   t += 1 // (1 - i)\n  except ZeroDivisionError as e:\n   l.append(lambda: e)\n   r = str(l[-1]())\n"
     + NATIVE
     + " try:\n  l.pop()()\n except NameError as q:\n  l.append(str(q))\n return t, l, r",
+    "name in its handler, once": " try:\n  for x in a:\n   t += 1 // (len(l) - b)\n   t += a[len(a)]\n except (ZeroDivisionError, IndexError) as e:\n  l.append(lambda: e)\n"
+    + NATIVE
+    + " try:\n  l.pop()()\n except NameError as q:\n  l.append(str(q))\n return t, l",
     "test": " k = 1\n if not l.append(lambda: k):\n  k = 2\n  for x in a:\n   t += x\n else:\n  for x in a:\n   t -= x\n return l.pop()(), t",
     "test of a loop": " k = 1\n while not l.append(lambda: k) and k < 4:\n  for x in a:\n   t += x\n  k += 1\n return [l.pop()() for _ in range(4)], t",
     "bound on one way": " if b > 8:\n  k = d = {}\n l.append(lambda: k)\n try:\n  l.pop()()\n except NameError as q:\n  l.append(str(q))\n"

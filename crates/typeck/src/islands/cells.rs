@@ -52,6 +52,7 @@ impl Planner<'_> {
                 });
                 let mut others = all.iter().filter(|(other, _)| other == l).map(|(_, at)| *at);
                 others.any(|at| at > last || outer.is_some_and(|(start, end)| (start..end).contains(&at)))
+                    || self.ends_handler(*l, first, last)
                     || !bound && !uses.binds.contains(l)
                     || uses.binds.contains(l) && !self.is_bound_behind(island, *l)
             };
@@ -64,6 +65,14 @@ impl Planner<'_> {
         }
         out.all.extend(&out.written);
         out
+    }
+
+    /// Whether an island that begins and ends here is the end of a handler with this name, which is unbound behind it.
+    fn ends_handler(&self, name: LocalId, first: u32, last: u32) -> bool {
+        self.hir.stmts.values().any(|s| {
+            let named = matches!(&s.kind, StmtKind::Try { handlers, .. } if handlers.iter().any(|h| h.name == Some(name)));
+            named && s.span.start < first && s.span.end == last
+        })
     }
 
     /// Whether an island uses a variable in a cell that may be unbound there.
