@@ -31,9 +31,11 @@
 
 mod alias;
 mod calls;
+mod counted;
 mod emit;
 mod exit;
 mod guards;
+mod interchange;
 mod lanes;
 mod nest;
 mod plan;
@@ -57,6 +59,12 @@ pub const NESTS: Pass = Pass {
     name: "vectorise-nests",
     doc: "Does several turns at once of a loop around one that adds up in order.",
     run: run_nests,
+};
+
+pub const INTERCHANGE: Pass = Pass {
+    name: "interchange",
+    doc: "Exchanges two loops, where vectors then keep what they add up in registers.",
+    run: interchange::run,
 };
 
 /// Instructions of a body at most.

@@ -100,7 +100,7 @@ fn block_like(b: &mut Builder, header: Block) -> Block {
 }
 
 /// Makes the branches that enter a loop enter another block.
-fn enter_by(f: &mut Function, blocks: &[Block], entry: Block) {
+pub(super) fn enter_by(f: &mut Function, blocks: &[Block], entry: Block) {
     let header = blocks[0];
     for n in 0..f.layout.len() {
         let from = f.layout[n];

@@ -11,8 +11,9 @@
 use std::collections::HashSet;
 
 use numlift_mir::ops::Effect;
-use numlift_mir::{Block, BlockCall, Builder, Function, Imm, Inst, IntCC, LoopData, Opcode, Ty, Value};
+use numlift_mir::{Block, BlockCall, Builder, Function, Imm, Inst, LoopData, Opcode, Value};
 
+use super::counted::Counted;
 use super::emit::{Scalars, step_by};
 use super::lanes::Lanes;
 use super::plan::Plan;
@@ -24,21 +25,18 @@ pub(super) struct Inner {
     pub block: Block,
     /// A block between the header and the loop.
     entry: Option<Block>,
-    latch: Block,
-    /// Its counter, what that starts from, grows by, and how far it can get: `limit + beyond`.
-    counter: Value,
-    first: Value,
-    step: i64,
-    limit: Value,
-    beyond: i64,
+    pub latch: Block,
+    pub count: Counted,
+    /// What its counter starts from.
+    pub first: Value,
     /// The load and the store of what is added up in memory.
     kept: Option<(Inst, Inst)>,
 }
 
 /// Where the header goes: into the loop, and past it under a condition.
-struct Enter {
-    into: BlockCall,
-    past: Option<(Value, bool, BlockCall)>,
+pub(super) struct Enter {
+    pub into: BlockCall,
+    pub past: Option<(Value, bool, BlockCall)>,
 }
 
 impl Inner {
@@ -58,6 +56,45 @@ impl Inner {
             _ => return None,
         };
         (latch != data.header).then_some((block, entry, latch))
+    }
+
+    /// The inner loop of a nest, and where that is entered.
+    pub fn of(f: &Function, scev: &ScalarEvolution<'_>, data: &LoopData) -> Option<(Inner, Enter)> {
+        let (block, entry, latch) = Inner::find(f, data)?;
+        let (branch, next) = again(f, block)?;
+        let params = &f.blocks[block].params;
+        let count = Counted::find(f, scev, branch, params, &next)?;
+        let mut inner = Inner {
+            block,
+            entry,
+            latch,
+            count,
+            first: count.counter,
+            kept: None,
+        };
+        let enter = inner.enter(f, data.header)?;
+        let at = params.iter().position(|p| *p == count.counter)?;
+        inner.first = enter.into.args[at];
+        Some((inner, enter))
+    }
+
+    /// The blocks of the nest.
+    pub fn blocks(&self, header: Block) -> Vec<Block> {
+        let mut blocks = vec![header];
+        blocks.extend(self.entry);
+        blocks.extend([self.block, self.latch]);
+        blocks
+    }
+
+    /// The branch back to the header, and what it passes.
+    pub fn back(&self, f: &Function, header: Block) -> Option<(Inst, Vec<Value>)> {
+        let branch = f.terminator(self.latch)?;
+        match &f.insts[branch].imm {
+            Imm::Branch(then, other) if then.block == header && other.block != header => {
+                Some((branch, then.args.to_vec()))
+            }
+            _ => None,
+        }
     }
 
     fn enter(&self, f: &Function, header: Block) -> Option<Enter> {
@@ -88,7 +125,7 @@ impl Inner {
     }
 
     /// What the loop leaves with, to the latch.
-    fn leave(&self, f: &Function) -> Option<BlockCall> {
+    pub fn leave(&self, f: &Function) -> Option<BlockCall> {
         match &f.insts[f.terminator(self.block)?].imm {
             Imm::Branch(_, out) if out.block == self.latch => Some(out.clone()),
             _ => None,
@@ -100,12 +137,16 @@ impl Inner {
         let mut first = scalars.clone();
         let mut last = scalars.clone();
         let start = first.get(b, self.first);
-        let limit = first.get(b, self.limit);
-        let end = step_by(b, limit, self.beyond);
-        let op = if self.step > 0 { Opcode::Smax } else { Opcode::Smin };
+        let limit = first.get(b, self.count.limit);
+        let end = step_by(b, limit, self.count.beyond);
+        let op = if self.count.step > 0 {
+            Opcode::Smax
+        } else {
+            Opcode::Smin
+        };
         let end = b.op(op, &[start, end]);
-        first.known.insert(self.counter, start);
-        last.known.insert(self.counter, end);
+        first.known.insert(self.count.counter, start);
+        last.known.insert(self.count.counter, end);
         let (x, y) = (first.get(b, addr), last.get(b, addr));
         (b.op(Opcode::Smin, &[x, y]), b.op(Opcode::Smax, &[x, y]))
     }
@@ -116,31 +157,15 @@ const REASON: &str = "the loops inside are not of a form that is known";
 impl Shape {
     /// A loop with one inner loop.
     pub fn find_nest(f: &Function, scev: &ScalarEvolution<'_>, data: &LoopData) -> Result<Shape, Reason> {
-        let (block, entry, latch) = Inner::find(f, data).ok_or(REASON)?;
-        let branch = f.terminator(latch).ok_or(REASON)?;
-        let next = match &f.insts[branch].imm {
-            Imm::Branch(then, other) if then.block == data.header && other.block != data.header => {
-                then.args.clone()
-            }
-            _ => return Err(REASON.into()),
-        };
-        let mut blocks = vec![data.header];
-        blocks.extend(entry);
-        blocks.extend([block, latch]);
-        let mut shape = Shape::new(f, blocks, branch, &next);
+        let (mut inner, enter) = Inner::of(f, scev, data).ok_or(REASON)?;
+        let (branch, next) = inner.back(f, data.header).ok_or(REASON)?;
+        let block = inner.block;
+        let mut shape = Shape::new(f, inner.blocks(data.header), branch, &next);
         shape.allowed.polls = true;
         shape.carry(f, scev)?;
         if shape.carried.iter().any(|c| matches!(c, Carried::Folded(_))) {
             return Err("a value of one turn is needed in the next".into());
         }
-        let mut inner = shape.inner_loop(f, scev, block).ok_or(REASON)?;
-        (inner.entry, inner.latch) = (entry, latch);
-        let enter = inner.enter(f, data.header).ok_or(REASON)?;
-        inner.first = enter.into.args[f.blocks[block]
-            .params
-            .iter()
-            .position(|p| *p == inner.counter)
-            .ok_or(REASON)?];
         shape.kinds_of_nest(f, scev, &inner, &enter)?;
         shape.count(f, branch)?;
         let before = shape.known_before(f);
@@ -151,7 +176,7 @@ impl Shape {
             .past
             .as_ref()
             .is_none_or(|(c, ..)| shape.kind(*c) == Kind::Uniform);
-        if !uniform(inner.first) || !uniform(inner.limit) || !branches_alike {
+        if !uniform(inner.first) || !uniform(inner.count.limit) || !branches_alike {
             return Err("the inner loop has another number of turns each time".into());
         }
         inner.kept = shape.kept(f, scev, block, &before)?;
@@ -210,40 +235,6 @@ impl Shape {
             }
             _ => Err("the inner loop stores".into()),
         }
-    }
-
-    /// The counter of the inner loop.
-    fn inner_loop(&self, f: &Function, scev: &ScalarEvolution<'_>, block: Block) -> Option<Inner> {
-        let (branch, next) = again(f, block)?;
-        let d = &f.insts[f.def(f.insts[branch].args[0])?];
-        let (Opcode::Icmp, Ty::I64, &Imm::IntCC(cc)) = (d.op, d.ty, &d.imm) else {
-            return None;
-        };
-        let test = scev.affine(d.args[0]);
-        let params = &f.blocks[block].params;
-        let k = params.iter().position(|p| test.terms.as_slice() == [(*p, 1)])?;
-        let grown = scev.affine(next[k]);
-        let step = grown.k;
-        if grown.terms.as_slice() != [(params[k], 1)] {
-            return None;
-        }
-        // `v + test.k < limit` in a turn with `v` lets the next be with `v + step`.
-        let beyond = match (cc, step) {
-            (IntCC::Slt, 1..) => step - test.k - 1,
-            (IntCC::Sgt, ..=-1) => step - test.k + 1,
-            _ => return None,
-        };
-        Some(Inner {
-            block,
-            entry: None,
-            latch: block,
-            counter: params[k],
-            first: params[k],
-            step,
-            limit: d.args[1],
-            beyond,
-            kept: None,
-        })
     }
 
     /// Kinds of all values: what the inner loop carries is what it starts as, unless that does not hold.
@@ -306,7 +297,7 @@ impl Shape {
 
     /// The values of the inner loop that grow by the same amount in all of its turns, those that do not among them.
     fn linear(&self, f: &Function, inner: &Inner, before: &HashSet<Value>) -> HashSet<Value> {
-        let mut out = HashSet::from([inner.counter]);
+        let mut out = HashSet::from([inner.count.counter]);
         for &i in &f.blocks[inner.block].insts {
             let d = &f.insts[i];
             let fixed = |n: usize| !self.is_inside(d.args[n]) || before.contains(&d.args[n]);
