@@ -99,14 +99,6 @@ def make(name: str, args: list[str], cause_none: bool) -> BaseException:
     return exc
 
 
-def exit_error(reason: str, filename: str | None, line: int) -> OverflowError:
-    what = "an int left 64 bits" if reason == "overflow" else f"a value left native code ({reason})"
-    return OverflowError(
-        f"numlift: {what} at {filename}:{line} after the call had changed its arguments; "
-        'use floats, or overflow="wrap" if wrapping is meant'
-    )
-
-
 def _line_table(code: types.CodeType, delta: int) -> bytes:
     """All code on the line `co_firstlineno + delta`, no columns: nobody underlines what is not there."""
     number = -delta << 1 | 1 if delta < 0 else delta << 1

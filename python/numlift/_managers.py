@@ -118,7 +118,7 @@ def raised(exception: BaseException) -> tuple[Any, BaseException, Any]:
     return type(exception), exception, exception.__traceback__
 
 
-def inside(names: list[str], body: list[ast.stmt], node: ast.With) -> list[ast.stmt]:
+def inside(names: list[str], body: list[ast.stmt], node: ast.stmt) -> list[ast.stmt]:
     """`with <again>(name), ...: body`"""
     if not names:
         return body

@@ -20,11 +20,13 @@ class Point(NamedTuple):
     at: (start, end) of the statement, bytes of the function's source, as all places are. names: variables.
     nested: those that hold nested functions, with the places of these. captures: variables of functions
     around. done: parts of the statement: ("value", place), ("truth", place, truth), ("old",) for the left
-    side of an augmented assignment, ("assign", path of a target) for a value that is still to be stored.
+    side of an augmented assignment, ("assign", path of a target) for a value that is still to be stored,
+    ("raised",) for an exception that the statement has raised, ("tried", n) if the handlers before number n
+    do not handle it, ("left", "break" or "continue") if it was left so.
     call: the place of a call in progress, which the rest of the callee stands for. loops: of the `for`
     statements around. cells: variables that are in cells. ways: how control has left the statements around
-    whose `finally` runs, outermost first: "normal", "raised", "return", "break", "continue". entered: of a
-    `with` statement, how many managers have been entered and not been left.
+    whose `finally` runs, outermost first: "normal", "raised", "return", "break", "continue"; behind a `return`
+    that one is the last. entered: of a `with` statement, how many managers have been entered and not been left.
     """
 
     at: tuple[int, int]
@@ -50,6 +52,9 @@ class _Rest:
         #: handlers, `finally` blocks and context managers around the statement, as far as it is known
         self.handlers = self.finals = self.managers = 0
         self.old: str | None = None
+        self.raised: list[str] = []
+        self.tried: int | None = None
+        self.left: str | None = None
         self.assigned: list[tuple[tuple[int, ...], str]] = []
         self.replaced: dict[Any, ast.expr] = {}
         values = (f"<value {i}>" for i in range(len(point.done)))
@@ -60,6 +65,12 @@ class _Rest:
                 self.replaced[self._expression(rest[0])] = ast.Constant(rest[1])
             elif kind == "old":
                 self.old = next(values)
+            elif kind == "raised":
+                self.raised.append(next(values))
+            elif kind == "tried":
+                self.tried = rest[0]
+            elif kind == "left":
+                self.left = rest[0]
             else:
                 self.assigned.append((rest[0], next(values)))
         if point.call is not None:
@@ -86,13 +97,26 @@ class _Rest:
 
     def block(self, block: list[ast.stmt]) -> list[ast.stmt]:
         at = next(i for i, s in enumerate(block) if s is self.target or self.target in inside(s))
-        return [*self.begun(block[at]), *block[at + 1 :]]
+        begun = self.begun(block[at])
+        gone = block[at] is self.target and (self.raised or self.left)
+        return begun if gone else [*begun, *block[at + 1 :]]
 
     def begun(self, node: ast.stmt) -> list[ast.stmt]:
         """The rest of a statement."""
-        if node is self.target and isinstance(node, ast.With) and (self.point.behind or self.point.entered):
-            return self.with_(node)
         if node is self.target:
+            if self.raised:
+                # a manager that raises is not entered, or left
+                entering = bool(self.point.entered) and not self.point.behind
+                names = self.exits(self.point.entered - entering)
+                return inside_managers(names, self.raising(node, self.raised[0]), node)
+            if self.left:
+                jump: ast.stmt = ast.Break() if self.left == "break" else ast.Continue()
+                return [ast.copy_location(jump, node)]
+            if isinstance(node, ast.With) and (self.point.behind or self.point.entered):
+                return self.with_(node)
+            if isinstance(node, ast.Return) and self.point.behind:
+                result = load(f"<returned {len(self.point.ways) - 1}>")
+                return [ast.copy_location(ast.Return(result), node)]
             return [] if self.point.behind else self.statement(node)
         within = next(b for b in blocks(node) if any(s is self.target or self.target in inside(s) for s in b))
         if isinstance(node, ast.Try):
@@ -103,26 +127,31 @@ class _Rest:
         rest = self.block(within)
         if not isinstance(node, (ast.For, ast.While)) or within is node.orelse:
             return rest
-        resumed = load("<resume>")
-        if isinstance(node, ast.While):
-            # the first turn is begun already
-            first = ast.Assign([store("<first>")], ast.Constant(True))
-            either = ast.BoolOp(ast.Or(), [load("<first>"), node.test])
-            over = ast.Assign([store("<first>")], ast.Constant(False))
-            turn = ast.If(load("<first>"), [over, *rest], node.body)
-            return [first, ast.copy_location(ast.While(either, [turn], node.orelse), node)]
+        if isinstance(node, ast.For):
+            return [self.turn(node, rest)]
+        # the first turn is begun already
+        first = ast.Assign([store("<first>")], ast.Constant(True))
+        either = ast.BoolOp(ast.Or(), [load("<first>"), node.test])
+        over = ast.Assign([store("<first>")], ast.Constant(False))
+        turn = ast.If(load("<first>"), [over, *rest], node.body)
+        return [first, ast.copy_location(ast.While(either, [turn], node.orelse), node)]
+
+    def turn(self, node: ast.For, rest: list[ast.stmt]) -> ast.stmt:
+        """A loop with the rest of a turn, then the other ones."""
         item = store("<item>")
-        test = ast.Compare(load("<item>"), [ast.Is()], [resumed])
+        test = ast.Compare(load("<item>"), [ast.Is()], [load("<resume>")])
         assign = ast.copy_location(ast.Assign([node.target], load("<item>")), node.target)
         turn = ast.If(test, rest or [ast.Pass()], [assign, *node.body])
-        again = ast.For(item, load(self.loops[node]), [turn], node.orelse)
-        return [ast.copy_location(again, node)]
+        return ast.copy_location(ast.For(item, load(self.loops[node]), [turn], node.orelse), node)
 
     def protected(self, node: ast.Try, within: list[ast.stmt]) -> list[ast.stmt]:
         """The rest of a `try` statement. In a handler its exception is raised once more, as it is."""
         if within is node.finalbody:
             return self.leaving(node, lambda: self.block(node.finalbody))
         handler = next((h for h in node.handlers if h.body is within), None)
+        if self.tried is not None and within is node.body and self.target in within:
+            again = ast.Try(self.block(within), self.handlers_left(node, self.tried), [], node.finalbody)
+            return [ast.copy_location(again, node)]
         if handler is None:
             rest = self.block(within) or [ast.Pass()]
             again = (
@@ -182,9 +211,32 @@ class _Rest:
         }
         return [*rest(), *(ast.copy_location(s, node) for s in behind[way])]
 
+    def raising(self, node: ast.stmt, exception: str) -> list[ast.stmt]:
+        """Raises an exception as it is: with its traceback and context."""
+        keep = ast.Assign([store("<state>")], ast.Call(load("<kept>"), [load(exception)], []))
+        restore = ast.Expr(ast.Call(load("<restore>"), [ast.Starred(load("<state>"), ast.Load())], []))
+        again = ast.Try(
+            [ast.Raise(load(exception))],
+            [ast.ExceptHandler(load("<BaseException>"), None, [restore, ast.Raise()])],
+            [],
+            [],
+        )
+        return [ast.copy_location(keep, node), ast.copy_location(again, node)]
+
+    def handlers_left(self, node: ast.Try, tried: int) -> list[ast.ExceptHandler]:
+        """The handlers from one on whose class is known, or has raised itself."""
+        handler, *others = node.handlers[tried:]
+        if len(self.raised) > 1:
+            again = self.raising(node.body[0], self.raised[1])
+            return [ast.ExceptHandler(load("<BaseException>"), None, again)]
+        made = ast.ExceptHandler(self.visit(handler.type), handler.name, handler.body)
+        return [ast.copy_location(made, handler), *others]
+
     def statement(self, node: ast.stmt) -> list[ast.stmt]:
         """The statement, without what is done of it."""
         if isinstance(node, ast.For) and node in self.loops:
+            if self.assigned:
+                return [self.turn(node, [*self.assignments(node), *node.body])]
             # its next turn has not begun
             again = ast.For(node.target, load(self.loops[node]), node.body, node.orelse)
             return [ast.copy_location(again, node)]
@@ -243,6 +295,11 @@ class _Rest:
         return made
 
 
+def given(value: Any) -> Any:
+    """The value itself."""
+    return value
+
+
 def _code(builder: Builder, point: Point) -> types.CodeType:
     """The code of a function from a point on.
 
@@ -251,7 +308,7 @@ def _code(builder: Builder, point: Point) -> types.CodeType:
     """
     rest = _Rest(builder, point)
     function = rest.function
-    done = sum(part[0] != "truth" for part in point.done)
+    done = sum(part[0] not in ("truth", "left", "tried") for part in point.done)
     names = [
         *point.names,
         *(f"<defaults {i}>" for i in range(len(point.nested))),
@@ -317,7 +374,7 @@ def resume(
     items = []
     for place, (text, v) in zip(point.loops, loops, strict=True):
         rest = eval(text, {**_ITERATION, "v": v})
-        begins = place == point.at and not point.behind
+        begins = place == point.at and not point.behind and not point.done
         items.append(rest if begins else itertools.chain([again], rest))
     around = dict(zip(point.captures, map(types.CellType, captured), strict=True))
     around |= zip(point.cells, cells, strict=True)

@@ -2,7 +2,8 @@
 
 use cranelift_codegen::cursor::Cursor;
 use cranelift_codegen::ir::{
-    Block, BlockArg, FuncRef, InstBuilder, StackSlot, Value, condcodes::IntCC, types,
+    Block, BlockArg, FuncRef, InstBuilder, StackSlot, StackSlotData, StackSlotKind, Value, condcodes::IntCC,
+    types,
 };
 use numlift_mir as mir;
 use numlift_mir::Opcode;
@@ -254,7 +255,7 @@ impl Lower<'_> {
 
     /// The block that records `operands` for `site`; shared by failures that record the same.
     pub fn fail_block(&mut self, site: mir::Site, operands: &[mir::Value]) -> Result<Block, CodegenError> {
-        if operands.len() > MAX_OPERANDS {
+        if operands.len() > MAX_OPERANDS && !self.is_resume(site) {
             return Err(self.invalid(format!("{} operands at {site}", operands.len())));
         }
         let values = self.values(operands)?;
@@ -353,8 +354,7 @@ impl Lower<'_> {
                     operands,
                     landing,
                 } => {
-                    self.record(site, &operands);
-                    self.retain(site)?;
+                    self.record(site, &operands)?;
                     let status = self.status(Status::Site);
                     self.land(landing, status);
                 }
@@ -413,45 +413,84 @@ impl Lower<'_> {
             self.add_effects(*effects);
         }
         if let Some(SiteKind::Frame { .. }) = self.module.sites.get(site).map(|s| &s.kind) {
-            self.store_all(recorded, offset::FRAME);
-            let number = self.pos.ins().iconst(types::I64, i64::from(site.as_u32()));
-            self.named_helper("py_frame", &[number])?;
+            let at = self.store_all(recorded, offset::FRAME);
+            self.keep(site, at)?;
         }
         Ok(())
     }
 
-    fn store_all(&mut self, values: &[(mir::Ty, Value)], at: i32) {
-        let flags = self.ctx_flags();
+    /// Stores what a site records: in the context, or on the stack if there is no room for it. Its address.
+    fn store_all(&mut self, values: &[(mir::Ty, Value)], at: i32) -> Value {
+        let (flags, base) = match self.is_spilled(values) {
+            false => (
+                self.ctx_flags(),
+                self.pos.ins().iadd_imm_s(self.ctx, i64::from(at)),
+            ),
+            true => (self.stack_flags(), self.spill_area(8 * values.len() as u32)),
+        };
         for (i, &(ty, v)) in values.iter().enumerate() {
             let slot = to_slot(&mut self.pos, ty, v);
-            self.pos.ins().store(flags, slot, self.ctx, at + 8 * i as i32);
+            self.pos.ins().store(flags, slot, base, 8 * i as i32);
         }
+        base
     }
 
-    fn record(&mut self, site: mir::Site, operands: &[(mir::Ty, Value)]) {
-        self.store_all(operands, offset::OPERANDS);
+    fn is_spilled(&self, values: &[(mir::Ty, Value)]) -> bool {
+        values.len() > MAX_OPERANDS
+    }
+
+    /// Memory for operands until `py_frame` has taken them.
+    fn spill_area(&mut self, bytes: u32) -> Value {
+        let slots = &mut self.pos.func.sized_stack_slots;
+        let slot = *self
+            .spill
+            .get_or_insert_with(|| slots.push(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3)));
+        slots[slot].size = slots[slot].size.max(bytes);
+        self.pos.ins().stack_addr(types::I64, slot, 0)
+    }
+
+    fn record(&mut self, site: mir::Site, operands: &[(mir::Ty, Value)]) -> Result<(), CodegenError> {
+        let at = self.store_all(operands, offset::OPERANDS);
+        let spilled = self.is_spilled(operands);
         if let ([(mir::Ty::I8, done), ..], true) = (operands, self.is_exit(site)) {
             self.add_effects(*done);
+            if spilled {
+                self.store_all(&operands[..1], offset::OPERANDS);
+            }
         }
         self.store_site(site);
+        match spilled || self.has_owners(site) {
+            true => self.keep(site, at),
+            false => Ok(()),
+        }
     }
 
-    /// Takes references for the operands of a resume point: the function gives its own back on the way out.
-    fn retain(&mut self, site: mir::Site) -> Result<(), CodegenError> {
+    /// Keeps what a site has recorded, with references of its own: the function gives its own back on the way out.
+    fn keep(&mut self, site: mir::Site, at: Value) -> Result<(), CodegenError> {
+        let number = self.pos.ins().iconst(types::I64, i64::from(site.as_u32()));
+        self.named_helper("py_frame", &[number, at])?;
+        Ok(())
+    }
+
+    fn is_resume(&self, site: mir::Site) -> bool {
+        matches!(
+            self.module.sites.get(site).map(|s| &s.kind),
+            Some(SiteKind::Resume { .. })
+        )
+    }
+
+    /// Whether operands of a resume point hold references.
+    fn has_owners(&self, site: mir::Site) -> bool {
         let kind = self.module.sites.get(site).map(|s| &s.kind);
         let Some(SiteKind::Resume { operands: types, .. }) = kind else {
-            return Ok(());
+            return false;
         };
         let mut owners = vec![];
         let mut at = 1;
         for t in types {
             mir::flatten::owners(t, &mut at, &mut owners);
         }
-        if !owners.is_empty() {
-            let number = self.pos.ins().iconst(types::I64, i64::from(site.as_u32()));
-            self.named_helper("py_frame", &[number])?;
-        }
-        Ok(())
+        !owners.is_empty()
     }
 
     fn store_site(&mut self, site: mir::Site) {

@@ -91,6 +91,8 @@ pub(crate) struct Lower<'a> {
     pub extended: SecondaryMap<mir::Value, Option<bool>>,
     /// What they are in 64 bits.
     pub wide: SecondaryMap<mir::Value, PackedOption<Value>>,
+    /// Memory for operands that do not fit into the context.
+    pub spill: Option<StackSlot>,
     ctx_region: AliasRegion,
     stack_region: AliasRegion,
 }
@@ -147,6 +149,7 @@ pub(crate) fn lower(
         loops: loops(func),
         extended: extended_loads(func),
         wide: SecondaryMap::new(),
+        spill: None,
         ctx_region,
         stack_region,
     };

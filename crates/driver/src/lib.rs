@@ -195,6 +195,9 @@ pub fn compile(env: &dyn Env, root: CodeRef, args: &[Type], options: &Options) -
             .unwrap_or_else(|| internal(&program, "an assumption".into()))
             .into());
     }
+    if let Some((index, line)) = lowered.lost {
+        return Err(taken_up_nowhere(&program.instances[index].hir, line).into());
+    }
     let mut module = lowered.module;
     if options.verify {
         numlift_mir::verifier::verify(&module).map_err(|m| internal(&program, m))?;
@@ -317,6 +320,20 @@ fn uses_python(f: &numlift_mir::Function) -> bool {
         _ => false,
     };
     f.slots.values().any(|s| s.owner) || f.insts.values().any(|i| needs_gil(&i.imm))
+}
+
+/// A function that the interpreter could not go on with behind an effect.
+fn taken_up_nowhere(hir: &numlift_syntax::hir::Function, line: u32) -> Box<Diagnostic> {
+    Box::new(Diagnostic {
+        code: "NL2017",
+        message: "a nested function in a tuple, or one whose variables have the names of others where it is called, cannot be made again in the middle of a call".into(),
+        help: Some("give the function another variable".into()),
+        file: hir.file.clone(),
+        line,
+        column: 0,
+        length: 0,
+        source_line: String::new(),
+    })
 }
 
 fn internal(program: &Program, message: String) -> Box<Diagnostic> {

@@ -26,6 +26,8 @@ pub struct Emit<'m> {
     pub effects: Value,
     /// `overflow="wrap"`: Python ints wrap at 64 bits.
     pub wrap: bool,
+    /// It may have effects, behind which exits go on in the interpreter.
+    pub tracked: bool,
     /// Where the interpreter can go on at an exit.
     pub resume: Option<Rc<Frame>>,
     /// Resume points of the module.
@@ -41,6 +43,8 @@ pub struct Emit<'m> {
     pub(crate) settled: Vec<Option<Var>>,
     /// There may be functions that look at the cells.
     pub(crate) observed: bool,
+    /// The first line where an exit behind an effect would be lost.
+    pub lost: Option<u32>,
     scratch: Option<(Slot, u32)>,
 }
 
@@ -83,6 +87,7 @@ impl<'m> Emit<'m> {
             frame,
             effects,
             wrap,
+            tracked: false,
             resume: None,
             points,
             vars: vec![],
@@ -91,6 +96,7 @@ impl<'m> Emit<'m> {
             cells: vec![],
             settled: vec![],
             observed: false,
+            lost: None,
             scratch: None,
         }
     }
@@ -136,6 +142,9 @@ impl<'m> Emit<'m> {
             .clone()
             .filter(|f| !clean && f.effects == self.effects);
         let Some(frame) = frame else {
+            if !clean && self.tracked {
+                self.lost();
+            }
             return (self.site(SiteKind::Exit(reason)), operands);
         };
         let point = self.point(&frame);
@@ -146,6 +155,17 @@ impl<'m> Emit<'m> {
             operands: frame.types.clone(),
         };
         (self.site(kind), operands)
+    }
+
+    /// There may be an effect here, and no state that the interpreter could go on with.
+    pub fn lost(&mut self) {
+        self.lost.get_or_insert(self.b.line());
+    }
+
+    /// Whether the interpreter can repeat the call, or go on.
+    pub fn can_exit(&self) -> bool {
+        let clean = !self.tracked || self.b.func.int_const(self.effects) == Some(0);
+        clean || self.resume.as_ref().is_some_and(|f| f.effects == self.effects)
     }
 
     /// The number of a frame's resume point.

@@ -21,6 +21,8 @@ pub struct Lowered<'p> {
     pub objects: Vec<ObjectEntry>,
     pub islands: Vec<IslandSpec>,
     pub points: Vec<ResumePoint>,
+    /// A function, by its index, and the line where an exit behind an effect would be lost.
+    pub lost: Option<(usize, u32)>,
     plan: Option<&'p Plan>,
 }
 

@@ -1,13 +1,13 @@
 //! What a failed native call becomes: the interpreter's exception, or a repeat, or the rest of the call.
 
-use numlift_runtime::{Ctx, ExitReason, SiteKind};
+use numlift_runtime::{Ctx, SiteKind};
 use numlift_types::Type;
 use pyo3::ffi::PyObject;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use crate::helpers::Host;
-use crate::resume::{Env, Operands, Owned, Prepared};
+use crate::resume::{Env, Found, Operands, Owned, Prepared};
 use crate::source::Args;
 use crate::spec::Specialization;
 use crate::{unbox, value};
@@ -23,11 +23,11 @@ pub enum Failure {
     Raised,
 }
 
-/// A caller of a function that has exited, with what its call site records.
+/// What the site of an exit has recorded, or that of a call of a function that has exited.
 #[derive(Debug)]
 pub(crate) struct Caller {
     site: u32,
-    /// Its place in the trace.
+    /// Its place in the trace; of the exit itself 0.
     depth: usize,
     slots: Vec<u64>,
 }
@@ -41,43 +41,38 @@ fn recorded(kind: &SiteKind) -> Option<(Option<u32>, &[Type])> {
     }
 }
 
-/// Keeps what a site has recorded: references of an exit, the operands of a caller that an exit passes.
+/// Keeps what a site has recorded, if generated code has exited.
 ///
 /// # Safety
-/// Generated code is on its way out with this context; the GIL is held.
-pub(crate) unsafe fn note_caller(host: &Host<'_>, ctx: *mut Ctx, site: i64) {
+/// Generated code is on its way out with this context; `at` are the operands of the site; the GIL is held.
+pub(crate) unsafe fn note_caller(host: &Host<'_>, ctx: *mut Ctx, site: i64, at: *const u64) {
     let sites = host.spec.sites();
     let Some((_, types)) = sites.get(site as usize).and_then(|s| recorded(&s.kind)) else {
         return;
     };
-    // SAFETY: the operands are in the context, the first is the effects flag; the list is that of this call.
+    // SAFETY: the first operand is the effects flag; the list is that of this call.
     unsafe {
-        let own = (*ctx).site == site as u32;
-        let first = match own {
-            true => (&raw const (*ctx).operands).cast::<u64>(),
-            false => (&raw const (*ctx).frame).cast::<u64>(),
-        };
         let exited = sites.get((*ctx).site as usize);
         let exited = exited.is_some_and(|s| matches!(s.kind, SiteKind::Exit(_) | SiteKind::Resume { .. }));
         if !exited {
             return;
         }
-        let mut at = first.add(1);
+        let mut end = at.add(1);
         for t in types {
-            unbox::retain(t, at);
-            at = at.add(value::slots(t));
-        }
-        if own {
-            return;
+            unbox::retain(t, end);
+            end = end.add(value::slots(t));
         }
         if host.callers.get().is_null() {
             host.callers.set(Box::into_raw(Box::default()));
         }
-        let n = at.offset_from(first) as usize;
+        let n = end.offset_from(at) as usize;
         (*host.callers.get()).push(Caller {
             site: site as u32,
-            depth: (*ctx).trace_len as usize,
-            slots: std::slice::from_raw_parts(first, n).to_vec(),
+            depth: match (*ctx).site == site as u32 {
+                true => 0,
+                false => (*ctx).trace_len as usize,
+            },
+            slots: std::slice::from_raw_parts(at, n).to_vec(),
         });
     }
 }
@@ -124,14 +119,13 @@ impl Exited<'_> {
         let resume = self.spec.parts().resume.as_ref()?;
         let mut rest: Option<Prepared<'py>> = None;
         for depth in 0..=self.frames {
-            let (site, first) = match depth {
-                0 => (self.site, self.first),
-                _ => match self.callers.iter().find(|c| c.depth == depth) {
-                    Some(c) => (c.site, c.slots.as_ptr()),
-                    // it has had no effect
-                    None if rest.is_none() => continue,
-                    None => return None,
-                },
+            let (site, first) = match self.callers.iter().find(|c| c.depth == depth) {
+                Some(c) => (c.site, c.slots.as_ptr()),
+                // what it has recorded holds no references and is in the context
+                None if depth == 0 => (self.site, self.first),
+                // it has had no effect
+                None if rest.is_none() => continue,
+                None => return None,
             };
             // SAFETY: the first operand of an exit and of a caller is its effects flag.
             let begun = unsafe { *first & 1 != 0 };
@@ -146,7 +140,11 @@ impl Exited<'_> {
                 if rest.is_some() && !in_call {
                     return None;
                 }
-                resume.prepare(py, point?, operands, env, &[], rest)
+                let found = Found {
+                    call: rest,
+                    ..Found::default()
+                };
+                resume.prepare(py, point?, operands, env, found)
             };
             match made {
                 Ok(made) => rest = Some(made),
@@ -159,12 +157,10 @@ impl Exited<'_> {
 
 impl Drop for Exited<'_> {
     fn drop(&mut self) {
-        let exit = [(self.site, self.first)];
-        let callers = self.callers.iter().map(|c| (c.site, c.slots.as_ptr()));
-        for (site, first) in exit.into_iter().chain(callers) {
-            if let Some((_, types)) = self.kind(site).and_then(recorded) {
+        for c in &self.callers {
+            if let Some((_, types)) = self.kind(c.site).and_then(recorded) {
                 // SAFETY: `note_caller` took the references; the GIL is held as for `of`.
-                drop(unsafe { Owned::new(types, first.add(1)) });
+                drop(unsafe { Owned::new(types, c.slots.as_ptr().add(1)) });
             }
         }
     }
@@ -258,18 +254,11 @@ pub(crate) unsafe fn build(
         (_, Some(e)) => e.into_value(py).into_any(),
         // a boxed call that gave an int outside 64 bits leaves no exception
         (SiteKind::Exit(_) | SiteKind::Resume { .. } | SiteKind::Helper | SiteKind::Island, None) => {
-            let reason = match site.kind {
-                SiteKind::Exit(reason) | SiteKind::Resume { reason, .. } => reason,
-                SiteKind::Island => ExitReason::Changed,
-                _ => ExitReason::Overflow,
-            };
             // SAFETY: the boundary has set the effects and the first operand before the call.
             if unsafe { (*ctx).effects == 0 && (*ctx).operands[0] & 1 == 0 } {
                 return Ok(None);
             }
-            let file = spec.frames().get(site.frame as usize).map(|f| f.file.clone());
-            let args = (reason.name(), file, site.line);
-            module.call_method1("exit_error", args)?.unbind()
+            return wrong("numlift: an exit behind an effect without a point to go on from");
         }
         (SiteKind::Replay { expr, operands }, None) => {
             let mut values = vec![];

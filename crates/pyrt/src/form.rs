@@ -9,6 +9,8 @@ pub enum Form {
     Test,
     /// Returns an iterator, its only out.
     Iter,
+    /// Returns the class of a handler, its only out.
+    Class,
     /// Falls through always: returns its only out, None without one, else a tuple of them.
     Plain,
     /// Returns a tuple of its outs, or what stands for unbound if there is no item: the completion code is 1.
@@ -30,7 +32,7 @@ impl Form {
     pub(crate) fn binds(self) -> bool {
         !matches!(
             self,
-            Form::Test | Form::Iter | Form::Drop | Form::Read | Form::Suppress
+            Form::Test | Form::Iter | Form::Class | Form::Drop | Form::Read | Form::Suppress
         )
     }
 }

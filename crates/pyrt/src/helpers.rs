@@ -151,13 +151,13 @@ extern "C" fn py_decref(o: *mut PyObject) {
 }
 
 /// The helper `py_frame`.
-extern "C" fn py_frame(ctx: *mut Ctx, site: i64) {
+extern "C" fn py_frame(ctx: *mut Ctx, site: i64, at: *const u64) {
     // SAFETY: generated code has recorded the operands of the site; the GIL is taken where it is not held.
     guarded_status(|| unsafe {
         let Some(host) = (*ctx).host.cast::<Host<'_>>().as_ref() else {
             return true;
         };
-        let note = || crate::fail::note_caller(host, ctx, site);
+        let note = || crate::fail::note_caller(host, ctx, site, at);
         match host.gil_released() {
             true => Python::attach(|_| note()),
             false => note(),

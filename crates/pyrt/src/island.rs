@@ -14,14 +14,14 @@ use smallvec::SmallVec;
 use crate::cells::IslandCells;
 use crate::count::Counter;
 use crate::cpython;
+use crate::descriptors::{Descriptors, descriptors, recalled};
 use crate::feedback::Misses;
 pub use crate::form::Form;
 use crate::helpers::Host;
-use crate::numpy::{ArrayObject, api};
 use crate::object::guarded_status;
 use crate::read::Path;
 use crate::reference::Ref;
-use crate::resume::{Env, Operands, Prepared};
+use crate::resume::{Env, Found, Operands, Prepared};
 use crate::slots::Held;
 use crate::{unbox, value};
 
@@ -69,6 +69,14 @@ enum Stop {
     Raised,
     /// Native code cannot go on.
     Exit,
+}
+
+/// What became of the code of an island.
+enum Outcome {
+    None,
+    Value(*mut PyObject),
+    Raised(PyErr),
+    Left(&'static str),
 }
 
 impl Stop {
@@ -155,10 +163,16 @@ impl Island {
             let result = unlocked().unwrap_or(std::ptr::null_mut());
             let unchanged = watched.is_empty() || descriptors(watched) == before;
             if result.is_null() {
-                return Err(match self.protected && !(unchanged && refreshed(host)) {
-                    true => Stop::lost(),
-                    false => self.raised(objects.as_slice(), cells, ret),
-                });
+                let objects = objects.as_slice();
+                let fits = || {
+                    unchanged
+                        && refreshed(host)
+                        && (self.partial.is_empty() || self.left(objects, cells, ret))
+                };
+                return match self.protected && !fits() {
+                    true => self.raise_on(ctx, at.add(self.watched), objects, (watched, &before)),
+                    false => Err(Stop::Raised),
+                };
             }
             let mut outcome = match unchanged && host.refresh() {
                 true => self.assumed(self.parse(result, ret), host),
@@ -197,7 +211,9 @@ impl Island {
                     self.misses[i].add(o.and_then(|o| value::type_of(o.as_ptr())));
                     let host = &*(*ctx).host.cast::<Host<'_>>();
                     host.spec.count_miss();
-                    return self.resume_at(ctx, at.add(self.watched));
+                    let point = self.resume.ok_or(Stop::Exit)?;
+                    let operands = at.add(self.watched);
+                    return self.rest(ctx, (point, operands), &[], Outcome::None);
                 }
                 found.extend(o);
                 out = out.add(value::slots(&v.ty));
@@ -211,19 +227,41 @@ impl Island {
         Ok(())
     }
 
-    /// The interpreter goes on at the resume point.
-    unsafe fn resume_at(&self, ctx: *mut Ctx, operands: *const u64) -> Result<(), Stop> {
-        // SAFETY: the operands are those of the resume point.
+    /// The interpreter goes on at a resume point, with variables as `bound` says. The code there has given `value` or
+    /// `raised` or has been left by a jump (see [`Found::left`]).
+    unsafe fn rest(
+        &self,
+        ctx: *mut Ctx,
+        (point, operands): (u32, *const u64),
+        bound: &[(&str, *mut PyObject)],
+        outcome: Outcome,
+    ) -> Result<(), Stop> {
+        // SAFETY: the operands are those of the resume point; objects are borrowed from who called.
         unsafe {
             let host = &*(*ctx).host.cast::<Host<'_>>();
-            let (Some(point), Some(resume)) = (self.resume, &host.spec.parts().resume) else {
+            let Some(resume) = &host.spec.parts().resume else {
                 return Err(Stop::Exit);
             };
             let env = Env { ctx, args: host.args };
+            host.catching.leave();
             let run = || {
                 Python::attach_unchecked(|py| {
-                    let rest = resume.prepare(py, point, Operands::new(operands), env, &[], None);
-                    let gone = rest.and_then(|(function, args)| function.call1(args));
+                    let rest = || {
+                        let mut found = Found {
+                            bound,
+                            ..Found::default()
+                        };
+                        match outcome {
+                            Outcome::None => {}
+                            Outcome::Value(v) => found.call = self.again(py, v)?,
+                            Outcome::Raised(e) => {
+                                found.raised = Some(e.into_value(py).into_bound(py).into_any())
+                            }
+                            Outcome::Left(way) => found.left = Some(way),
+                        }
+                        resume.prepare(py, point, Operands::new(operands), env, found)
+                    };
+                    let gone = rest().and_then(|(function, args)| function.call1(args));
                     gone.map(Bound::into_ptr).map_err(|e| e.restore(py))
                 })
             };
@@ -239,41 +277,73 @@ impl Island {
         outcome
     }
 
-    /// The island has raised: its variables, for a handler, as it has left them, or as they were if it did not begin.
-    unsafe fn raised(&self, objects: &[*mut PyObject], cells: *const *mut PyObject, ret: *mut u64) -> Stop {
-        let (Some(&left), false) = (objects.last(), self.partial.is_empty()) else {
-            return Stop::Raised;
-        };
-        let mut stop = Stop::Raised;
-        // SAFETY: the last object is a list; there are room and an object for each variable.
+    /// The island has raised: writes its variables for a handler, as it has left them. Whether they fit.
+    unsafe fn left(&self, objects: &[*mut PyObject], cells: *const *mut PyObject, ret: *mut u64) -> bool {
+        let mut fits = true;
+        // SAFETY: there are room, and an object or a cell, for each variable.
         crate::slots::with_exception_aside(|| unsafe {
-            let begun = ffi::PyList_Size(left) > 0;
             let mut found = Held::default();
-            let mut before = |i: isize| {
+            let mut item = |i: isize| {
                 let name = &self.partial[i as usize].name;
-                if let Some(at) = self.cells.all.iter().position(|c| c.name == *name) {
-                    found.push(cpython::cell_contents(*cells.add(at)));
-                    let found = found.as_slice()[found.as_slice().len() - 1];
-                    return if found.is_null() {
-                        self.unbound.as_ptr()
-                    } else {
-                        found
-                    };
+                let cell = self.cells.all.iter().position(|c| c.name == *name);
+                let Some(at) = cell.filter(|_| !self.has_begun(objects)) else {
+                    return self.left_in(objects, i as usize);
+                };
+                found.push(cpython::cell_contents(*cells.add(at)));
+                let found = found.as_slice()[found.as_slice().len() - 1];
+                match found.is_null() {
+                    true => self.unbound.as_ptr(),
+                    false => found,
                 }
-                let at = self.params.iter().position(|p| p.name == *name);
-                at.map_or(self.unbound.as_ptr(), |at| objects[at])
             };
-            let mut item = |i: isize| match begun {
-                true => ffi::PyList_GetItem(left, i),
-                false => before(i),
-            };
-            if self.write(&self.partial, &mut item, ret.add(1)).is_err() {
-                stop = Stop::Exit;
-            }
+            fits = self.write(&self.partial, &mut item, ret.add(1)).is_ok();
         });
-        match stop {
-            Stop::Exit => Stop::lost(),
-            Stop::Raised => Stop::Raised,
+        fits
+    }
+
+    /// Whether the island has raised in its statements: it has left its variables in the last object, a list.
+    unsafe fn has_begun(&self, objects: &[*mut PyObject]) -> bool {
+        let left = objects.last().filter(|_| !self.partial.is_empty());
+        // SAFETY: an island that has such variables has such a list.
+        left.is_some_and(|l| unsafe { ffi::PyList_Size(*l) > 0 })
+    }
+
+    /// What a variable is where the island has raised: as it has left it, or as it was if it did not begin.
+    unsafe fn left_in(&self, objects: &[*mut PyObject], i: usize) -> *mut PyObject {
+        // SAFETY: the last object is a list, empty or with an item for each variable.
+        unsafe {
+            if self.has_begun(objects) {
+                return ffi::PyList_GetItem(objects[objects.len() - 1], i as isize);
+            }
+            let name = &self.partial[i].name;
+            let at = self.params.iter().position(|p| p.name == *name);
+            at.map_or(self.unbound.as_ptr(), |at| objects[at])
+        }
+    }
+
+    /// The island has raised, and a compiled handler cannot go on: the interpreter does.
+    unsafe fn raise_on(
+        &self,
+        ctx: *mut Ctx,
+        operands: *const u64,
+        objects: &[*mut PyObject],
+        before: (&[*mut PyObject], &Descriptors),
+    ) -> Result<(), Stop> {
+        // SAFETY: an exception is set; the operands are those of the resume point.
+        unsafe {
+            let host = &*(*ctx).host.cast::<Host<'_>>();
+            let (Some(point), Some(resume)) = (self.resume, &host.spec.parts().resume) else {
+                return Err(Stop::lost());
+            };
+            let slots = recalled(&resume.points[point as usize].operands(), operands, before);
+            let left = self.partial.iter().enumerate();
+            let left = left.map(|(i, v)| (v.name.as_str(), self.left_in(objects, i)));
+            // a manager that could not be entered has nothing to leave it with
+            let exit = self.outs.last().filter(|_| self.form == Form::Enter);
+            let exit = exit.map(|v| (v.name.as_str(), self.unbound.as_ptr()));
+            let left: Vec<_> = left.chain(exit).collect();
+            let raised = Python::attach_unchecked(PyErr::take).map_or(Outcome::None, Outcome::Raised);
+            self.rest(ctx, (point, slots.as_ptr()), &left, raised)
         }
     }
 
@@ -305,7 +375,7 @@ impl Island {
                 _ => false,
             };
             let point = if over { self.over } else { self.resume };
-            let (Some(point), Some(resume), 0) = (point, &host.spec.parts().resume, code) else {
+            let (Some(point), Some(resume)) = (point, &host.spec.parts().resume) else {
                 return Err(Stop::Exit);
             };
             let slots = recalled(&resume.points[point as usize].operands(), operands, before);
@@ -316,27 +386,23 @@ impl Island {
             let outs = outs.map(|(i, v)| (v.name.as_str(), out(i)));
             let unbound = self.unbinds.iter().map(|n| (n.as_str(), self.unbound.as_ptr()));
             let bound: Vec<_> = outs.chain(unbound).collect();
-            host.catching.leave();
-            let env = Env { ctx, args: host.args };
-            let run = || {
-                Python::attach_unchecked(|py| {
-                    let value = Bound::from_borrowed_ptr(py, result);
-                    let operands = Operands::new(slots.as_ptr());
-                    let call = self.again(py, value);
-                    let rest = call.and_then(|call| resume.prepare(py, point, operands, env, &bound, call));
-                    let gone = rest.and_then(|(function, args)| function.call1(args));
-                    gone.map(Bound::into_ptr).map_err(|e| e.restore(py))
-                })
+            let outcome = match code {
+                2 => Outcome::Left("break"),
+                3 => Outcome::Left("continue"),
+                _ => Outcome::Value(result),
             };
-            gone(host, host.spec.unlocked(run))
+            self.rest(ctx, (point, slots.as_ptr()), &bound, outcome)
         }
     }
 
     /// A call that gives the value of the expression that the island is.
-    fn again<'py>(&self, py: Python<'py>, value: Bound<'py, PyAny>) -> PyResult<Option<Prepared<'py>>> {
+    unsafe fn again<'py>(&self, py: Python<'py>, value: *mut PyObject) -> PyResult<Option<Prepared<'py>>> {
+        // SAFETY: an object; the GIL is held.
+        let value = unsafe { Bound::from_borrowed_ptr(py, value) };
         let function = match self.form {
             Form::Test => py.get_type::<PyBool>().into_any(),
             Form::Iter => py.import("builtins")?.getattr("iter")?,
+            Form::Class => crate::support::module(py, "_resume")?.getattr("given")?,
             _ => return Ok(None),
         };
         Ok(Some((function, PyTuple::new(py, [value])?)))
@@ -360,8 +426,8 @@ impl Island {
                     Ok(())
                 }
                 (Form::Next, _) => self.write(&self.outs, &mut |i| ffi::PyTuple_GetItem(result, i), out),
-                (Form::Plain | Form::Iter, [_]) => self.write(&self.outs, &mut |_| result, out),
-                (Form::Plain | Form::Iter, _) => {
+                (Form::Plain | Form::Iter | Form::Class, [_]) => self.write(&self.outs, &mut |_| result, out),
+                (Form::Plain | Form::Iter | Form::Class, _) => {
                     self.write(&self.outs, &mut |i| ffi::PyTuple_GetItem(result, i), out)
                 }
                 (Form::Enter, _) if ffi::PyTuple_GetItem(result, 0) != ffi::Py_True() => Err(Stop::Exit),
@@ -457,57 +523,6 @@ impl Island {
     }
 }
 
-/// Operands as they were before an island: an array that had been an object as a whole is this object.
-unsafe fn recalled(
-    types: &[Type],
-    operands: *const u64,
-    (owners, before): (&[*mut PyObject], &Descriptors),
-) -> Vec<u64> {
-    let n = types.iter().map(value::slots).sum();
-    // SAFETY: there are operands of these types.
-    let mut slots = unsafe { std::slice::from_raw_parts(operands, n).to_vec() };
-    let mut at = slots.as_mut_ptr();
-    for t in types {
-        // SAFETY: the slots are those of the operands.
-        unsafe {
-            value::each_array(t, at, &mut |a, v| {
-                let n = usize::from(a.ndim);
-                let owner = *v.add(1 + 2 * n);
-                let described = |d: &[isize]| {
-                    let (head, axes) = d.split_at(DESCRIPTOR_HEAD);
-                    let same =
-                        [*v as isize, a.dtype.type_num() as isize] == head[1..3] && head[4] == n as isize;
-                    let extent = |i: usize| *v.add(1 + i) as isize == axes[2 * i];
-                    let stride = |i: usize| *v.add(1 + n + i) as isize == axes[2 * i + 1];
-                    same && (0..n).all(|i| extent(i) && (stride(i) || axes[2 * i] <= 1))
-                };
-                if each(owners, before).any(|(o, d)| o as u64 == owner && described(d)) {
-                    *v = owner;
-                }
-            });
-            at = at.add(value::slots(t));
-        }
-    }
-    slots
-}
-
-/// Words of a descriptor before extents and strides.
-const DESCRIPTOR_HEAD: usize = 5;
-
-/// The descriptors of owners that are arrays.
-fn each<'a>(
-    owners: &'a [*mut PyObject],
-    all: &'a Descriptors,
-) -> impl Iterator<Item = (*mut PyObject, &'a [isize])> {
-    let mut rest = all.as_slice();
-    owners.iter().filter_map(move |&o| {
-        let head = rest.get(..DESCRIPTOR_HEAD).filter(|head| head[0] == o as isize)?;
-        let (this, others) = rest.split_at(DESCRIPTOR_HEAD + 2 * head[4] as usize);
-        rest = others;
-        Some((o, this))
-    })
-}
-
 /// What became of a call that the interpreter has finished; an error is set.
 fn gone(host: &Host<'_>, result: Result<*mut PyObject, ()>) -> Result<(), Stop> {
     match result {
@@ -522,29 +537,6 @@ fn gone(host: &Host<'_>, result: Result<*mut PyObject, ()>) -> Result<(), Stop> 
     }
 }
 
-/// What native code has read of the owners of arrays: owner, memory, dtype, flags, rank, extents and strides of each.
-type Descriptors = SmallVec<[isize; 32]>;
-
-/// Owners that are no arrays have none.
-unsafe fn descriptors(owners: &[*mut PyObject]) -> Descriptors {
-    let mut out = Descriptors::new();
-    for &o in owners {
-        // SAFETY: NULL or a live object; the cast follows the check of the exact type.
-        unsafe {
-            if o.is_null() || ffi::Py_TYPE(o) != api().array_type {
-                continue;
-            }
-            let a = &*o.cast::<ArrayObject>();
-            let n = a.nd as usize;
-            let writeable = a.flags & crate::numpy::WRITEABLE;
-            let dtype = (*a.descr).type_num as isize;
-            out.extend([o as isize, a.data as isize, dtype, writeable as isize, n as isize]);
-            out.extend((0..n).flat_map(|i| [*a.dimensions.add(i), *a.strides.add(i)]));
-        }
-    }
-    out
-}
-
 /// The helper `py_island`.
 pub(crate) extern "C" fn py_island(ctx: *mut Ctx, index: i64, args: *const u64, ret: *mut u64) -> i32 {
     // SAFETY: the index is into the specialisation's table; the GIL is held.
@@ -555,9 +547,9 @@ pub(crate) extern "C" fn py_island(ctx: *mut Ctx, index: i64, args: *const u64, 
 }
 
 /// The helper `py_box`.
-pub(crate) extern "C" fn py_box(ctx: *mut Ctx, sig: i64, args: *const u64, ret: *mut u64) -> i32 {
+pub(crate) extern "C" fn py_box(ctx: *mut Ctx, sig: i64, args: *const u64, ret: *mut u64) -> i64 {
     // SAFETY: the index is into the specialisation's table; the GIL is held.
-    guarded_status(|| unsafe {
+    let failed = guarded_status(|| unsafe {
         let host = &*(*ctx).host.cast::<Host<'_>>();
         let t = host.calls()[sig as usize].argument();
         if value::is_absent(t, args) {
@@ -567,7 +559,12 @@ pub(crate) extern "C" fn py_box(ctx: *mut Ctx, sig: i64, args: *const u64, ret: 
         let o = value::boxed(t, args);
         *ret = o as u64;
         !o.is_null()
-    })
+    });
+    if failed != 0 {
+        // SAFETY: the GIL is held.
+        unsafe { ffi::PyErr_Clear() };
+    }
+    i64::from(failed == 0)
 }
 
 /// The helper `py_object`.

@@ -9,6 +9,7 @@ pub mod code;
 pub mod count;
 pub mod cpu;
 pub mod cpython;
+mod descriptors;
 mod direct;
 pub mod fail;
 pub mod feedback;

@@ -50,6 +50,19 @@ pub(crate) struct Env {
     pub(crate) args: Args,
 }
 
+/// What is known where code goes on, behind what its exit has recorded.
+#[derive(Default)]
+pub(crate) struct Found<'a, 'py> {
+    /// Variables that have these values instead.
+    pub(crate) bound: &'a [(&'a str, *mut PyObject)],
+    /// What the call in progress is replaced by; without it the call is made again.
+    pub(crate) call: Option<Prepared<'py>>,
+    /// The exception that the statement has raised.
+    pub(crate) raised: Option<Bound<'py, PyAny>>,
+    /// The statement was left by a `break` or `continue`.
+    pub(crate) left: Option<&'static str>,
+}
+
 /// Values in slots, read in order.
 pub(crate) struct Operands(*const u64);
 
@@ -113,6 +126,34 @@ impl Reader<'_> {
         unsafe {
             match t {
                 Type::Closure(c) => self.closure(py, c),
+                Type::Known(o) => {
+                    let at = self.point.objects.iter().find(|(known, _)| known == o);
+                    let (_, at) = at.ok_or_else(missing)?;
+                    Ok(Bound::from_borrowed_ptr(
+                        py,
+                        (*(*self.env.ctx).objects.add(*at as usize)).cast(),
+                    ))
+                }
+                Type::Function(code) => {
+                    let code = self.resume.code(*code).ok_or_else(missing)?;
+                    Ok(code.function(py, self.env.args))
+                }
+                Type::Tuple(items) if has_constants(t) => Ok(self.list(py, items)?.to_tuple().into_any()),
+                Type::List(items) if has_constants(t) => Ok(self.list(py, items)?.into_any()),
+                Type::Optional(inner) if has_constants(t) => {
+                    let mut there = Operands(self.operands.0.add(value::slots(inner)));
+                    match there.flag() {
+                        true => {
+                            let found = self.next(py, inner)?;
+                            self.operands = there;
+                            Ok(found)
+                        }
+                        false => {
+                            self.operands = there;
+                            Ok(py.None().into_bound(py))
+                        }
+                    }
+                }
                 t => Bound::from_owned_ptr_or_err(py, value::boxed(t, self.operands.skip(t))),
             }
         }
@@ -216,13 +257,22 @@ impl Reader<'_> {
     }
 }
 
+/// Whether there is something in a value that the boundary makes from the specialisation's tables.
+fn has_constants(t: &Type) -> bool {
+    match t {
+        Type::Known(_) | Type::Function(_) | Type::Closure(_) => true,
+        Type::Tuple(items) | Type::List(items) => items.iter().any(has_constants),
+        Type::Optional(t) => has_constants(t),
+        _ => false,
+    }
+}
+
 fn missing() -> PyErr {
     PySystemError::new_err("numlift: an exit without a resume point")
 }
 
 impl Resume {
-    /// A function that goes on from a point, and its arguments. Variables of `bound` have these values instead;
-    /// `call` is what the call in progress is replaced by, else it is made again.
+    /// A function that goes on from a point, and its arguments.
     ///
     /// # Errors
     /// If there is no memory, or for an inconsistency.
@@ -235,8 +285,7 @@ impl Resume {
         point: u32,
         operands: Operands,
         env: Env,
-        bound: &[(&str, *mut PyObject)],
-        call: Option<Prepared<'py>>,
+        found: Found<'_, 'py>,
     ) -> PyResult<Prepared<'py>> {
         let point = self.points.get(point as usize).ok_or_else(missing)?;
         let module = crate::support::module(py, "_resume")?;
@@ -260,7 +309,7 @@ impl Resume {
                     cells.append(reader.cell(py, value.as_deref())?)?;
                     continue;
                 }
-                let given = bound.iter().find(|(n, _)| n == name);
+                let given = found.bound.iter().find(|(n, _)| n == name);
                 let own = reader.variable(py, source, given.is_none())?;
                 let value = match given {
                     Some((_, o)) => Variable::Value(Bound::from_borrowed_ptr(py, *o)),
@@ -287,6 +336,13 @@ impl Resume {
                     done.append(reader.next(py, t)?)?;
                 }
             }
+            if let Some(exception) = found.raised {
+                parts.append(("raised",))?;
+                done.append(exception)?;
+            }
+            if let Some(way) = found.left {
+                parts.append(("left", way))?;
+            }
             for (at, text, types) in &point.loops {
                 let v = reader.list(py, types)?;
                 loops.append(at)?;
@@ -299,7 +355,7 @@ impl Resume {
         let source = (code.text.source.as_str(), code.text.first_line);
         let lists = [&names, &nested, &captures, &parts, &loops, &shared].map(|l| l.to_tuple());
         let [names, nested, captures, parts, loops, shared] = lists;
-        let place = point.call.filter(|_| call.is_some());
+        let place = point.call.filter(|_| found.call.is_some());
         let ways = PyTuple::new(py, point.ways.iter().map(|w| w.name()))?;
         let key = (
             point.at,
@@ -314,7 +370,7 @@ impl Resume {
             ways,
             point.entered,
         );
-        let given = (values, defaults, captured, done, call, items, cells);
+        let given = (values, defaults, captured, done, found.call, items, cells);
         module
             .call_method1("resume", (function, source, key, given))?
             .extract()
@@ -352,6 +408,8 @@ fn spelled<'py>(py: Python<'py>, part: &Done) -> PyResult<Bound<'py, PyTuple>> {
         Done::Value(at, _) => ("value", *at).into_pyobject(py),
         Done::Truth(at, truth) => ("truth", *at, *truth).into_pyobject(py),
         Done::Old(_) => ("old",).into_pyobject(py),
+        Done::Raised(_) => ("raised",).into_pyobject(py),
+        Done::Tried(n) => ("tried", *n).into_pyobject(py),
         Done::Assign(path, _) => ("assign", PyTuple::new(py, path)?).into_pyobject(py),
     }
 }

@@ -58,7 +58,7 @@ fn form(form: IslandForm) -> (Form, &'static str) {
         IslandForm::Iter => (Form::Iter, "iter"),
         IslandForm::Next => (Form::Next, "next"),
         IslandForm::Drop => (Form::Drop, "drop"),
-        IslandForm::Class(_) => (Form::Plain, "class"),
+        IslandForm::Class(_) => (Form::Class, "class"),
         IslandForm::Value => (Form::Plain, "value"),
         IslandForm::Enter(_) => (Form::Enter, "enter"),
         IslandForm::Leave(_) => (Form::Plain, "leave"),

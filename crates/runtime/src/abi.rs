@@ -35,7 +35,8 @@ pub enum Status {
     Python = 2,
 }
 
-/// Operands that a failing site can record.
+/// Operands that a failing site can record in the context. Those of a resume point or a call site may be more: then
+/// only the first, the effects flag, is there, and `py_frame` has taken all from the stack.
 pub const MAX_OPERANDS: usize = 96;
 
 /// Entries of a trace that the host's own buffer has.

@@ -85,8 +85,15 @@ pub const PYRT: &[HelperSig] = &[
     // an internal error (SystemError). Array results are new references (owner slot).
     py("py_call", &[I, I, I, I]),
     // py_box(ctx, call signature index, value: *const u64, ret: *mut u64): the object of a value of the
-    // signature's first argument type; a new reference, or 0 for a variable that is not bound.
-    py("py_box", &[I, I, I]),
+    // signature's first argument type; a new reference, or 0 for a variable that is not bound. 0 if there is no memory.
+    HelperSig {
+        name: "py_box",
+        ctx: true,
+        params: &[I, I, I],
+        ret: Some(I),
+        fallible: false,
+        pure_fn: false,
+    },
     // py_cell(ctx, ret: *mut u64): a new empty cell.
     py("py_cell", &[I]),
     // py_cell_set(cell, object): puts an object, of which it takes the reference, or 0 into a cell.
@@ -98,11 +105,12 @@ pub const PYRT: &[HelperSig] = &[
         fallible: false,
         pure_fn: false,
     },
-    // py_frame(ctx, site): a callee has failed; keeps the operands in ctx.frame if it was an exit.
+    // py_frame(ctx, site, at: *const u64): keeps the operands of an exit, or of a call site whose callee has failed if
+    // that was an exit.
     HelperSig {
         name: "py_frame",
         ctx: true,
-        params: &[I],
+        params: &[I, I],
         ret: None,
         fallible: false,
         pure_fn: false,

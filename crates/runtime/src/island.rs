@@ -1,6 +1,6 @@
 //! Variables at the border between machine code and the interpreter: of islands, and of resume points.
 
-use numlift_types::{ClosureType, CodeRef, Reason, Type};
+use numlift_types::{ClosureType, CodeRef, ObjectRef, Reason, Type};
 use serde::{Deserialize, Serialize};
 
 /// A variable that goes into an island or comes out of it.
@@ -56,6 +56,10 @@ pub enum Done {
     /// The value that a target gets, which is not stored yet. The path is the number of the target, then those
     /// of items in it.
     Assign(Vec<u32>, Type),
+    /// The exception that the statement has raised.
+    Raised(Type),
+    /// A `try` statement has tried its handlers before that number.
+    Tried(u32),
 }
 
 /// A statement from which the interpreter can go on. The operands are those of `vars`, `captures`, `done`, `loops`.
@@ -70,6 +74,10 @@ pub struct ResumePoint {
     pub vars: Vec<(String, ResumeSource)>,
     /// Nested functions among the operands: where they are.
     pub closures: Vec<(ClosureType, Extent)>,
+    /// Constants in values: where they are among the specialisation's objects.
+    pub objects: Vec<(ObjectRef, u32)>,
+    /// Functions in values.
+    pub functions: Vec<CodeRef>,
     /// Variables of functions around it.
     pub captures: Vec<(String, Type)>,
     pub done: Vec<Done>,
@@ -129,7 +137,9 @@ impl ResumeSource {
 impl ResumePoint {
     /// Whether the text of a function is needed to go on.
     pub fn uses(&self, code: CodeRef) -> bool {
-        self.code == code || self.closures.iter().any(|(c, _)| c.code == code)
+        self.code == code
+            || self.closures.iter().any(|(c, _)| c.code == code)
+            || self.functions.contains(&code)
     }
 
     /// The types of its operands.
@@ -147,8 +157,8 @@ impl Done {
     /// The type of its value, if it has one.
     pub fn operand(&self) -> Option<&Type> {
         match self {
-            Done::Value(_, t) | Done::Old(t) | Done::Assign(_, t) => Some(t),
-            Done::Truth(..) => None,
+            Done::Value(_, t) | Done::Old(t) | Done::Assign(_, t) | Done::Raised(t) => Some(t),
+            Done::Truth(..) | Done::Tried(_) => None,
         }
     }
 }

@@ -63,7 +63,7 @@ pub enum SiteKind {
         args: Vec<String>,
         cause_none: bool,
     },
-    /// The interpreter repeats the call if `ctx.effects` is 0, else `OverflowError`.
+    /// The interpreter repeats the call, or goes on in the caller: the function has had no effect.
     Exit(ExitReason),
     /// As `Exit` before any effect; behind one the interpreter goes on from a statement. The first operand is the
     /// effects flag, then come values of `operands`; `point` is an entry of the specialisation's resume points.

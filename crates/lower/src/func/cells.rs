@@ -21,7 +21,8 @@ use numlift_typeck::Bound;
 use numlift_typeck::islands::{Code, Island};
 use numlift_types::Type;
 
-use super::handlers::{Handling, Protected};
+use super::handlers::Handling;
+use super::landing::Protected;
 use super::{FnLower, IsBound, R, Var};
 use crate::emit::Emit;
 
@@ -94,7 +95,7 @@ impl FnLower<'_, '_> {
         if self.e.cells.iter().all(|c| c.written) {
             return Ok(None);
         }
-        let protected = self.protect(true)?;
+        let protected = self.protect(true, None)?;
         self.e.stale_only = true;
         Ok(Some(protected))
     }

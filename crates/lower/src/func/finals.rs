@@ -18,12 +18,12 @@ use std::rc::Rc;
 use cranelift_entity::EntityRef;
 use numlift_mir::Region;
 use numlift_runtime::{IslandVar, Way};
-use numlift_syntax::hir::{self, ExprId, LocalId, StmtId};
+use numlift_syntax::hir::{self, ExprId, LocalId, StmtId, StmtKind};
 use numlift_typeck::VarTy;
 use numlift_typeck::islands::{Island, Uses};
 
 use super::handlers::Handling;
-use super::{FnLower, IsBound, Pending, R, Typed};
+use super::{FnLower, Pending, R, Typed};
 use crate::IslandForm;
 use crate::emit::{Frame, Vals, flat_tys};
 
@@ -93,7 +93,7 @@ impl FnLower<'_, '_> {
         let first = *last.first().ok_or("an empty block")?;
         let types = Rc::new(self.inst.tables.finals.get(&id).cloned().unwrap_or_default());
         let around = self.landing.replace(types.clone());
-        let mut protected = self.protect(true)?;
+        let mut protected = self.protect(true, None)?;
         self.push_final(Goal::Block(first));
         code(self)?;
         let end = self.suspend(None);
@@ -121,7 +121,7 @@ impl FnLower<'_, '_> {
         self.merge_as(landed, &types, |f| f.mark_statement(first))?;
         self.handling.pop();
         if self.reachable() {
-            self.handling(handling, |f| f.block(last))?;
+            self.handling(handling, last.first(), |f| f.block(last))?;
         }
         if self.reachable() {
             self.raise_on(handling);
@@ -177,13 +177,15 @@ impl FnLower<'_, '_> {
                 self.drop_iterators(iterators);
             }
             self.leave_handlers(handling);
+            let frame = self.frame_left(Leaving::new(leave.way(), value.clone()));
+            self.mark_frame(frame);
             let end = self.suspend(value);
             if let Some(f) = self.finals.last_mut() {
                 f.ends[leave as usize].extend(end);
             }
             return Ok(());
         }
-        let end = match leave {
+        match leave {
             Leave::Return => {
                 let value = value.ok_or("a return without a value")?;
                 for owner in Self::owners_of(&value) {
@@ -193,29 +195,34 @@ impl FnLower<'_, '_> {
                 self.drop_iterators(0);
                 self.leave_handlers(0);
                 self.e.b.ret(&value.1);
-                return Ok(());
+                Ok(())
             }
-            Leave::Break | Leave::Continue => {
-                let inside = self.handling.iter().position(|h| h.loops >= loops);
-                self.leave_handlers(inside.unwrap_or(self.handling.len()));
-                self.suspend(None)
-            }
-        };
-        let Some(l) = self.loops.last_mut() else {
-            return Err("a break outside a loop".into());
-        };
-        match leave {
-            Leave::Break => l.breaks.extend(end),
-            _ => l.continues.extend(end),
+            Leave::Break | Leave::Continue => self.leave_turn(leave == Leave::Break),
         }
-        Ok(())
+    }
+
+    /// The body of a `try` statement, its `else` or a handler ends: exits go on with its `finally`, else behind it.
+    pub(super) fn mark_tried(&mut self, id: StmtId) {
+        let last = match &self.hir.stmts[id].kind {
+            StmtKind::Try { finalbody, .. } => finalbody.first().copied(),
+            _ => None,
+        };
+        let Some(first) = last else {
+            return self.mark_behind(Some(&id));
+        };
+        self.ways.push(Leaving::new(Way::Normal, None));
+        let frame = self.frame(first, false);
+        self.ways.pop();
+        self.mark_frame(frame);
     }
 
     /// `return` with a value that the interpreter evaluates, where more is to be done.
-    pub(super) fn return_island(&mut self, island: &Island, value: ExprId) -> R<()> {
+    pub(super) fn return_island(&mut self, island: &Island, id: StmtId, value: ExprId) -> R<()> {
         self.e.b.set_line(self.hir.exprs[value].line);
         self.settle_for(island)?;
-        let resume = self.frame_left();
+        self.ways.push(Leaving::new(Way::Return, None));
+        let resume = self.frame(id, true);
+        self.ways.pop();
         let out = self.enter_island(island, &[], IslandForm::Value, &[], [resume, None])?;
         let ret = self.inst.ret.clone();
         let mut vals = Vals::new();
@@ -233,9 +240,8 @@ impl FnLower<'_, '_> {
 
     /// The function's result, as it comes out of an island.
     pub(super) fn a_result(&self) -> IslandVar {
-        let depth = self.finals.last().map_or(0, |f| f.ways);
         IslandVar {
-            name: returned(depth),
+            name: returned(self.ways.len()),
             ty: self.inst.ret.clone(),
             maybe: false,
             sure: true,
@@ -244,24 +250,20 @@ impl FnLower<'_, '_> {
         }
     }
 
-    /// The state where a `return` has come to the innermost statement that does something then.
-    fn frame_left(&mut self) -> Option<Frame> {
+    /// The state where control has come to the innermost statement that does something then, on a way.
+    fn frame_left(&mut self, leaving: Leaving) -> Option<Frame> {
         let f = self.finals.last()?;
         let (goal, handling, active, ways, exits) = (f.goal, f.handling, f.active, f.ways, f.exits);
         let here = (
-            self.e.vars.clone(),
             self.handling.clone(),
             self.active.clone(),
             self.ways.clone(),
             self.exits.clone(),
         );
-        for name in self.handling.drain(handling..).filter_map(|h| h.name) {
-            self.e.vars[name.index()].bound = IsBound::No;
-        }
+        self.handling.truncate(handling);
         self.active.truncate(active);
         self.ways.truncate(ways);
         self.exits.truncate(exits);
-        let leaving = Leaving::new(Way::Return, None);
         let frame = match goal {
             Goal::With(id, entered) => self.frame_leaving(id, entered, leaving),
             Goal::Block(first) => {
@@ -269,7 +271,7 @@ impl FnLower<'_, '_> {
                 self.frame(first, false)
             }
         };
-        (self.e.vars, self.handling, self.active, self.ways, self.exits) = here;
+        (self.handling, self.active, self.ways, self.exits) = here;
         frame
     }
 }

@@ -7,8 +7,7 @@ use std::collections::HashSet;
 
 use cranelift_entity::EntityRef;
 use numlift_mir::{IntCC, Region, Ty, Value};
-use numlift_runtime::{CallSig, ObjectEntry};
-use numlift_runtime::{IslandVar, SiteKind, helpers};
+use numlift_runtime::{CallSig, ExitReason, IslandVar, ObjectEntry, SiteKind, helpers};
 use numlift_syntax::facts;
 use numlift_syntax::hir::{LocalId, StmtId, StmtKind};
 use numlift_typeck::islands::{Code, Island};
@@ -28,6 +27,14 @@ const CONTINUE: i64 = 3;
 
 /// The iterator of a loop.
 pub(super) const ITERATOR: &str = "<iterator>";
+
+fn no_memory() -> SiteKind {
+    SiteKind::Raise {
+        exc: "MemoryError".into(),
+        args: vec![],
+        cause_none: false,
+    }
+}
 
 /// What an island is given or gives besides variables.
 fn unnamed(name: &str) -> IslandVar {
@@ -56,8 +63,8 @@ impl FnLower<'_, '_> {
                 self.run_island(island, stmts)?;
                 Ok(stmts.len())
             }
-            Code::Value(_, value) => {
-                self.return_island(island, *value)?;
+            Code::Value(id, value) => {
+                self.return_island(island, *id, *value)?;
                 Ok(1)
             }
             _ => Err("a test at the head of a run".into()),
@@ -224,6 +231,9 @@ impl FnLower<'_, '_> {
         vals.extend(&watched);
         if let Some(frame) = &resume[0] {
             vals.extend_from_slice(&frame.vals);
+        }
+        if resume[0].is_none() {
+            self.e.lost();
         }
         let [resume, over] = resume.map(|frame| frame.map(|frame| self.e.point(&frame)));
         let size = |t: &Type| flat_tys(t).len();
@@ -418,10 +428,18 @@ impl FnLower<'_, '_> {
         });
         let (base, out) = self.helper_area(vals, 1);
         let sig = self.e.b.iconst(Ty::I64, i64::from(sig));
-        // out of memory where paths meet: typing knows of no exception there
-        let raised = self.e.raised.take();
-        self.e.helper_fallible("py_box", &[sig, base, out]);
-        self.e.raised = raised;
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let made = self.e.helper("py_box", &[sig, base, out]).unwrap_or(zero);
+        let made = self.e.b.icmp(IntCC::Ne, made, zero);
+        if self.e.can_exit() {
+            // without memory the interpreter goes on: typing knows of no exception where paths meet
+            self.e.exit_unless(made, ExitReason::Recheck);
+        } else {
+            // between statements: a cell is filled
+            let raised = self.e.raised.take();
+            self.guard_ok(made, no_memory(), &[]);
+            self.e.raised = raised;
+        }
         self.e.b.load(Ty::I64, out, 0, Region::Stack)
     }
 

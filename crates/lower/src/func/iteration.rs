@@ -14,7 +14,7 @@ use numlift_types::Type;
 
 use super::island::ITERATOR;
 use super::resume::ActiveLoop;
-use super::{FnLower, LoopState, R, scan};
+use super::{FnLower, R, scan};
 use crate::IslandForm;
 use crate::emit::Frame;
 
@@ -44,6 +44,8 @@ impl FnLower<'_, '_> {
         let mut assigned = scan::assigned_in(&hir, body);
         facts::stmt_locals(&hir, id, &mut assigned);
         let head = self.head(id, &assigned)?;
+        let items = (Type::Object(next.reason), [it].into_iter().collect());
+        self.mark_turn(id, ActiveLoop::over(stmt.span, items));
         self.jump_head(&head, &[])?;
         self.start_head(&head, &[]);
         self.e.b.set_line(stmt.line);
@@ -68,12 +70,12 @@ impl FnLower<'_, '_> {
         self.start(more, state);
         self.bind_outs(&outs, out);
 
-        self.loops.push(LoopState::default());
+        self.begin_turns(id, body, self.active.len());
         self.active.push(active);
         self.iterators.push(slot);
         self.block(body)?;
         self.iterators.pop();
-        let mut l = self.loops.pop().unwrap_or_default();
+        let mut l = self.end_turns()?;
         l.continues.extend(self.suspend(None));
         self.merge(l.continues)?;
         self.mark_behind(body.last());
@@ -87,10 +89,11 @@ impl FnLower<'_, '_> {
         self.merge(exits)?;
         let over = |f: &mut Self| f.frame_over(id, orelse);
         self.end_iteration(slot, end, stmt.line, over)?;
-        self.block(orelse)?;
+        self.block_or_end(orelse, id)?;
         let mut behind: Vec<_> = self.suspend(None).into_iter().collect();
         self.merge(l.breaks)?;
         self.end_iteration(slot, end, stmt.line, |f| f.frame(id, true))?;
+        self.mark_behind(Some(&id));
         behind.extend(self.suspend(None));
         self.merge(behind)?;
         Ok(())

@@ -10,7 +10,7 @@ use numlift_typeck::{Call, VarTy};
 use numlift_types::{ArrayType, Scalar, Type};
 
 use super::resume::ActiveLoop;
-use super::{FnLower, LoopState, Pending, R, Typed, scan};
+use super::{FnLower, Pending, R, Typed, scan};
 use crate::emit::Vals;
 
 /// What a `for` iterates over, evaluated.
@@ -153,9 +153,9 @@ impl FnLower<'_, '_> {
             self.jump_head(&tested, &[])?;
             self.start_head(&tested, &[]);
             self.narrow(test, true);
-            self.loops.push(LoopState::default());
+            self.begin_turns(id, body, self.active.len());
             self.block(body)?;
-            let mut l = self.loops.pop().unwrap_or_default();
+            let mut l = self.end_turns()?;
             l.continues.extend(self.suspend(None));
             self.merge(l.continues)?;
             if self.reachable() {
@@ -172,12 +172,12 @@ impl FnLower<'_, '_> {
                 }
             }
             self.merge(exits)?;
-            self.block(orelse)?;
+            self.block_or_end(orelse, id)?;
             l.breaks.extend(self.suspend(None));
             self.merge(l.breaks)?;
         } else {
             self.merge(exits)?;
-            self.block(orelse)?;
+            self.block_or_end(orelse, id)?;
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl FnLower<'_, '_> {
             return Ok(());
         }
         if it.is_empty() {
-            return self.block(orelse);
+            return self.block_or_end(orelse, id);
         }
         let hir = self.hir.clone();
         let mut assigned = scan::assigned_in(&hir, body);
@@ -313,7 +313,7 @@ impl FnLower<'_, '_> {
             }
         }
         self.merge(exits)?;
-        self.block(orelse)?;
+        self.block_or_end(orelse, id)?;
         breaks.extend(self.suspend(None));
         self.merge(breaks)?;
         Ok(())
@@ -340,14 +340,15 @@ impl FnLower<'_, '_> {
             }
             other => self.iter_item(other, i)?,
         };
-        self.assign(target, item)?;
-        self.loops.push(LoopState::default());
+        let around = self.active.len();
         self.active.push(ActiveLoop::new(span, it, i, false));
+        self.bind_targets(id, target, item)?;
+        self.begin_turns(id, body, around);
         let watched = self.iterated.len();
         self.iterated.extend(it.owners());
         self.block(body)?;
         self.iterated.truncate(watched);
-        let mut l = self.loops.pop().unwrap_or_default();
+        let mut l = self.end_turns()?;
         l.continues.extend(self.suspend(None));
         self.merge(l.continues)?;
         self.mark_behind(body.last());

@@ -57,7 +57,7 @@ impl FnLower<'_, '_> {
         let manager = self.enter(id, *context, n, target)?;
         let types = self.inst.tables.managed.get(context).cloned().unwrap_or_default();
         let around = self.landing.replace(Rc::new(types.clone()));
-        let mut protected = self.protect(true)?;
+        let mut protected = self.protect(true, None)?;
         self.push_final(Goal::With(id, n + 1));
         self.managed(id, items, n + 1, body)?;
         let end = self.suspend(None);
@@ -89,7 +89,7 @@ impl FnLower<'_, '_> {
         self.exits.pop();
         self.handling.pop();
         if self.reachable() {
-            let suppressed = self.handling(handling, |f| f.suppress(manager, handling))?;
+            let suppressed = self.handling(handling, None, |f| f.suppress(manager, handling))?;
             if self.reachable() {
                 let state = self.state();
                 let (yes, no) = self.branch(suppressed);

@@ -11,6 +11,7 @@ mod handlers;
 mod index;
 mod island;
 mod iteration;
+mod landing;
 mod library;
 mod loops;
 mod managers;
@@ -25,6 +26,7 @@ mod scan;
 mod selection;
 mod stmt;
 mod tuple;
+mod turns;
 mod ufunc;
 mod vars;
 
@@ -46,8 +48,8 @@ use crate::{Lowered, Shared, arith};
 
 pub(crate) use cells::Cell;
 use finals::{Final, Leave, Leaving};
-pub(crate) use handlers::AtIsland;
 use handlers::Handling;
+pub(crate) use landing::AtIsland;
 use resume::{ActiveLoop, Running};
 pub(crate) use vars::{IsBound, Var};
 use vars::{NEVER, join_var, unbound, var_ty};
@@ -73,8 +75,14 @@ pub(crate) struct Pending {
     extra: Option<Typed>,
 }
 
-#[derive(Default)]
+/// A loop around, and where its turns end.
 pub(crate) struct LoopState {
+    pub id: StmtId,
+    /// The last statement of its body.
+    pub last: Option<StmtId>,
+    /// Number of `for` loops and of ways around it.
+    pub active: usize,
+    pub ways: usize,
     pub breaks: Vec<Pending>,
     pub continues: Vec<Pending>,
 }
@@ -101,8 +109,6 @@ pub(crate) struct FnLower<'a, 'm> {
     pub active: Vec<ActiveLoop>,
     /// The parameters as they came in, of a function that is only entered from Python.
     pub entry: Option<Vec<Var>>,
-    /// It may have effects, behind which exits go on in the interpreter.
-    pub tracked: bool,
     pub running: Running,
     /// Owner slots of the iterators of the loops over objects around.
     pub iterators: Vec<Slot>,
@@ -188,9 +194,9 @@ pub(crate) fn lower_instance(
         memory: references::Memory::default(),
         active: vec![],
         entry: None,
-        tracked: inst.effects || (out.plan.is_some() && program.root.is_some_and(|r| r.0 == index)),
         running: Running::default(),
     };
+    f.e.tracked = inst.effects || f.plan.is_some();
     f.e.vars = vec![unbound(); inst.hir.locals.len()];
     f.bind_params(&params);
     if program.root.is_some_and(|r| r.0 == index) && !inst.recursive {
@@ -220,6 +226,7 @@ pub(crate) fn lower_instance(
     if let Some(protected) = protected {
         f.land_cells(protected)?;
     }
+    out.lost = out.lost.or(f.e.lost.map(|line| (index, line)));
     out.module.funcs[id] = f.e.b.func;
     Ok(())
 }

@@ -11,11 +11,10 @@ use std::rc::Rc;
 use cranelift_entity::EntityRef;
 use numlift_diagnostics::Span;
 use numlift_mir::{Site, Value};
-use numlift_runtime::abi::MAX_OPERANDS;
 use numlift_runtime::{Done, Extent, ObjectEntry, ResumePoint, ResumeSource, SiteKind, Way};
 use numlift_syntax::hir::{ExprId, Function, StmtId};
 use numlift_typeck::Env;
-use numlift_types::{ClosureType, NestedType, Type};
+use numlift_types::{ClosureType, CodeRef, NestedType, ObjectRef, Reason, Type};
 use smallvec::SmallVec;
 
 use super::cells::CELL;
@@ -100,6 +99,8 @@ fn iterable(it: &Iter, operands: &mut Vec<Typed>) -> String {
     }
 }
 
+const EXCEPTION: Type = Type::Object(Reason::JOIN);
+
 /// A part of the running statement that is done.
 #[derive(Clone, Debug)]
 pub(crate) enum Part {
@@ -109,6 +110,10 @@ pub(crate) enum Part {
     Old(Typed),
     /// What a target gets that has not got it yet.
     Assign(SmallVec<[u32; 2]>, Typed),
+    /// The exception that the statement has raised.
+    Raised(Value),
+    /// Handlers of a `try` before that number are tried.
+    Tried(u32),
 }
 
 /// The statement that runs and what is done of it.
@@ -118,16 +123,11 @@ pub(crate) struct Running {
     pub parts: Vec<Part>,
 }
 
-/// Whether boxing a value gives what the interpreter would have there.
+/// Whether boxing a value without parts gives what the interpreter would have there.
 fn is_portable(t: &Type) -> bool {
-    match t {
-        Type::Tuple(items) | Type::List(items) => items.iter().all(is_portable),
-        Type::Record(r) => r.items.iter().all(is_portable),
-        Type::Optional(t) => is_portable(t),
-        Type::Scalar(_) | Type::Union(_) | Type::Array(_) | Type::None | Type::Object(_) => true,
-        Type::Range | Type::Ellipsis | Type::Str(_) | Type::DType(_) | Type::Never => true,
-        _ => false,
-    }
+    let numbers = matches!(t, Type::Scalar(_) | Type::Union(_) | Type::Array(_));
+    let objects = matches!(t, Type::None | Type::Never | Type::Object(_) | Type::Ellipsis);
+    numbers || objects || matches!(t, Type::Range | Type::Str(_) | Type::DType(_))
 }
 
 /// Whether evaluating an expression again gives the same, although its value cannot be recorded.
@@ -153,6 +153,8 @@ struct Operands {
     types: Vec<Type>,
     vals: Vals,
     closures: Vec<(ClosureType, Extent)>,
+    constants: Vec<ObjectRef>,
+    functions: Vec<CodeRef>,
 }
 
 impl Operands {
@@ -169,8 +171,22 @@ impl Operands {
     }
 
     fn portable(&mut self, env: &dyn Env, t: &Type) -> Option<()> {
-        let Type::Closure(c) = t else {
-            return is_portable(t).then_some(());
+        let c = match t {
+            Type::Closure(c) => c,
+            Type::Tuple(items) | Type::List(items) => {
+                return items.iter().try_for_each(|t| self.portable(env, t));
+            }
+            Type::Record(r) => return r.items.iter().all(is_portable).then_some(()),
+            Type::Optional(t) => return self.portable(env, t),
+            Type::Known(o) => {
+                self.constants.push(*o);
+                return Some(());
+            }
+            Type::Function(code) => {
+                self.functions.push(*code);
+                return Some(());
+            }
+            t => return is_portable(t).then_some(()),
         };
         for t in c.captures.iter().map(|(_, t)| t).chain(&c.function.defaults) {
             self.portable(env, t)?;
@@ -182,15 +198,21 @@ impl Operands {
         Some(())
     }
 
-    fn nested(&mut self, n: &NestedType, at: Extent, vals: &[Value], maybe: bool) -> Option<ResumeSource> {
+    fn nested(
+        &mut self,
+        env: &dyn Env,
+        n: &NestedType,
+        at: Extent,
+        vals: &[Value],
+        maybe: bool,
+    ) -> Option<ResumeSource> {
         let defaults = &Type::tuple(n.defaults.iter().cloned());
-        is_portable(defaults).then(|| {
-            self.push(defaults, vals);
-            ResumeSource::Nested {
-                at,
-                defaults: n.defaults.clone(),
-                maybe,
-            }
+        self.portable(env, defaults)?;
+        self.push(defaults, vals);
+        Some(ResumeSource::Nested {
+            at,
+            defaults: n.defaults.clone(),
+            maybe,
         })
     }
 }
@@ -198,7 +220,7 @@ impl Operands {
 impl FnLower<'_, '_> {
     /// Whether there may have been an effect here, so that an exit cannot repeat the call.
     fn is_dirty(&self) -> bool {
-        self.tracked && self.e.b.func.int_const(self.e.effects) != Some(0)
+        self.e.tracked && self.e.b.func.int_const(self.e.effects) != Some(0)
     }
 
     /// A statement begins: exits in it go on from here.
@@ -245,9 +267,42 @@ impl FnLower<'_, '_> {
         }
     }
 
+    /// Exits from here on go on with a statement that has raised an exception.
+    pub(super) fn mark_raised(&mut self, id: StmtId, exception: Value) {
+        self.leave_statement();
+        if self.is_dirty() {
+            self.e.resume = self.frame_with(id, &[Part::Raised(exception)]).map(Rc::new);
+        }
+    }
+
+    /// The state where the class of a handler is evaluated: the `try` statement that begins with `first` has raised.
+    pub(super) fn frame_class(
+        &mut self,
+        first: StmtId,
+        n: usize,
+        class: ExprId,
+        exception: Value,
+    ) -> Option<Frame> {
+        // the exception is not handled yet
+        let handling = self.handling.pop();
+        let frame = self.frame_with(first, &[Part::Raised(exception), Part::Tried(n as u32)]);
+        self.handling.extend(handling);
+        let mut frame = frame?;
+        frame.point.call = Some(extent(self.hir.exprs[class].span));
+        Some(frame)
+    }
+
+    /// A block ends: exits go on behind its last statement, if that has had an effect.
+    pub(super) fn mark_end(&mut self, id: &StmtId) {
+        let known = self.e.resume.as_ref();
+        if known.is_none_or(|f| f.effects != self.e.effects) {
+            self.mark_behind(Some(id));
+        }
+    }
+
     /// An expression has a value: what is done of it is no more of interest. `mark` parts were done before it.
     pub(super) fn done(&mut self, mark: usize, id: ExprId, v: &Typed) {
-        if !self.tracked {
+        if !self.e.tracked {
             return;
         }
         self.running.parts.truncate(mark);
@@ -259,7 +314,7 @@ impl FnLower<'_, '_> {
 
     /// The ends of a condition know its truth.
     pub(super) fn decided(&self, mark: usize, id: ExprId, ends: &mut [Pending], truth: bool) {
-        for end in ends.iter_mut().filter(|_| self.tracked) {
+        for end in ends.iter_mut().filter(|_| self.e.tracked) {
             end.state.running.parts.truncate(mark);
             end.state.running.parts.push(Part::Truth(id, truth));
         }
@@ -267,7 +322,7 @@ impl FnLower<'_, '_> {
 
     /// The same here.
     pub(super) fn decide(&mut self, mark: usize, id: ExprId, truth: bool) {
-        if self.tracked {
+        if self.e.tracked {
             self.running.parts.truncate(mark);
             self.running.parts.push(Part::Truth(id, truth));
             self.mark_within();
@@ -320,7 +375,7 @@ impl FnLower<'_, '_> {
                 }
                 vars.push((
                     capture.name.clone(),
-                    operands.nested(n, extent(f.span), vals, false)?,
+                    operands.nested(env, n, extent(f.span), vals, false)?,
                 ));
             }
         }
@@ -335,6 +390,11 @@ impl FnLower<'_, '_> {
                 Part::Truth(e, truth) => Done::Truth(at(e), *truth),
                 Part::Old(v) => Done::Old(operands.value(env, v)?),
                 Part::Assign(path, v) => Done::Assign(path.to_vec(), operands.value(env, v)?),
+                Part::Tried(n) => Done::Tried(*n),
+                Part::Raised(exception) => {
+                    operands.push(&EXCEPTION, &[*exception]);
+                    Done::Raised(EXCEPTION)
+                }
             });
         }
         let mut loops = vec![];
@@ -347,14 +407,25 @@ impl FnLower<'_, '_> {
             types,
             vals,
             closures,
+            mut constants,
+            mut functions,
         } = operands;
-        (vals.len() < MAX_OPERANDS).then(|| Frame {
+        constants.sort();
+        constants.dedup();
+        functions.sort();
+        functions.dedup();
+        let objects = constants
+            .iter()
+            .map(|o| (*o, self.sh.object(ObjectEntry::Object(*o))));
+        Some(Frame {
             point: ResumePoint {
                 code: self.inst.code,
                 at: extent(hir.stmts[id].span),
                 behind: false,
                 vars,
                 closures,
+                objects: objects.collect(),
+                functions,
                 captures,
                 done,
                 call: None,
@@ -409,7 +480,7 @@ impl FnLower<'_, '_> {
                         .nested
                         .get(*last as usize)
                         .filter(|_| path == self.inst.path)?;
-                    operands.nested(n, extent(f.span), &var.vals, maybe)?
+                    operands.nested(self.sh.env, n, extent(f.span), &var.vals, maybe)?
                 }
                 _ => ResumeSource::Operand {
                     ty: operands.value(self.sh.env, &(var.ty, var.vals))?,
@@ -419,13 +490,13 @@ impl FnLower<'_, '_> {
             vars.push((local.name.clone(), source(value)));
         }
         for (n, handling) in self.handling.clone().into_iter().enumerate() {
-            let ty = Type::Object(numlift_types::Reason::JOIN);
             let exception = self.load_slot(handling.exception);
-            operands.push(&ty, &[exception]);
-            vars.push((
-                format!("<caught {n}>"),
-                ResumeSource::Operand { ty, maybe: false },
-            ));
+            operands.push(&EXCEPTION, &[exception]);
+            let source = ResumeSource::Operand {
+                ty: EXCEPTION,
+                maybe: false,
+            };
+            vars.push((format!("<caught {n}>"), source));
         }
         for (n, slot) in self.exits.clone().into_iter().enumerate() {
             let ty = Type::Object(numlift_types::Reason::JOIN);
@@ -458,13 +529,14 @@ impl FnLower<'_, '_> {
     /// The site of a call, and what it records behind the effects flag. `effects`: the callee may have some, so that its
     /// value may have to be taken from its own rest.
     pub(super) fn call_site(&mut self, id: ExprId, effects: bool) -> (Site, Vals) {
-        if !(self.is_dirty() || effects && self.tracked) {
+        if !(self.is_dirty() || effects && self.e.tracked) {
             return (self.e.site(SiteKind::Call), Vals::new());
         }
         let here = self.e.resume.clone();
         let here = here.filter(|f| !effects && f.effects == self.e.effects);
         let frame = here.or_else(|| self.frame_within(effects.then_some(id)).map(Rc::new));
         let Some(frame) = frame else {
+            self.e.lost();
             let lost = SiteKind::Frame {
                 point: None,
                 operands: vec![],

@@ -31,6 +31,18 @@ impl FnLower<'_, '_> {
                 n => rest = &rest[n..],
             }
         }
+        if let (Some(last), true) = (block.last(), self.reachable()) {
+            self.mark_end(last);
+        }
+        Ok(())
+    }
+
+    /// A block that may be empty: then exits go on behind the statement.
+    pub(super) fn block_or_end(&mut self, block: &Block, id: StmtId) -> R<()> {
+        self.block(block)?;
+        if block.is_empty() && self.reachable() {
+            self.mark_end(&id);
+        }
         Ok(())
     }
 
@@ -76,7 +88,7 @@ impl FnLower<'_, '_> {
                 self.block(then)?;
                 ends.extend(self.suspend(None));
                 self.merge(no)?;
-                self.block(other)?;
+                self.block_or_end(other, id)?;
                 ends.extend(self.suspend(None));
                 self.merge(ends)?;
             }
@@ -261,7 +273,7 @@ impl FnLower<'_, '_> {
             if !self.reachable() {
                 break;
             }
-            if self.tracked {
+            if self.e.tracked {
                 let parts = left
                     .iter()
                     .map(|(path, _, v)| Part::Assign(path.clone(), v.clone()));
@@ -281,6 +293,12 @@ impl FnLower<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Binds the targets of a loop in a turn.
+    pub(super) fn bind_targets(&mut self, id: StmtId, target: &Target, item: Typed) -> R<()> {
+        self.running.stmt = Some(id);
+        self.assign_each(std::slice::from_ref(target), item)
     }
 
     pub(crate) fn assign(&mut self, target: &Target, v: Typed) -> R<()> {

@@ -157,7 +157,7 @@ fn sites_exist_and_fit_the_operation() {
             "call_helper: site3 is not of an island",
         ),
         (
-            "call_helper py_box(v0, v0, v0) site5",
+            "call_helper py_call(v0, v0, v0, v0) site5",
             "call_helper: site5 is not of a helper",
         ),
         (

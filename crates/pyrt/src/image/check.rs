@@ -73,6 +73,8 @@ pub(super) fn check(image: &Image) -> Checked {
         for (_, source) in &point.vars {
             check_source(image, source)?;
         }
+        let known = |(_, at): &(ObjectRef, u32)| (*at as usize) < image.objects.len();
+        must(point.objects.iter().all(known), "no such object")?;
         point.operands().iter().try_for_each(rank)?;
     }
     Ok(())
@@ -92,12 +94,12 @@ fn check_source(image: &Image, source: &ResumeSource) -> Checked {
 }
 
 fn check_site(image: &Image, kind: &SiteKind) -> Checked {
-    let (operands, flag) = match kind {
-        SiteKind::Replay { operands, .. } => (operands, 0),
+    let (operands, most) = match kind {
+        SiteKind::Replay { operands, .. } => (operands, MAX_OPERANDS),
         SiteKind::Frame {
             point: None,
             operands,
-        } => (operands, 1),
+        } => (operands, usize::MAX),
         SiteKind::Resume { point, operands, .. }
         | SiteKind::Frame {
             point: Some(point),
@@ -109,7 +111,7 @@ fn check_site(image: &Image, kind: &SiteKind) -> Checked {
                 size(&point.operands()) == size(operands),
                 "operands of a resume point",
             )?;
-            (operands, 1)
+            (operands, usize::MAX)
         }
         SiteKind::Raise { .. } | SiteKind::Exit(_) | SiteKind::Call | SiteKind::Helper | SiteKind::Island => {
             return Ok(());
@@ -117,7 +119,7 @@ fn check_site(image: &Image, kind: &SiteKind) -> Checked {
     };
     operands.iter().try_for_each(rank)?;
     let needed: usize = operands.iter().map(slots).sum();
-    must(needed + flag <= MAX_OPERANDS, "too many operands")
+    must(needed <= most, "too many operands")
 }
 
 fn check_object(image: &Image, entry: &ObjectEntry) -> Checked {
