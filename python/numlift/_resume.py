@@ -25,8 +25,9 @@ class Point(NamedTuple):
     do not handle it, ("left", "break" or "continue") if it was left so.
     call: the place of a call in progress, which the rest of the callee stands for. loops: of the `for`
     statements around. cells: variables that are in cells. ways: how control has left the statements around
-    whose `finally` runs, outermost first: "normal", "raised", "return", "break", "continue"; behind a `return`
-    that one is the last. entered: of a `with` statement, how many managers have been entered and not been left.
+    whose `finally` runs, outermost first: "normal", "raised", "return", "break", "continue"; behind a
+    `return` that one is the last. entered: of a `with` statement, how many managers have been entered and
+    not been left.
     """
 
     at: tuple[int, int]

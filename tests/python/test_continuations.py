@@ -188,3 +188,117 @@ def test_islands(name: str) -> None:
     for n in (0, 3, 5, 7, 9):
         for _ in range(3):
             compare(run_island(f, n), run_island(g, n), {f.__code__.co_filename})
+
+
+# Ways out of `finally` and `with` with what is not exact, or cannot be taken by machine code, on them.
+COMBINED = {
+    "break out of a handler": (
+        "def f(a, d, n):\n x = 1.5\n t = 0.0\n for i in range(n):\n  a[0] += 1\n  try:\n   a[n + i + 6]\n"
+        "  except IndexError as e:\n   if i == 3:\n    x = 2**53 + i\n    a[1] += 1\n    continue\n   x = 2.5\n"
+        "   if i == 5:\n    x = 2**54 + i + 1\n    a[1] += 2\n    break\n  finally:\n   a[2] += x * B * B % 7\n"
+        "   t += x\n return t, x\n"
+    ),
+    "exit in finally behind break": (
+        "def f(a, d, n):\n t = k = 0\n for i in range(n):\n  try:\n   a[i + 6 - i % 3 * 3]\n   t += 1\n"
+        "  except IndexError as e:\n   a[0] += 1\n   if i == 3:\n    break\n   t += 2\n  finally:\n   a[1] += 1\n"
+        "   k += (n + i) * B * B % 7\n   a[2] += k\n else:\n  t += 100\n return t, k\n"
+    ),
+    "break in finally": (
+        "def f(a, d, n):\n x = 1.5\n k = 0\n for i in range(n):\n  a[0] += 1\n  try:\n   a[n + i + 6]\n"
+        "  finally:\n   k += 1\n   if i == 2:\n    x = 2**53 + i\n    break\n   x = 2.5\n   if i > n - 8:\n"
+        "    x = 2**54 + 1 + i\n    continue\n a[3] += k\n return x, k\n"
+    ),
+    "join behind finally": (
+        "def f(a, d, n):\n x = 1.5\n for i in range(n):\n  try:\n   a[i % 9]\n   a[0] += 1\n   x = 2.5\n"
+        "  except IndexError:\n   a[1] += 1\n   x = 2**53 + i\n  finally:\n   a[2] += 1\n  a[3] += x\n return x\n"
+    ),
+    "join in finally": (
+        "def f(a, d, n):\n x = 1.5\n try:\n  for i in range(n):\n   a[0] += 1\n   if i > 3:\n    x = 2**53 + i\n    a[i + 6]\n"
+        " finally:\n  a[1] += 1\n  d['x'] = x\n return x\n"
+    ),
+    "return through finally": (
+        "def f(a, d, n):\n x = 1.5\n try:\n  a[0] += 1\n  try:\n   if n > 3:\n    a[1] += 1\n    x = 2**53 + n\n    return n * B\n"
+        "   a[n + 4]\n   x = 3\n  except IndexError:\n   x = 2**54 + 1\n   return a[0]\n  finally:\n   a[2] += x % 8\n"
+        " finally:\n  a[3] += n * B * B % 7\n  a[4] = x\n return n\n"
+    ),
+    "island in finally": (
+        "def f(a, d, n):\n t = 0.0\n for i in range(n):\n  try:\n   t += a[i % len(a)]\n   if i == 4:\n    d['x'] = 1\n"
+        "    a.shape = (2, -1)\n    d[i]\n   t += 1.5\n  finally:\n   t += a.size\n   d['t'] = t\n return t, a.shape\n"
+    ),
+    "island in try and finally": (
+        "def f(a, d, n):\n t = 0.0\n for i in range(n):\n  try:\n   t += a[i % len(a)]\n   if i == 3:\n    d['x'] = 1\n"
+        "    a.shape = (2, -1)\n    d[i]\n   t += 1.5\n  except KeyError as e:\n   t += 1\n   d['r'] = str(e), type(e.__context__)\n"
+        "   if n == 5:\n    continue\n   break\n  finally:\n   d['s'] = t, a.shape\n   a.shape = (-1,)\n   t += a.size\n return t, a.shape\n"
+    ),
+    "finally raises": (
+        "def f(a, d, n):\n t = 0.0\n try:\n  for i in range(n):\n   try:\n    t += a[i % len(a)]\n   finally:\n    if i == 3:\n"
+        "     d['x'] = 1\n     a.shape = (2, -1)\n     d[i]\n    t += 1.5\n except KeyError as e:\n"
+        "  d['r'] = str(e), type(e.__context__), e.__traceback__.tb_lineno\n return t, a.shape\n"
+    ),
+    "finally raises again": (
+        "def f(a, d, n):\n t = 0.0\n try:\n  for i in range(n):\n   try:\n    t += a[0] + a[i + 2]\n   finally:\n    if i == n - 1:\n"
+        "     d['x'] = 1\n     a.shape = (2, -1)\n     d[i]\n    t += 1.5\n except KeyError as e:\n"
+        "  d['r'] = str(e), repr(e.__context__), e.__traceback__.tb_lineno\n return t, a.shape\n"
+    ),
+    "return raises": (
+        "def g(a, d, n):\n if n > 2:\n  a.shape = (2, -1)\n return d[n]\n"
+        "def f(a, d, n):\n t = 0.0\n try:\n  for i in range(n):\n   t += a[i]\n  try:\n   return g(a, d, n)\n  finally:\n   a[0] += 1\n   t += a.ndim\n"
+        " except KeyError as e:\n  d['r'] = repr(e), t, type(e.__context__)\n return t, a.shape\n"
+    ),
+    "return reshapes": (
+        "def g(a, d, n):\n if n > 2:\n  a.shape = (2, -1)\n return d.get(n, n * B)\n"
+        "def f(a, d, n):\n t = 0.0\n for i in range(n):\n  t += a[i]\n  try:\n   try:\n    a[i + 4]\n   except IndexError as e:\n"
+        "    return g(a, d, i)\n  finally:\n   a[0] += 1\n   d['t'] = t, a.ndim, info()\n return t, a.shape\n"
+    ),
+    "with": (
+        "def f(a, d, n):\n t = 0.0\n for i in range(n):\n  with M(d, n):\n   for j in range(8):\n    t += a[j % len(a)]\n   if i == 3:\n"
+        "    d['x'] = 1\n    a.shape = (2, -1)\n    d[i]\n   t += 1.5\n  t += a.size\n return t, a.shape\n"
+    ),
+    "global in with": (
+        "G = 1\ndef s(v):\n global G\n G = v\n"
+        "def f(a, d, n):\n t = 0.0\n for i in range(n):\n  with M(d, 9):\n   for j in range(8):\n    t += a[j] * G\n   if i == 3:\n"
+        "    d['x'] = s(2.5)\n    d[i]\n   t += 1.5\n  t += G\n t = t * 1.0\n s(1)\n return t\n"
+    ),
+    "break in with": (
+        "def f(a, d, n):\n x = 1.5\n for i in range(n):\n  a[0] += 1\n  with M(d, 4):\n   for j in range(8):\n    x += a[j % 3]\n   try:\n    a[n + i + 6]\n"
+        "   except IndexError as e:\n    if i == 3:\n     x = 2**53 + i\n     continue\n    x = 2.5\n    if i == 5:\n"
+        "     x = 2**54 + i + 1\n     break\n   a[1] += 1\n  a[2] += x * B % 7\n return x\n"
+    ),
+    "manager raises": (
+        "def f(a, d, n):\n t = 0.0\n for i in range(n):\n  t += a[i % len(a)]\n  try:\n   with M(d, 4), M(d, i, a, n - 3) as m:\n"
+        "    for j in range(8):\n     t += a[j % len(a)]\n  except KeyError as e:\n   d['r'] = repr(e), type(e.__context__), t\n  t += a.size\n return t, a.shape\n"
+    ),
+    "manager raises at the end": (
+        "def f(a, d, n):\n t = 0.0\n for i in range(n):\n  t += a[i % len(a)]\n  try:\n   with M(d, 4), M(d, i, a, -1, n - 3) as m:\n"
+        "    for j in range(8):\n     t += a[j % len(a)]\n    if n == 5:\n     a[i + 9]\n    if n == 9:\n     break\n  except KeyError as e:\n   d['r'] = repr(e), repr(e.__context__), t\n"
+        "  t += a.size\n return t, a.shape\n"
+    ),
+}
+
+MANAGER = """
+import sys
+def info():
+    return repr(sys.exc_info()[1])
+class M:
+    def __init__(self, d, i, a=None, enter=-1, leave=-1):
+        self.d, self.i, self.a, self.enter, self.leave = d, i, a, enter, leave
+    def reshape(self, at):
+        if self.i == at:
+            self.a.shape = (2, -1)
+            raise KeyError(self.i)
+    def __enter__(self):
+        self.reshape(self.enter)
+        self.d.setdefault("log", []).append(("enter", self.i, info()))
+    def __exit__(self, kind, error, trace):
+        self.d.setdefault("log", []).append(("exit", self.i, repr(error), info()))
+        self.reshape(self.leave)
+        return self.i == 9 and kind is not None
+"""
+
+
+@pytest.mark.parametrize("name", COMBINED)
+def test_finally_and_with(name: str) -> None:
+    f = define(MANAGER + COMBINED[name], "f", B=B)
+    g = jit(f)
+    for n in (0, 1, 2, 4, 5, 9, 2):
+        check(f, np.arange(6.0), {}, n, compiled=g, tier=None)
