@@ -412,6 +412,9 @@ impl<'a> Interpreter<'a> {
             Opcode::ImulChk => int(0).checked_mul(int(1)).map(Some),
             Opcode::BoundsCheck => {
                 let (index, len) = (int(0), int(1));
+                if len < 0 {
+                    return Err(Trap::Extent(len));
+                }
                 let index = if index < 0 { index.wrapping_add(len) } else { index };
                 ((index as u64) < len as u64).then_some(Some(index))
             }
