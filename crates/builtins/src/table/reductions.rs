@@ -124,6 +124,13 @@ const SPREADS: &[&str] = &[
     "{c}, ddof={float}",
     "{f}, dtype=np.float64",
 ];
+const TRUTHS: &[&str] = &[
+    "{x}",
+    "{x}, axis={axis}",
+    "{x}, axis={axes}",
+    "{x}, {axis}, keepdims=True",
+    "{x}, where={=b}",
+];
 const INDICES: &[&str] = &[
     "{x}",
     "{x}, axis={axis}",
@@ -185,26 +192,14 @@ pub const ROWS: &[Builtin] = &[
         "numpy.any",
         "a, axis=None, out=None, keepdims=False, *, where=True",
         reduced(BOOL),
-        &[
-            "{x}",
-            "{x}, axis={axis}",
-            "{x}, axis={axes}",
-            "{x}, {axis}, keepdims=True",
-            "{x}, where={=b}",
-        ],
+        TRUTHS,
     )
     .method(),
     row(
         "numpy.all",
         "a, axis=None, out=None, keepdims=False, *, where=True",
         reduced(BOOL),
-        &[
-            "{x}",
-            "{x}, axis={axis}",
-            "{x}, axis={axes}",
-            "{x}, {axis}, keepdims=True",
-            "{x}, where={=b}",
-        ],
+        TRUTHS,
     )
     .method(),
     row(

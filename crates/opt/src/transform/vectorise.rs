@@ -106,15 +106,20 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     }
 }
 
+/// The loops with loops in them, inner ones first.
+fn around_others(forest: &LoopForest) -> Vec<Loop> {
+    forest
+        .inner_first()
+        .filter(|l| !forest.is_innermost(*l))
+        .collect()
+}
+
 /// Before the polls leave the loops: those of a nest stay in its vector loops.
 pub fn run_nests(f: &mut Function, context: &mut PassContext) {
     let cfg = ControlFlowGraph::compute(f);
     let dom = DominatorTree::compute(&cfg);
     let forest = LoopForest::compute(&cfg, &dom);
-    let outer: Vec<Loop> = forest
-        .inner_first()
-        .filter(|l| !forest.is_innermost(*l))
-        .collect();
+    let outer = around_others(&forest);
     if outer.is_empty() {
         return;
     }

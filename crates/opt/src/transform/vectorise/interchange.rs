@@ -11,10 +11,11 @@ use std::collections::HashMap;
 
 use numlift_mir::ops::Effect;
 use numlift_mir::{
-    Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, InstData, IntCC, Loop,
+    Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, InstData, IntCC,
     LoopData, LoopForest, Opcode, Ty, Value,
 };
 
+use super::around_others;
 use super::counted::Counted;
 use super::emit::{enter_by, step_by};
 use super::nest::Inner;
@@ -33,10 +34,7 @@ pub(super) fn run(f: &mut Function, context: &mut PassContext) {
     let cfg = ControlFlowGraph::compute(f);
     let dom = DominatorTree::compute(&cfg);
     let forest = LoopForest::compute(&cfg, &dom);
-    let outer: Vec<Loop> = forest
-        .inner_first()
-        .filter(|l| !forest.is_innermost(*l))
-        .collect();
+    let outer = around_others(&forest);
     if outer.is_empty() {
         return;
     }
