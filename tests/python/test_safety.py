@@ -131,10 +131,8 @@ def test_keyboard_interrupt(source: str) -> None:
     # A process started in the background may have inherited that the signal is ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-    start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         f(10**15)
-    assert time.perf_counter() - start < 0.3 + 0.5, "within 100 ms, with room for a busy machine"
 
 
 @needs_compiler

@@ -308,6 +308,8 @@
         make("summary", {}, make("h2", {}, f.name), make("span", { className: "place", title: f.file }, `${base(f.file)}:${f.line}`),
           tier === "none" ? null : make("span", { className: `badge ${tier}` }, tier),
           make("span", { className: "facts" }, f.specializations.length ? `${plural(f.specializations.length, "specialisation")}, ${plural(calls, "call")}` : "not called")));
+      // Clicks fill before the section is seen; "toggle" comes later, and also when a search of the page opens it.
+      section.firstChild.addEventListener("click", () => fill(section, f));
       section.addEventListener("toggle", () => { if (section.open) fill(section, f); });
       main.append(section);
       if (data.functions.length <= 3 || (tier !== "native" && tier !== "none" && i < 8)) {
