@@ -147,7 +147,9 @@ def _write(report: Report, format: str, output: str | None, browse: bool) -> Non
         return
     assert output is not None
     Path(output).write_text(text, encoding="utf-8")
-    print(f"numlift: {report!r} written to {output}".replace("<", "").replace(">", ""), file=sys.stderr)
+    totals = report.data()["totals"]
+    what = f"{totals['score']} % native, {totals['calls']} calls"
+    print(f"numlift: report written to {output} ({what})", file=sys.stderr)
     if browse:
         webbrowser.open(Path(output).resolve().as_uri())
 

@@ -90,8 +90,9 @@ unsafe fn fast(object: &Object, call: Call) -> Option<*mut PyObject> {
     let mut key = Key::default();
     // SAFETY: as for `vectorcall`.
     unsafe {
+        let opaque = body.selector.opaque();
         for i in 0..n {
-            if !key.push_argument(*call.args.add(i)) {
+            if !key.push_argument(*call.args.add(i), i, opaque) {
                 return None;
             }
         }
@@ -178,12 +179,13 @@ unsafe fn known(body: &Body, call: Call) -> Option<*mut PyObject> {
         let mut bound = params.bind(function, call.args, call.positional(), call.kwnames)?;
         let args = bound.ptr();
         let mut key = Key::default();
+        let selector = &body.selector;
+        let opaque = selector.opaque();
         for i in 0..params.len() {
-            if !key.push_argument(*args.add(i)) {
+            if !key.push_argument(*args.add(i), i, opaque) {
                 return None;
             }
         }
-        let selector = &body.selector;
         let fitting = selector.table.find(key.words(), args, params.len());
         for entry in fitting {
             if entry.is_due() && entry.is_current(args) {
@@ -259,15 +261,21 @@ unsafe fn choose<'a>(
             return Ok(None);
         };
         let args = objects(py, bound.ptr(), params.len());
-        let mut key = Key::default();
-        for (i, o) in args.iter().enumerate() {
-            if !key.push_argument(o.as_ptr()) {
-                refuse(py, body, &args, Refusal::Argument(i))?;
-                return Ok(None);
-            }
-        }
         let function = body.function.bind(py);
-        let request = Request::Objects(&args);
+        let (key, opaque) = loop {
+            let opaque = body.selector.opaque();
+            let mut key = Key::default();
+            for (i, o) in args.iter().enumerate() {
+                if !key.push_argument(o.as_ptr(), i, opaque) {
+                    refuse(py, body, &args, Refusal::Argument(i))?;
+                    return Ok(None);
+                }
+            }
+            if !body.selector.widen(&key, &args) {
+                break (key, opaque);
+            }
+        };
+        let request = Request::Objects(&args, opaque);
         let entry = body.selector.select(&function, params, &key, &request)?;
         Ok(entry.map(|e| (e, bound)))
     }

@@ -23,6 +23,7 @@ use pyo3::prelude::*;
 
 use crate::cpython::{self, Field};
 use crate::numpy::{ALIGNED, Api, ArrayObject, C_CONTIGUOUS, F_CONTIGUOUS, WRITEABLE, api};
+use crate::opaque::Opaque;
 use crate::value::MAX_EXTENT;
 
 const SCALAR: u64 = 1;
@@ -127,26 +128,30 @@ impl Key {
         }
     }
 
-    /// Adds an argument of a call: functions are keyed by what they consist of, what native code cannot hold as an object.
+    /// Adds the argument of a parameter: functions are keyed by what they consist of, what native code cannot
+    /// hold, or may not look into, as an object.
     ///
     /// # Safety
     /// `o` is a valid object and the GIL is held.
     #[inline(always)]
-    pub unsafe fn push_argument(&mut self, o: *mut PyObject) -> bool {
+    pub unsafe fn push_argument(&mut self, o: *mut PyObject, parameter: usize, opaque: Opaque) -> bool {
         // SAFETY: as promised by the caller.
         unsafe {
             let t = ffi::Py_TYPE(o);
             if t == &raw mut ffi::PyFloat_Type || t == api().array_type || t == &raw mut ffi::PyLong_Type {
                 return self.push_object(o) || self.push_opaque();
             }
-            self.push_rare_argument(o)
+            self.push_rare_argument(o, parameter, opaque)
         }
     }
 
     #[inline(never)]
-    unsafe fn push_rare_argument(&mut self, o: *mut PyObject) -> bool {
+    unsafe fn push_rare_argument(&mut self, o: *mut PyObject, parameter: usize, opaque: Opaque) -> bool {
         // SAFETY: as for `push_argument`.
         unsafe {
+            if opaque.hides(parameter, o) {
+                return self.push_opaque();
+            }
             match closure_of(o) {
                 None => {
                     // what was pushed for the items of a tuple before the one that has no type stays

@@ -23,6 +23,7 @@ pub mod key;
 pub mod lines;
 pub mod numpy;
 pub mod object;
+pub mod opaque;
 pub mod payload;
 pub mod plan;
 pub mod random;

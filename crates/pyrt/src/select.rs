@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
@@ -17,14 +17,15 @@ use crate::cpython::{self, Field};
 use crate::feedback::Feedback;
 use crate::key::Key;
 use crate::lines::Counted;
+use crate::opaque::{Opaque, values};
 use crate::reference::Ref;
 use crate::table::{Entry, Table, Tier, each_leaf};
 
 /// What to compile for.
 #[derive(Debug)]
 pub enum Request<'a, 'py> {
-    /// Arguments of a call.
-    Objects(&'a [Bound<'py, PyAny>]),
+    /// Arguments of a call, and the parameters whose values are not looked at.
+    Objects(&'a [Bound<'py, PyAny>], Opaque),
     /// Types of a signature.
     Types(&'a [Type]),
 }
@@ -33,8 +34,16 @@ impl<'py> Request<'_, 'py> {
     /// The arguments of the call.
     pub fn objects(&self) -> &[Bound<'py, PyAny>] {
         match self {
-            Request::Objects(all) => all,
+            Request::Objects(all, _) => all,
             Request::Types(_) => &[],
+        }
+    }
+
+    /// The parameters whose values are not looked at.
+    pub fn opaque(&self) -> Opaque {
+        match self {
+            Request::Objects(_, opaque) => *opaque,
+            Request::Types(_) => Opaque::default(),
         }
     }
 }
@@ -108,6 +117,8 @@ pub struct Selector {
     /// The entry of the last call.
     last: AtomicPtr<Entry>,
     pub compiler: Box<dyn Compiler>,
+    /// The parameters that are not specialised on values any more.
+    opaque: AtomicU64,
     /// Keys that are being compiled, and by which thread.
     busy: Mutex<InProgress>,
     done: Condvar,
@@ -142,6 +153,7 @@ impl Selector {
             table: Table::default(),
             last: AtomicPtr::default(),
             compiler,
+            opaque: AtomicU64::new(0),
             busy: Mutex::default(),
             done: Condvar::new(),
         }
@@ -189,7 +201,7 @@ impl Selector {
     ) -> PyResult<Option<&Entry>> {
         let py = function.py();
         let args: Vec<*mut PyObject> = match request {
-            Request::Objects(all) => all.iter().map(Bound::as_ptr).collect(),
+            Request::Objects(all, _) => all.iter().map(Bound::as_ptr).collect(),
             Request::Types(_) => vec![],
         };
         let me = std::thread::current().id();
@@ -224,21 +236,38 @@ impl Selector {
             let Some(compiled) = self.compiler.refine(function, request, e, feedback)? else {
                 return Ok(Some(e));
             };
-            let better = self.add(py, key, &args, compiled, true);
+            let opaque = request.opaque();
+            let better = self.add(
+                py,
+                key,
+                &args,
+                compiled,
+                Made {
+                    opaque,
+                    assumes: true,
+                },
+            );
             feedback.set_next(better);
             return Ok(Some(better));
         }
-        if self.table.iter().filter(|e| !e.assumes).count() >= MAX_SPECIALIZATIONS {
-            let objects = match request {
-                Request::Objects(all) => all,
-                Request::Types(_) => &[][..],
-            };
+        let (opaque, current) = (request.opaque(), self.opaque());
+        let used = |e: &&Entry| !e.assumes && (e.opaque == opaque || e.opaque == current);
+        if self.table.iter().filter(used).count() >= MAX_SPECIALIZATIONS {
             self.compiler
-                .refuse(function, params, objects, Refusal::TooMany)?;
+                .refuse(function, params, request.objects(), Refusal::TooMany)?;
             return Ok(None);
         }
         let compiled = self.compiler.compile(function, request)?;
-        Ok(Some(self.add(py, key, &args, compiled, false)))
+        Ok(Some(self.add(
+            py,
+            key,
+            &args,
+            compiled,
+            Made {
+                opaque,
+                assumes: false,
+            },
+        )))
     }
 
     fn add(
@@ -247,9 +276,9 @@ impl Selector {
         key: &Key,
         args: &[*mut PyObject],
         compiled: Compiled,
-        assumes: bool,
+        made: Made,
     ) -> &Entry {
-        let (texts, constants) = constants(py, args);
+        let (texts, constants) = constants(py, args, made.opaque);
         let words = key.words().to_vec();
         let Compiled {
             tier,
@@ -266,11 +295,41 @@ impl Selector {
             counter: Counter::default(),
             feedback,
             counted,
-            assumes,
+            assumes: made.assumes,
+            opaque: made.opaque,
+            // SAFETY: the GIL is held; the arguments are alive.
+            values: unsafe { values(args, made.opaque) },
             info,
         });
         self.set_last(entry);
         entry
+    }
+
+    /// The parameters that are not specialised on values any more.
+    #[inline(always)]
+    pub(crate) fn opaque(&self) -> Opaque {
+        Opaque(self.opaque.load(Ordering::Acquire))
+    }
+
+    /// Gives up specialising parameters on values if the arguments are new and there have been many: then the
+    /// key is to be made again.
+    pub(crate) fn widen(&self, key: &Key, args: &[Bound<'_, PyAny>]) -> bool {
+        let args: Vec<*mut PyObject> = args.iter().map(Bound::as_ptr).collect();
+        let before = self.opaque();
+        // SAFETY: the GIL is held; the arguments are alive.
+        let values = unsafe { values(&args, before) };
+        if values.is_empty() || self.find(key.words(), &args).is_some() {
+            return false;
+        }
+        let mut after = before;
+        for value in &values {
+            let known = self.table.iter().flat_map(|e| &e.values);
+            if value.is_beyond(known) {
+                after.insert(value.parameter);
+            }
+        }
+        self.opaque.fetch_or(after.0, Ordering::AcqRel);
+        after != before
     }
 
     fn find(&self, words: &[u64], args: &[*mut PyObject]) -> Option<&Entry> {
@@ -295,13 +354,19 @@ impl Selector {
     }
 }
 
+/// How an entry came to be.
+struct Made {
+    opaque: Opaque,
+    assumes: bool,
+}
+
 /// The strings and the other constants among the arguments.
-fn constants(py: Python<'_>, args: &[*mut PyObject]) -> (Vec<Ref>, Vec<Ref>) {
+fn constants(py: Python<'_>, args: &[*mut PyObject], opaque: Opaque) -> (Vec<Ref>, Vec<Ref>) {
     let (mut texts, mut constants) = (vec![], vec![]);
     let api = crate::numpy::api();
     // SAFETY: the GIL is held; the arguments are alive.
     unsafe {
-        each_leaf(args.as_ptr(), args.len(), &mut |o| {
+        each_leaf(args.as_ptr(), args.len(), opaque, &mut |o| {
             let class = ffi::Py_TYPE(o);
             let reference = || Ref::from(&Bound::from_borrowed_ptr(py, o));
             if class == &raw mut ffi::PyUnicode_Type {

@@ -16,6 +16,7 @@ use crate::cpython;
 use crate::feedback::Feedback;
 use crate::key::{closure_of, same};
 use crate::lines::Counted;
+use crate::opaque::{Opaque, Value};
 use crate::reference::Ref;
 use crate::source::{Args, Guard, visit};
 use crate::spec::Specialization;
@@ -45,6 +46,10 @@ pub struct Entry {
     pub counted: Option<Counted>,
     /// It assumes types that calls have observed: another entry is for the same arguments.
     pub assumes: bool,
+    /// The parameters whose values it does not depend on.
+    pub(crate) opaque: Opaque,
+    /// The values of the others.
+    pub(crate) values: Vec<Value>,
     /// What the compiler keeps with it.
     pub info: Box<dyn Any + Send + Sync>,
 }
@@ -65,7 +70,7 @@ impl Entry {
         let mut same = true;
         // SAFETY: live objects; strings are compared with strings.
         unsafe {
-            each_leaf(args, n, &mut |o| {
+            each_leaf(args, n, self.opaque, &mut |o| {
                 if ffi::Py_TYPE(o) == &raw mut ffi::PyUnicode_Type {
                     same &= expected.next().is_some_and(|t| cpython::same_text(t.as_ptr(), o));
                 }
@@ -119,16 +124,24 @@ impl Entry {
     }
 }
 
-/// Calls `f` with each argument: with the items of those that are tuples, and with the closure variables of
-/// functions that are keyed by what they consist of.
+/// Calls `f` with each argument that is not hidden: with the items of those that are tuples, and with the
+/// closure variables of functions that are keyed by what they consist of.
 ///
 /// # Safety
 /// There are `n` live objects at `args`; the GIL is held.
-pub(crate) unsafe fn each_leaf(args: *const *mut PyObject, n: usize, f: &mut dyn FnMut(*mut PyObject)) {
+pub(crate) unsafe fn each_leaf(
+    args: *const *mut PyObject,
+    n: usize,
+    opaque: Opaque,
+    f: &mut dyn FnMut(*mut PyObject),
+) {
     for i in 0..n {
         // SAFETY: as promised by the caller; items of a tuple live as long as it.
         unsafe {
             let o = *args.add(i);
+            if opaque.hides(i, o) {
+                continue;
+            }
             if ffi::Py_TYPE(o) == &raw mut ffi::PyTuple_Type {
                 for k in 0..ffi::PyTuple_Size(o) {
                     each_item(ffi::PyTuple_GetItem(o, k), f);
@@ -337,6 +350,8 @@ mod tests {
             feedback: None,
             counted: None,
             assumes: false,
+            opaque: Opaque::default(),
+            values: vec![],
             info: Box::new(word),
         }
     }

@@ -410,21 +410,22 @@ impl<'py> Args<'py> {
                 specs: types.iter().cloned().map(ArgSpec::Type).collect(),
                 objects: vec![],
             },
-            Request::Objects(objects) => {
+            Request::Objects(objects, opaque) => {
                 let words = objects.iter().map(|o| what_it_is(o).unwrap_or_default());
                 *env.arguments.borrow_mut() = words.collect();
                 let unknown = Type::Object(Reason::JOIN);
                 let types = 0..objects.len();
                 let types = types.map(|i| env.argument_type(i).unwrap_or(unknown.clone()));
                 let types: Vec<Type> = types.collect();
-                let spec = |(o, t): (&Bound<'_, PyAny>, &Type)| match is_static(t) {
+                let spec = |(i, (o, t)): (usize, (&Bound<'_, PyAny>, &Type))| match is_static(t) {
                     true => ArgSpec::Type(t.clone()),
+                    false if opaque.contains(i) && t.is_object() => ArgSpec::Type(t.clone()),
                     false => ArgSpec::Object(Arc::new(Ref::from(o))),
                 };
                 let names = objects.iter().zip(&types).map(|(o, t)| env.describe(o, t));
                 Args {
                     names: names.collect(),
-                    specs: objects.iter().zip(&types).map(spec).collect(),
+                    specs: objects.iter().zip(&types).enumerate().map(spec).collect(),
                     types,
                     objects: objects.to_vec(),
                 }
@@ -435,7 +436,7 @@ impl<'py> Args<'py> {
 
 impl Compiler for JitCompiler {
     fn compile<'py>(&self, function: &Bound<'py, PyAny>, request: &Request<'_, 'py>) -> PyResult<Compiled> {
-        let env = PyEnv::new(function, request.objects());
+        let env = PyEnv::requested(function, request);
         let start = Instant::now();
         let args = Args::of(&env, request);
         let slot = self.slot(&env, function, &args);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use numlift_diagnostics::Diagnostic;
 use numlift_driver::Subject;
+use numlift_pyrt::opaque::Opaque;
+use numlift_pyrt::select::Request;
 use numlift_pyrt::world::{Origin, World};
 use numlift_syntax::hir::{ExprId, Function, Name, ParamKind};
 use numlift_syntax::{FunctionQuery, parse_function};
@@ -33,9 +35,18 @@ pub const ROOT: CodeRef = CodeRef(0);
 impl<'py> PyEnv<'py> {
     /// Of a function, and the arguments it is called with if there is a call.
     pub fn new(function: &Bound<'py, PyAny>, arguments: &[Bound<'py, PyAny>]) -> PyEnv<'py> {
+        PyEnv::of(function, arguments, Opaque::default())
+    }
+
+    /// Of a function and a request.
+    pub fn requested(function: &Bound<'py, PyAny>, request: &Request<'_, 'py>) -> PyEnv<'py> {
+        PyEnv::of(function, request.objects(), request.opaque())
+    }
+
+    fn of(function: &Bound<'py, PyAny>, arguments: &[Bound<'py, PyAny>], opaque: Opaque) -> PyEnv<'py> {
         PyEnv {
             py: function.py(),
-            world: RefCell::new(World::new(function, arguments)),
+            world: RefCell::new(World::new(function, arguments, opaque)),
             hirs: RefCell::default(),
             arguments: RefCell::default(),
             assumed: Assumed::default(),

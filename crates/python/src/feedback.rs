@@ -199,7 +199,7 @@ fn environment<'py>(
     request: &Request<'_, 'py>,
     assumed: Assumed,
 ) -> (PyEnv<'py>, Args<'py>) {
-    let mut env = PyEnv::new(function, request.objects());
+    let mut env = PyEnv::requested(function, request);
     env.assumed = assumed;
     let args = Args::of(&env, request);
     (env, args)

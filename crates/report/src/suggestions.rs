@@ -2,11 +2,12 @@
 //!
 //! A reason costs what the interpreter does because of it: the entries and the time of its islands. In a function that
 //! the interpreter runs as a whole it is the time of the lines that are dynamic because of it, if that was measured;
-//! else, as each reason is in the way there, all of the function's.
+//! else, as each reason is in the way there, all of the function's. Specialisations that others have replaced count
+//! too: without the reason there would have been none.
 
 use std::collections::HashMap;
 
-use crate::data::{FunctionReport, LineReport, Reason, SpecializationReport, State, Suggestion, Tier};
+use crate::data::{FunctionReport, LineReport, Reason, SpecializationReport, Suggestion, Tier};
 
 /// Changes that are suggested, at most.
 const SUGGESTIONS: usize = 5;
@@ -19,7 +20,7 @@ pub(crate) fn suggestions(functions: &[FunctionReport]) -> Vec<Suggestion> {
     let mut all: Vec<Suggestion> = vec![];
     let mut places: HashMap<Place<'_>, usize> = HashMap::new();
     for f in functions {
-        for s in f.specializations.iter().filter(|s| s.state == State::InUse) {
+        for s in &f.specializations {
             for (line, reason) in reasons(s) {
                 let file = reason.file.as_deref().unwrap_or(&f.file);
                 let place = (file, reason.line, reason.code.as_str(), reason.message.as_str());

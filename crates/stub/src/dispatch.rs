@@ -209,7 +209,7 @@ impl Compiler for Precompiled {
             })
         };
         let interpreter = || compiled(Tier::Interpreter(vec![]));
-        let Request::Objects(args) = request else {
+        let Request::Objects(args, _) = request else {
             return interpreter();
         };
         let Some(found) = self.select(&args.iter().map(type_of).collect::<Vec<_>>()) else {

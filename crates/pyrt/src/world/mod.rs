@@ -18,6 +18,7 @@ use pyo3::types::{PyDict, PyInt, PyModule, PyString, PyTuple};
 use serde::{Deserialize, Serialize};
 
 use crate::key::{is_keyed_by_parts, is_opaque};
+use crate::opaque::Opaque;
 use crate::reference::Ref;
 use crate::source::{Guard, Source, module_dict};
 use crate::{ufunc, value};
@@ -104,6 +105,8 @@ pub struct World {
     pub hidden_slots: u32,
     /// The arguments of the call, if there is one.
     arguments: Vec<Ref>,
+    /// The parameters whose values are not looked at.
+    opaque: Opaque,
     /// Number of the argument that a code is of, where its closure is the argument's.
     argument_codes: HashMap<CodeRef, usize>,
     answers: Vec<(Origin, Resolved)>,
@@ -115,8 +118,9 @@ pub struct World {
 
 impl World {
     /// Of a function, whose handle is 0, and the arguments it is called with.
-    pub fn new(function: &Bound<'_, PyAny>, arguments: &[Bound<'_, PyAny>]) -> World {
+    pub fn new(function: &Bound<'_, PyAny>, arguments: &[Bound<'_, PyAny>], opaque: Opaque) -> World {
         let mut world = World {
+            opaque,
             arguments: arguments.iter().map(Ref::from).collect(),
             ..World::default()
         };
@@ -168,7 +172,8 @@ impl World {
         if o.is_exact_instance_of::<PyInt>() {
             return Some(Type::INT);
         }
-        if is_opaque(&o) {
+        // SAFETY: a live object, and the GIL is held.
+        if is_opaque(&o) || unsafe { self.opaque.hides(i, o.as_ptr()) } {
             return None;
         }
         // SAFETY: a live object, and the GIL is held.
@@ -404,7 +409,7 @@ impl World {
         identity: Identity,
     ) -> Option<World> {
         let py = function.py();
-        let mut world = World::new(function, arguments);
+        let mut world = World::new(function, arguments, Opaque::default());
         let mut checked = 0;
         let mut same = |world: &World| {
             while let Some(f) = world.codes.get(checked) {

@@ -27,7 +27,9 @@
   const came = (line) => line.hits ?? line.interpreter_calls;
   const often = (line) => line.hits === null ? `${plural(line.interpreter_calls, "entry", "entries")} into the interpreter` : `the interpreter came here ${plural(line.hits, "time")}`;
   const base = (path) => path.split("/").pop();
-  const worst = (f) => ["interpreter", "mixed", "native"].find((tier) => f.specializations.some((s) => s.tier === tier)) ?? "none";
+  // Of what calls run now, if that is known.
+  const current = (f) => { const used = f.specializations.filter((s) => s.state === "in use"); return used.length ? used : f.specializations; };
+  const worst = (f) => ["interpreter", "mixed", "native"].find((tier) => current(f).some((s) => s.tier === tier)) ?? "none";
   const entries = (f) => f.specializations.reduce((n, s) => n + s.lines.reduce((m, l) => m + l.interpreter_calls, 0), 0);
 
   // Light and dark: as the system has it until somebody chooses.
@@ -295,8 +297,8 @@
     });
     section.select = select;
     section.append(tabs, body);
-    const first = f.specializations.findIndex((s) => s.tier !== "native");
-    select(Math.max(0, first));
+    const shown = current(f);
+    select(f.specializations.indexOf(shown.find((s) => s.tier !== "native") ?? shown[0]));
   }
 
   function sections() {
