@@ -65,6 +65,8 @@ const MAX_UNCOMPILED: usize = 64;
 /// What is kept with a specialisation for the inspectors.
 pub struct Info {
     pub arg_names: Vec<String>,
+    /// What the arguments are, as messages name it.
+    arg_words: Vec<String>,
     pub ret: Option<String>,
     /// Why there is no machine code.
     pub refusal: Option<Box<Refused>>,
@@ -105,6 +107,7 @@ impl Info {
         let objects: Vec<Bound<'py, PyAny>> = self.args.iter().map(object).collect();
         let mut env = PyEnv::new(function, &objects);
         env.assumed = self.assumed.clone();
+        *env.arguments.borrow_mut() = self.arg_words.clone();
         let one = |(i, a): (usize, &ArgSpec)| match a {
             ArgSpec::Type(t) => Some(t.clone()),
             ArgSpec::Object(_) => env.argument_type(i),
@@ -202,6 +205,7 @@ impl JitCompiler {
         let hir = hirs.first().and_then(Option::as_deref);
         let mut info = Info {
             arg_names: args.names,
+            arg_words: args.words,
             ret: artifact.ret.as_ref().map(ToString::to_string),
             refusal: None,
             places: artifact.places.clone(),
@@ -267,6 +271,7 @@ fn cached(
 ) -> Option<Compiled> {
     let info = Info {
         arg_names: args.names.clone(),
+        arg_words: args.words.clone(),
         ret: found.image.ret.as_ref().map(ToString::to_string),
         refusal: None,
         places: found.notes.places,
@@ -397,6 +402,7 @@ fn locate(function: &Bound<'_, PyAny>, d: &mut Diagnostic) {
 pub(crate) struct Args<'py> {
     pub types: Vec<Type>,
     names: Vec<String>,
+    words: Vec<String>,
     specs: Vec<ArgSpec>,
     objects: Vec<Bound<'py, PyAny>>,
 }
@@ -407,25 +413,27 @@ impl<'py> Args<'py> {
             Request::Types(types) => Args {
                 types: types.to_vec(),
                 names: types.iter().map(ToString::to_string).collect(),
+                words: vec![],
                 specs: types.iter().cloned().map(ArgSpec::Type).collect(),
                 objects: vec![],
             },
-            Request::Objects(objects, opaque) => {
+            Request::Objects(objects, _) => {
                 let words = objects.iter().map(|o| what_it_is(o).unwrap_or_default());
-                *env.arguments.borrow_mut() = words.collect();
+                let words: Vec<String> = words.collect();
+                *env.arguments.borrow_mut() = words.clone();
                 let unknown = Type::Object(Reason::JOIN);
                 let types = 0..objects.len();
                 let types = types.map(|i| env.argument_type(i).unwrap_or(unknown.clone()));
                 let types: Vec<Type> = types.collect();
-                let spec = |(i, (o, t)): (usize, (&Bound<'_, PyAny>, &Type))| match is_static(t) {
+                let spec = |(o, t): (&Bound<'_, PyAny>, &Type)| match is_static(t) {
                     true => ArgSpec::Type(t.clone()),
-                    false if opaque.contains(i) && t.is_object() => ArgSpec::Type(t.clone()),
                     false => ArgSpec::Object(Arc::new(Ref::from(o))),
                 };
                 let names = objects.iter().zip(&types).map(|(o, t)| env.describe(o, t));
                 Args {
                     names: names.collect(),
-                    specs: objects.iter().zip(&types).enumerate().map(spec).collect(),
+                    words,
+                    specs: objects.iter().zip(&types).map(spec).collect(),
                     types,
                     objects: objects.to_vec(),
                 }
@@ -467,6 +475,7 @@ impl Compiler for JitCompiler {
         }
         let info = Info {
             arg_names: args.names,
+            arg_words: args.words,
             ret: None,
             refusal: Some(Box::new(refused)),
             places: vec![],
