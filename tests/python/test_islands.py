@@ -175,6 +175,18 @@ def test_a_wrong_annotation_is_an_error(annotation: str, value: Any, found: str)
     assert (last.name, last.lineno) == ("f", 5)
 
 
+def test_a_wrong_annotation_stops_before_the_next_statement() -> None:
+    source = (
+        "def f(d, n):\n t = 0\n for i in range(n):\n  t += i\n x: float = d['x']\n y: int = d['y']\n"
+        " d['done'] = True\n return x, y\n"
+    )
+    f = jit(define(source))
+    for d, line in (({"x": 1, "y": 2}, 5), ({"x": 1.0, "y": 2.0}, 6)):
+        with pytest.raises(TypeError, match="is annotated as") as e:
+            f(d, 3)
+        assert traceback.extract_tb(e.value.__traceback__)[-1].lineno == line and "done" not in d
+
+
 UNBOUND = {
     "read": " if t > 1e9:\n  y = {}\n return y",
     "kept": " if t > 1e9:\n  y = {}\n if t > 1e9:\n  print(y)\n return t",

@@ -319,8 +319,8 @@ impl<'i> Planner<'i> {
                 self.add(Code::Value(s, value), reason);
             } else if self.is_island(s) {
                 run.push(s);
-                // the type is checked before anything else raises
-                if self.protected > 0 && self.entry.tables.annotated.contains_key(&s) {
+                // the type is checked before anything else is done
+                if self.entry.tables.annotated.contains_key(&s) {
                     self.close(&mut run);
                 }
             } else {
