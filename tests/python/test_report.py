@@ -335,13 +335,20 @@ def test_thresholds_and_comparison(tmp_path: Path) -> None:
     after = tmp_path / "after.json"
     numlift("report", "--fail-under", "80", "--format", "json", "-o", str(after), str(script))
     shown = numlift("report", "--diff", str(before), str(after))
-    for part in ("0 % -> 100 % native", "1 -> 0 entries", "interpreter -> native", "- NL2007"):
+    for part in (
+        "0 % -> 100 % native",
+        "1 -> 0 entries",
+        "s in calls",
+        "interpreter -> native, 1 -> 0",
+        "- NL2007",
+    ):
         assert part in shown, shown
     data = json.loads(numlift("report", "--diff", str(before), str(after), "--format", "json"))
     page = tmp_path / "d.html"
     numlift("report", "--diff", str(before), str(after), "--format", "html", "-o", str(page))
     assert "NL2007" in page.read_text() and page.read_text().startswith("<!doctype html>")
     assert data["score"] == [0, 100] and data["changes"][0]["tier"] == ["interpreter", "native"]
+    assert min(data["time_us"]) > 0 and min(data["changes"][0]["time_us"]) > 0
     assert "before.json" in numlift("report", "--diff", str(before), str(script), status=2).replace(
         "script.py", "before.json"
     )

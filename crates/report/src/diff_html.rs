@@ -12,9 +12,9 @@ const STYLE: &str = include_str!("assets/diff.css");
 /// The page.
 pub fn diff_html(d: &Diff) -> String {
     let mut body = String::new();
-    let totals = [
+    let mut totals = vec![
         (
-            "Native",
+            "Native lines",
             d.score.map(|n| format!("{n} %")),
             trend(d.score[1], d.score[0]),
         ),
@@ -26,6 +26,9 @@ pub fn diff_html(d: &Diff) -> String {
         ("Calls", d.calls.map(number), ""),
         ("Compiling", d.compile_us.map(time), ""),
     ];
+    if let [Some(before), Some(after)] = d.time_us {
+        totals.insert(3, ("In calls", [before, after].map(time), ""));
+    }
     for (name, [before, after], class) in totals {
         let _ = write!(
             body,

@@ -356,6 +356,13 @@ pub fn diff_text(d: &Diff, terminal: &Terminal) -> String {
     let [a, b] = d.interpreter_calls;
     let entries = format!("{} -> {} entries into the interpreter", number(a), number(b));
     let _ = writeln!(out, "{}", terminal.paint(style(b > a, b < a), &entries));
+    if let [Some(a), Some(b)] = d.time_us {
+        let _ = writeln!(
+            out,
+            "{}",
+            terminal.paint(DIM, &format!("{} -> {} in calls", time(a), time(b)))
+        );
+    }
     for c in &d.changes {
         let name = |t: Option<Tier>| t.map_or("absent", Tier::name);
         let _ = writeln!(
@@ -365,7 +372,15 @@ pub fn diff_text(d: &Diff, terminal: &Terminal) -> String {
             c.signature,
             terminal.paint(DIM, &c.file)
         );
-        let _ = writeln!(out, "  {} -> {}", name(c.tier[0]), name(c.tier[1]));
+        let mut costs = String::new();
+        if let [Some(a), Some(b)] = c.time_us {
+            costs = format!(", {} -> {}", time(a), time(b));
+        }
+        if c.interpreter_calls[0] != c.interpreter_calls[1] {
+            let [a, b] = c.interpreter_calls.map(number);
+            costs = format!(", {a} -> {b} entries{costs}");
+        }
+        let _ = writeln!(out, "  {} -> {}{costs}", name(c.tier[0]), name(c.tier[1]));
         for (mark, style, reasons) in [("-", GREEN, &c.fixed), ("+", RED, &c.new)] {
             for reason in reasons {
                 let _ = writeln!(out, "  {}", terminal.paint(style, &format!("{mark} {reason}")));
