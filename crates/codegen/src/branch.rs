@@ -14,7 +14,7 @@ use numlift_mir::{ControlFlowGraph, DominatorTree, Imm, LoopForest, Opcode};
 use smallvec::SmallVec;
 
 use crate::CodegenError;
-use crate::checks::ColdBlock;
+use crate::cold::ColdBlock;
 use crate::lower::{Lower, NONE};
 use crate::ops::{float_cc, int_cc};
 

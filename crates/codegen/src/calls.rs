@@ -10,7 +10,7 @@ use numlift_mir::builder::helper_ty;
 use numlift_runtime::{HelperId, HelperSig, abi::offset, helpers};
 
 use crate::CodegenError;
-use crate::checks::{ColdBlock, Landing};
+use crate::cold::ColdBlock;
 use crate::lower::{Lower, NONE, cl_type, signature};
 use crate::thunk;
 
@@ -33,10 +33,10 @@ impl Lower<'_> {
         if helpers::sig(helper).fallible {
             let site = site.ok_or_else(|| self.invalid("a fallible helper without a site"))?;
             let status = self.pos.func.dfg.inst_results(call)[0];
-            let landing = self.landing(data)?;
+            let way = self.way(data)?;
             // what passes a landing keeps its site
             let site = (helpers::sig(helper).name != "py_catch").then_some(site);
-            self.leave_if_failed(status, site, landing);
+            self.leave_if_failed(status, site, way);
             return Ok(());
         }
         let results = self.pos.func.dfg.inst_results(call).to_vec();
@@ -86,8 +86,8 @@ impl Lower<'_> {
         made
     }
 
-    fn leave_if_failed(&mut self, status: Value, site: Option<mir::Site>, landing: Option<Landing>) {
-        let block = self.helper_fail_block(site, landing);
+    fn leave_if_failed(&mut self, status: Value, site: Option<mir::Site>, way: Option<Block>) {
+        let block = self.helper_fail_block(site, way);
         let failed = self.pos.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
         self.branch_away(failed, block);
     }
@@ -96,7 +96,7 @@ impl Lower<'_> {
     pub fn call(
         &mut self,
         data: &mir::InstData,
-        func: mir::FuncId,
+        (func, levels): (mir::FuncId, u32),
         site: mir::Site,
     ) -> Result<(), CodegenError> {
         let module = self.module;
@@ -113,9 +113,10 @@ impl Lower<'_> {
         let recorded = types.zip(recorded.iter().copied()).collect();
         let mut all = vec![self.ctx];
         if callee.recursive {
+            let levels = i64::from(levels) + 1;
             all.push(match self.depth {
-                Some(depth) => self.pos.ins().iadd_imm_s(depth, 1),
-                None => self.pos.ins().iconst(types::I64, 1),
+                Some(depth) => self.pos.ins().iadd_imm_s(depth, levels),
+                None => self.pos.ins().iconst(types::I64, levels),
             });
         }
         all.extend_from_slice(args);
@@ -133,14 +134,14 @@ impl Lower<'_> {
         let status = results[0];
 
         let block = self.pos.func.dfg.make_block();
-        let landing = self.landing(data)?;
+        let way = self.way(data)?;
         self.cold.push((
             block,
             ColdBlock::Call {
                 site,
                 recorded,
                 status,
-                landing,
+                way,
             },
         ));
         let failed = self.pos.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
@@ -186,7 +187,7 @@ impl Lower<'_> {
     }
 
     /// Polls `*ctx.interrupt`; the helper is called out of line.
-    pub fn safepoint(&mut self, site: mir::Site, landing: Option<Landing>, looped: bool) {
+    pub fn safepoint(&mut self, site: mir::Site, way: Option<Block>, looped: bool) {
         // in a register only in loops that poll in every turn
         let pointer = match looped {
             true => self.load_constant(offset::INTERRUPT),
@@ -197,14 +198,7 @@ impl Lower<'_> {
         let slow = self.pos.func.dfg.make_block();
         let wanted = self.pos.ins().icmp_imm_s(IntCC::NotEqual, word, 0);
         let resume = self.branch_away(wanted, slow);
-        self.cold.push((
-            slow,
-            ColdBlock::Safepoint {
-                site,
-                resume,
-                landing,
-            },
-        ));
+        self.cold.push((slow, ColdBlock::Safepoint { site, resume, way }));
     }
 
     /// The body of a safepoint's cold block: calls the trampoline, which leaves the status in `ctx.site`.
@@ -212,13 +206,13 @@ impl Lower<'_> {
         &mut self,
         site: mir::Site,
         resume: Block,
-        landing: Option<Landing>,
+        way: Option<Block>,
     ) -> Result<(), CodegenError> {
         let target = self.trampoline("safepoint")?;
         self.pos.ins().call(target, &[self.ctx]);
         let flags = self.ctx_flags();
         let status = self.pos.ins().load(types::I32, flags, self.ctx, offset::SITE);
-        let fail = self.helper_fail_block(Some(site), landing);
+        let fail = self.helper_fail_block(Some(site), way);
         let failed = self.pos.ins().icmp_imm_s(IntCC::NotEqual, status, 0);
         self.pos.ins().brif(failed, fail, NONE, resume, NONE);
         Ok(())

@@ -33,6 +33,7 @@ mod branch;
 pub mod c_abi;
 mod calls;
 mod checks;
+mod cold;
 mod disassembly;
 mod isa;
 mod link;

@@ -21,7 +21,7 @@ use smallvec::SmallVec;
 
 use crate::CodegenError;
 use crate::branch::loops;
-use crate::checks::ColdBlock;
+use crate::cold::{ColdBlock, Failure, Way};
 use crate::disassembly::source;
 use crate::isa::Isa;
 use crate::thunk::to_slot;
@@ -81,8 +81,9 @@ pub(crate) struct Lower<'a> {
     done: Option<Block>,
     /// Blocks out of line, to be filled at the end.
     pub cold: Vec<(Block, ColdBlock)>,
-    pub fails: HashMap<(u32, SmallVec<[Value; 4]>), Block>,
-    pub helper_fails: HashMap<u32, Block>,
+    pub fails: HashMap<Failure, Block>,
+    pub helper_fails: HashMap<(Option<u32>, Option<Block>), Block>,
+    pub ways: HashMap<Way, Block>,
     pub helper_sigs: HashMap<HelperId, ir::SigRef>,
     pub callees: HashMap<mir::FuncId, ir::FuncRef>,
     pub trampolines: HashMap<&'static str, ir::FuncRef>,
@@ -143,6 +144,7 @@ pub(crate) fn lower(
         cold: Vec::new(),
         fails: HashMap::new(),
         helper_fails: HashMap::new(),
+        ways: HashMap::new(),
         helper_sigs: HashMap::new(),
         callees: HashMap::new(),
         trampolines: HashMap::new(),
@@ -255,7 +257,7 @@ impl<'a> Lower<'a> {
             .ok_or_else(|| self.invalid("recursive without a site"))?;
         let limit = self.load_here(offset::DEPTH_LIMIT);
         let deep = self.pos.ins().icmp(IntCC::SignedGreaterThanOrEqual, depth, limit);
-        let fail = self.fail_block(site, &[])?;
+        let fail = self.fail_block(site, &[], None)?;
         self.pos.ins().brif(deep, fail, NONE, entry_block, &args);
         Ok(())
     }

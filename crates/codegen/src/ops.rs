@@ -13,7 +13,7 @@ impl Lower<'_> {
         match (&data.imm, data.op) {
             (Imm::Site(site), _) => self.check(data, *site, from),
             (Imm::Helper { helper, site }, Opcode::CallHelper) => self.call_helper(data, *helper, *site),
-            (Imm::Call { func, site }, Opcode::Call) => self.call(data, *func, *site),
+            (&Imm::Call { func, site, levels }, Opcode::Call) => self.call(data, (func, levels), site),
             (Imm::Mem { disp, region }, _) => self.memory(data, *disp, *region),
             _ if data.ty.is_vector() => {
                 let v = self.vector(data)?;
@@ -39,6 +39,7 @@ impl Lower<'_> {
                     return Err(self.invalid(format!("{} with {} arguments", data.op.name(), args.len())));
                 }
                 let v = match args[..] {
+                    [] => self.calls_left(),
                     [a] => self.unary(data, a)?,
                     [a, b] => self.binary(data.op, a, b)?,
                     [c, a, b] => self.select(data, c, a, b)?,
@@ -50,6 +51,15 @@ impl Lower<'_> {
                 let v = self.immediate(data)?;
                 self.result(data, v)
             }
+        }
+    }
+
+    /// The limit of recursion less the depth of this call.
+    fn calls_left(&mut self) -> Value {
+        let limit = self.load_constant(offset::DEPTH_LIMIT);
+        match self.depth {
+            Some(depth) => self.pos.ins().isub(limit, depth),
+            None => limit,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod body;
 mod nest;
+mod recursion;
 
 use numlift_mir::{Builder, Function, Module, Ty, Value};
 use numlift_runtime::FrameInfo;
@@ -113,6 +114,9 @@ pub fn module(tape: &mut Tape<'_>) -> Module {
             results,
             body::Memory::None,
         );
+    }
+    if tape.once_in(3) {
+        recursion::function(&mut m, tape);
     }
     let memory = match tape.once_in(2) {
         true => body::Memory::Regions,

@@ -3,9 +3,10 @@
 use numlift_runtime::{HelperId, HelperType};
 use smallvec::SmallVec;
 
+use crate::Unwind;
 use crate::ir::{
-    Block, BlockCall, BlockData, FloatCC, FuncId, Function, Imm, Inst, InstData, IntCC, Landing, Region,
-    Site, Slot, SlotData, Ty, Value, ValueData, ValueDef,
+    Block, BlockCall, BlockData, FloatCC, FuncId, Function, Imm, Inst, InstData, IntCC, Region, Site, Slot,
+    SlotData, Ty, Value, ValueData, ValueDef,
 };
 use crate::ops::Opcode;
 
@@ -89,7 +90,7 @@ impl Builder {
             args: SmallVec::from_slice(args),
             imm,
             results: SmallVec::new(),
-            landing: None,
+            unwind: None,
             line: self.line,
         };
         let inst = self.func.insts.push(data);
@@ -226,13 +227,13 @@ impl Builder {
         self.push(Opcode::Safepoint, Ty::I64, &[], Imm::Site(site), &[]);
     }
 
-    /// Gives the last instruction of the block a landing.
-    pub fn land(&mut self, landing: Option<Box<Landing>>) {
+    /// Says how the last instruction of the block leaves.
+    pub fn unwind(&mut self, unwind: Option<Box<Unwind>>) {
         let last = self
             .current
             .and_then(|b| self.func.blocks[b].insts.last().copied());
         if let Some(i) = last {
-            self.func.insts[i].landing = landing;
+            self.func.insts[i].unwind = unwind;
         }
     }
 
@@ -255,7 +256,12 @@ impl Builder {
     }
 
     pub fn call(&mut self, func: FuncId, args: &[Value], results: &[Ty], site: Site) -> SmallVec<[Value; 2]> {
-        let i = self.push(Opcode::Call, Ty::I64, args, Imm::Call { func, site }, results);
+        let imm = Imm::Call {
+            func,
+            site,
+            levels: 0,
+        };
+        let i = self.push(Opcode::Call, Ty::I64, args, imm, results);
         self.func.insts[i].results.clone()
     }
 

@@ -5,7 +5,7 @@ use cranelift_entity::{PrimaryMap, SecondaryMap, entity_impl};
 use numlift_runtime::{FrameInfo, HelperId, SiteData};
 use smallvec::SmallVec;
 
-use crate::Opcode;
+use crate::{Opcode, Unwind};
 
 macro_rules! entity {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
@@ -323,20 +323,13 @@ pub enum Imm {
     Call {
         func: FuncId,
         site: Site,
+        /// inlined calls around it that the depth of the callee counts
+        levels: u32,
     },
     Slot(Slot),
     Jump(BlockCall),
     /// targets when the condition is nonzero and zero
     Branch(BlockCall, BlockCall),
-}
-
-/// Where an instruction goes on when it fails, instead of leaving the function: its site and operands are recorded, and
-/// values are stored in a slot, 8 bytes for each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Landing {
-    pub block: Block,
-    pub slot: Slot,
-    pub values: SmallVec<[Value; 4]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -347,8 +340,8 @@ pub struct InstData {
     pub args: SmallVec<[Value; 4]>,
     pub imm: Imm,
     pub results: SmallVec<[Value; 2]>,
-    /// Of an instruction with a site.
-    pub landing: Option<Box<Landing>>,
+    /// Of an instruction with a site that does not simply leave the function.
+    pub unwind: Option<Box<Unwind>>,
     /// 1-based source line, 0 if none.
     pub line: u32,
 }
@@ -469,7 +462,7 @@ impl Function {
         }
     }
 
-    /// Every value an instruction reads, arguments of its branch targets and what its landing stores included.
+    /// Every value an instruction reads, arguments of its branch targets and what its failure records included.
     pub fn uses(&self, i: Inst) -> SmallVec<[Value; 8]> {
         let data = &self.insts[i];
         let mut out = SmallVec::from_slice(&data.args);
@@ -481,7 +474,7 @@ impl Function {
             }
             _ => {}
         }
-        out.extend(data.landing.iter().flat_map(|l| l.values.iter().copied()));
+        out.extend(data.unwound());
         out
     }
 
@@ -494,7 +487,7 @@ impl Function {
             _ => &mut [],
         };
         let passed = branches.iter_mut().flat_map(|t| t.args.iter_mut());
-        let stored = data.landing.iter_mut().flat_map(|l| l.values.iter_mut());
+        let stored = data.unwind.iter_mut().flat_map(|u| u.values_mut());
         for v in data.args.iter_mut().chain(passed).chain(stored) {
             *v = f(*v);
         }

@@ -13,6 +13,7 @@ pub mod loops;
 pub mod ops;
 pub mod reader;
 mod text_types;
+pub mod unwind;
 pub mod verifier;
 pub mod writer;
 
@@ -23,3 +24,4 @@ pub use ir::*;
 pub use loops::{Loop, LoopData, LoopForest};
 pub use ops::{Format, Opcode};
 pub use reader::{ParseError, parse};
+pub use unwind::{InlinedCall, Landing, Unwind};

@@ -26,7 +26,7 @@ pub enum Format {
     Site,
     /// `Imm::Helper { helper, site }`
     Helper,
-    /// `Imm::Call { func, site }`
+    /// `Imm::Call { func, site, levels }`
     Call,
     /// `Imm::Slot`
     Slot,
@@ -437,6 +437,8 @@ define_ops! {
     CallHelper = "call_helper", Helper, Helper, (; Helper) -> (; Helper), Call;
     /// calls a function of the module; its failure is this function's, with the site as traceback entry
     Call = "call", Call, I64, (; Callee) -> (; Callee), Call;
+    /// number of calls that may still be entered inside of this one: the limit of recursion less its depth
+    CallsLeft = "calls_left", Plain, I64, () -> (Ty), Pure;
     /// object of that index of the specialisation; -1: address of the hidden arguments' slots
     ObjectAddr = "object", IntConst, I64, () -> (Ty), Pure;
 

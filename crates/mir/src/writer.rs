@@ -163,7 +163,10 @@ impl Display for InstData {
             write!(f, ".{}", self.ty.name())?;
         }
         write_operands(f, self)?;
-        match &self.landing {
+        for c in self.inlined() {
+            write!(f, " in {}({})", c.site, List::<Value>(&c.recorded))?;
+        }
+        match self.landing() {
             Some(l) if l.values.is_empty() => write!(f, " else {} {}", l.block, l.slot),
             Some(l) => write!(f, " else {} {}({})", l.block, l.slot, List::<Value>(&l.values)),
             None => Ok(()),
@@ -216,7 +219,13 @@ fn write_operands(f: &mut Formatter<'_>, d: &InstData) -> fmt::Result {
             write!(f, " {}({})", helpers::sig(*helper).name, List(&d.args))?;
             site.map_or(Ok(()), |s| write!(f, " {s}"))
         }
-        Imm::Call { func, site } => write!(f, " {func}({}) {site}", List(&d.args)),
+        Imm::Call { func, site, levels } => {
+            write!(f, " {func}")?;
+            if *levels > 0 {
+                write!(f, "+{levels}")?;
+            }
+            write!(f, "({}) {site}", List(&d.args))
+        }
         Imm::Jump(t) => args(f).and_then(|()| write!(f, " {t}")),
         Imm::Branch(t, e) => args(f).and_then(|()| write!(f, ", {t}, {e}")),
     }

@@ -90,6 +90,10 @@ pub const PIPELINE: &[Pass] = &[
     simplify::PASS,
     gvn::PASS,
     simplify::PASS,
+    inline::PASS,
+    dead_code::PASS,
+    simplify::PASS,
+    gvn::PASS,
     unroll::PASS,
     preheaders::PASS,
     checks::PASS,
@@ -199,12 +203,20 @@ pub fn run_passes(module: &mut Module, passes: &[Pass], options: &OptOptions) ->
     for pass in passes {
         let start = Instant::now();
         context.pass = pass.name;
-        if pass.name == inline::PASS.name {
+        let inlines = pass.name == inline::PASS.name;
+        let ids = match inlines {
+            true => inline::order(module),
+            false => module.funcs.keys().collect(),
+        };
+        if inlines {
             context.callees = inline::callees(module);
         }
-        for (id, f) in module.funcs.iter_mut() {
+        for id in ids {
             context.function = id;
-            (pass.run)(f, &mut context);
+            (pass.run)(&mut module.funcs[id], &mut context);
+        }
+        if inlines {
+            inline::sweep(module, &mut context);
         }
         timings.push((pass.name, start.elapsed()));
         if options.verify

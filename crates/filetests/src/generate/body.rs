@@ -44,7 +44,21 @@ pub(super) fn function(
     results: &[Ty],
     memory: Memory,
 ) {
-    let (mut b, values) = start(name, params, results);
+    let mut body = begin(m, tape, name, params, memory);
+    body.b.func.results = results.to_vec();
+    body.statements();
+    body.end();
+}
+
+/// A function whose statements come next.
+pub(super) fn begin<'m, 't, 'a>(
+    m: &'m mut Module,
+    tape: &'t mut Tape<'a>,
+    name: &str,
+    params: &[Ty],
+    memory: Memory,
+) -> Body<'m, 't, 'a> {
+    let (mut b, values) = start(name, params, &[]);
     let slot = b.create_slot(16, false);
     let own = match memory {
         Memory::None => 0,
@@ -65,14 +79,22 @@ pub(super) fn function(
     if own > 0 && body.tape.once_in(2) {
         body.blocks[2] = body.b.op(Opcode::Extent, &values[2..3]);
     }
-    body.statements();
-    let returned: Vec<Value> = results.iter().map(|&t| body.pick(t)).collect();
-    body.b.ret(&returned);
-    let func = body.b.func;
-    m.funcs.push(func);
+    body
 }
 
 impl Body<'_, '_, '_> {
+    /// Returns values in scope, and puts the function into the module.
+    pub(super) fn end(mut self) {
+        self.give();
+        self.m.funcs.push(self.b.func);
+    }
+
+    pub(super) fn give(&mut self) {
+        let types = self.b.func.results.clone();
+        let returned = self.picks(&types);
+        self.b.ret(&returned);
+    }
+
     /// Both halves of the slot are written before anything else.
     fn fill_slot(&mut self) {
         let addr = self.b.slot_addr(self.slot);
@@ -82,7 +104,7 @@ impl Body<'_, '_, '_> {
         }
     }
 
-    fn statements(&mut self) {
+    pub(super) fn statements(&mut self) {
         let count = self.tape.below(8);
         for _ in 0..count {
             if self.budget == 0 || self.tape.is_at_end() {
@@ -433,7 +455,7 @@ impl Body<'_, '_, '_> {
             .collect()
     }
 
-    fn picks(&mut self, types: &[Ty]) -> Vec<Value> {
+    pub(super) fn picks(&mut self, types: &[Ty]) -> Vec<Value> {
         types.iter().map(|&t| self.pick(t)).collect()
     }
 

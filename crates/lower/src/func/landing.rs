@@ -1,6 +1,6 @@
 //! Where what raises in protected code lands: one block for the places that store the same variables.
 
-use numlift_mir::{Block, Imm, Inst, Landing, Region, Site, Slot, Ty, Value};
+use numlift_mir::{Block, Imm, Inst, Landing, Region, Site, Slot, Ty, Unwind, Value};
 use numlift_runtime::IslandVar;
 use numlift_syntax::hir::{LocalId, StmtId};
 use numlift_typeck::{Bound, VarTy};
@@ -126,7 +126,11 @@ impl FnLower<'_, '_> {
                     values: values.iter().copied().collect(),
                 };
                 for i in sites.iter().filter(|(s, _)| *s == r.site) {
-                    self.e.b.func.insts[i.1].landing = Some(Box::new(landing.clone()));
+                    self.e.b.func.insts[i.1].unwind = Unwind {
+                        landing: Some(landing.clone()),
+                        ..Unwind::default()
+                    }
+                    .boxed();
                 }
             }
             self.start(pad, of.state.clone());

@@ -6,6 +6,7 @@
 //! "this pass moved an access before its check" are found by running it.
 
 pub mod memory;
+mod outcome;
 pub mod scalar;
 #[cfg(test)]
 mod tests;
@@ -19,78 +20,11 @@ use crate::builder::helper_ty;
 use crate::ir::{Block, BlockCall, FuncId, Function, Imm, InstData, Module, Site, Slot, Ty, Value};
 use crate::ops::Opcode;
 pub use memory::Memory;
+pub use outcome::{Failure, Outcome, Trap};
 use scalar::{signed, to_slot, truncate};
 
 /// Calls inside one another at most, whether they count their depth or not.
 const MAX_FRAMES: usize = 10_000;
-
-/// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The results in slot form.
-    Returned(Vec<u64>),
-    Failed(Failure),
-}
-
-/// What `Ctx` holds after a failure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    pub status: Status,
-    pub site: Site,
-    /// The recorded operands in slot form.
-    pub operands: Vec<u64>,
-    /// 1 if an effect was done before an exit.
-    pub effects: u32,
-    /// Call sites passed on the way out, innermost first.
-    pub trace: Vec<Site>,
-}
-
-/// Why there is no outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trap {
-    /// More instructions than allowed.
-    Fuel,
-    /// Calls that do not end: recursion that does not count its depth.
-    Frames,
-    /// A division by zero, or one whose quotient does not fit.
-    Division,
-    /// `unreachable` was reached.
-    Unreachable,
-    /// An `assume` that does not hold.
-    Assumption,
-    /// An `extent` that no array has.
-    Extent(i64),
-    /// An access outside of every allocation.
-    Memory { address: u64, bytes: u32 },
-    /// A read of a byte that was never written.
-    Unwritten { address: u64 },
-    /// The host does not have the helper or object.
-    Missing(String),
-    /// The module breaks a rule that the verifier checks.
-    Invalid(String),
-}
-
-impl std::fmt::Display for Trap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Trap::Fuel => f.write_str("out of fuel"),
-            Trap::Frames => f.write_str("too many frames"),
-            Trap::Division => f.write_str("a division that traps"),
-            Trap::Unreachable => f.write_str("`unreachable` was reached"),
-            Trap::Extent(n) => write!(f, "an array with the extent {n}"),
-            Trap::Assumption => f.write_str("an assumption that does not hold"),
-            Trap::Memory { address, bytes } => {
-                write!(
-                    f,
-                    "an access of {bytes} bytes at {address:#x}, which is outside of every block"
-                )
-            }
-            Trap::Unwritten { address } => write!(f, "a read at {address:#x} of what was never written"),
-            Trap::Missing(what) => write!(f, "the host has no {what}"),
-            Trap::Invalid(what) => write!(f, "not well-formed: {what}"),
-        }
-    }
-}
 
 /// What a helper that is not a function of numbers gave.
 pub enum Answer {
@@ -158,7 +92,7 @@ type Ended = Result<Vec<u64>, Failure>;
 enum Next {
     Inst,
     Block,
-    Call(FuncId, Vec<u64>),
+    Call(FuncId, Vec<u64>, i64),
     End(Ended),
 }
 
@@ -221,7 +155,7 @@ impl<'a> Interpreter<'a> {
                 };
                 let func = frame.func;
                 let at = func.blocks[frame.block].insts[frame.at];
-                if let Err(failure) = frame.take_results(result)?
+                if let Err(failure) = frame.take_results(self.module, result)?
                     && let Next::End(result) = self.land(frame, &func.insts[at], failure)?
                 {
                     ended = Some(result);
@@ -237,8 +171,7 @@ impl<'a> Interpreter<'a> {
             match self.inst(frame, &func.insts[inst])? {
                 Next::Inst => frame.at += 1,
                 Next::Block => {}
-                Next::Call(callee, args) => {
-                    let depth = frame.depth.map_or(1, |depth| depth + 1);
+                Next::Call(callee, args, depth) => {
                     ended = self.push(&mut stack, callee, &args, depth)?;
                 }
                 Next::End(result) => {
@@ -319,10 +252,11 @@ impl<'a> Interpreter<'a> {
         match &d.imm {
             Imm::Site(site) => self.check(frame, d, *site, &args),
             Imm::Helper { helper, site } => self.helper(frame, d, *helper, *site, &raw),
-            Imm::Call { func, .. } => {
+            Imm::Call { func, levels, .. } => {
                 let params = self.module.funcs.get(*func).map(|f| f.params.len());
                 let args = params.and_then(|n| raw.get(..n)).ok_or_else(|| malformed(d))?;
-                Ok(Next::Call(*func, args.to_vec()))
+                let depth = frame.depth.unwrap_or(0) + 1 + i64::from(*levels);
+                Ok(Next::Call(*func, args.to_vec(), depth))
             }
             Imm::Mem { disp, .. } => {
                 let base = raw.last().copied().unwrap_or_default();
@@ -356,6 +290,10 @@ impl<'a> Interpreter<'a> {
                 Opcode::Return => Ok(Next::End(Ok(raw))),
                 Opcode::Unreachable => Err(Trap::Unreachable),
                 Opcode::Raised => frame.result(d, 0u64),
+                Opcode::CallsLeft => {
+                    let left = self.depth_limit - frame.depth.unwrap_or(0);
+                    frame.result(d, left as u64)
+                }
                 Opcode::Assume if raw[..] == [1] => Ok(Next::Inst),
                 Opcode::Assume => Err(Trap::Assumption),
                 _ => Err(malformed(d)),
@@ -442,9 +380,13 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// A failure goes on at the landing of its instruction, or ends the function.
-    fn land(&mut self, frame: &mut Frame<'a>, d: &InstData, failure: Failure) -> Result<Next, Trap> {
-        let Some(l) = &d.landing else {
+    /// A failure passes the inlined calls around its instruction, and goes on at its landing or ends the function.
+    fn land(&mut self, frame: &mut Frame<'a>, d: &InstData, mut failure: Failure) -> Result<Next, Trap> {
+        for c in d.inlined() {
+            let effects = c.recorded.first().ok_or_else(|| malformed(d))?;
+            failure.pass(c.site, frame.values[*effects] as u32);
+        }
+        let Some(l) = d.landing() else {
             return Ok(Next::End(Err(failure)));
         };
         for (k, &v) in l.values.iter().enumerate() {
@@ -567,11 +509,13 @@ impl Frame<'_> {
     }
 
     /// Gives the call at which the frame stands its results, or what becomes of the callee's failure.
-    fn take_results(&mut self, result: Ended) -> Result<Result<(), Failure>, Trap> {
+    fn take_results(&mut self, module: &Module, result: Ended) -> Result<Result<(), Failure>, Trap> {
         let d = &self.func.insts[self.func.blocks[self.block].insts[self.at]];
-        let (Imm::Call { site, .. }, Some(&effects)) = (&d.imm, d.args.last()) else {
+        let Imm::Call { func, site, .. } = &d.imm else {
             return Err(malformed(d));
         };
+        let params = module.funcs[*func].params.len();
+        let &effects = d.args.get(params).ok_or_else(|| malformed(d))?;
         self.at += 1;
         Ok(match result {
             Ok(results) => {
@@ -581,8 +525,7 @@ impl Frame<'_> {
                 Ok(())
             }
             Err(mut failure) => {
-                failure.effects |= self.values[effects] as u32;
-                failure.trace.push(*site);
+                failure.pass(*site, self.values[effects] as u32);
                 Err(failure)
             }
         })

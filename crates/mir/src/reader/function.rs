@@ -9,11 +9,12 @@ use super::cursor::Cursor;
 use super::{ParseError, Reader, in_order};
 use crate::builder::helper_ty;
 use crate::ir::{
-    Block, BlockCall, BlockData, FloatCC, FuncId, Function, Imm, Inst, InstData, IntCC, Landing, Module,
-    Region, Slot, SlotData, Ty, Value, ValueData, ValueDef,
+    Block, BlockCall, BlockData, FloatCC, FuncId, Function, Imm, Inst, InstData, IntCC, Module, Region, Slot,
+    SlotData, Ty, Value, ValueData, ValueDef,
 };
 use crate::ops::{Format, Opcode};
 use crate::writer::implied_ty;
+use crate::{InlinedCall, Landing, Unwind};
 
 /// Results of a call, to be typed when the callee is known.
 pub(super) struct CallResults<'a> {
@@ -246,7 +247,7 @@ impl<'a> Body<'_, 'a> {
             .or_else(|| implied_ty(op, &imm))
             .ok_or_else(|| op_at.error(format!("`{name}` needs a type, as in `{name}.i64`")))?;
         let imm = constant(imm_at, op, ty, imm)?;
-        let landing = self.landing(c)?;
+        let unwind = self.unwind(c)?;
         let line = c.source_line()?;
         self.type_results(at, op, ty, &imm, &results)?;
         self.func.insts.push(InstData {
@@ -255,7 +256,7 @@ impl<'a> Body<'_, 'a> {
             args,
             imm,
             results,
-            landing,
+            unwind,
             line,
         });
         self.func.blocks[block].insts.push(inst);
@@ -337,9 +338,13 @@ impl<'a> Body<'_, 'a> {
             }
             Format::Call => {
                 let func = self.reader.func_ref(c)?;
+                let levels = match c.at("(") {
+                    true => 0,
+                    false => c.number("a number of inlined calls")?,
+                };
                 args.extend(self.value_list(c)?);
                 let site = self.reader.site_ref(c)?;
-                Imm::Call { func, site }
+                Imm::Call { func, site, levels }
             }
             Format::Jump => Imm::Jump(self.target(c)?),
             Format::Branch => {
@@ -354,11 +359,21 @@ impl<'a> Body<'_, 'a> {
         Ok((args, imm))
     }
 
-    /// `else block1 ss0(v0, v1)`, if it is there
-    fn landing(&mut self, c: &mut Cursor<'a>) -> Result<Option<Box<Landing>>, ParseError> {
-        if !c.eat_word("else") {
-            return Ok(None);
+    /// `in site0(v0) in site1(v1)`, then `else block1 ss0(v0, v1)`, if they are there
+    fn unwind(&mut self, c: &mut Cursor<'a>) -> Result<Option<Box<Unwind>>, ParseError> {
+        let mut unwind = Unwind::default();
+        while c.eat_word("in") {
+            let site = self.reader.site_ref(c)?;
+            let recorded = self.value_list(c)?.into();
+            unwind.inlined.push(InlinedCall { site, recorded });
         }
+        if c.eat_word("else") {
+            unwind.landing = Some(self.landing(c)?);
+        }
+        Ok(unwind.boxed())
+    }
+
+    fn landing(&mut self, c: &mut Cursor<'a>) -> Result<Landing, ParseError> {
         let at = *c;
         let block = self.block_number(c)?;
         self.used.push((at, Entity::Block(block)));
@@ -367,7 +382,7 @@ impl<'a> Body<'_, 'a> {
             true => self.value_list(c)?.into(),
             false => SmallVec::new(),
         };
-        Ok(Some(Box::new(Landing { block, slot, values })))
+        Ok(Landing { block, slot, values })
     }
 
     fn slot_ref(&mut self, c: &mut Cursor<'a>) -> Result<Slot, ParseError> {

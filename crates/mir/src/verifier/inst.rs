@@ -6,8 +6,9 @@ use numlift_runtime::{HelperId, HelperType, SiteKind, helpers};
 use super::Checker;
 use crate::builder::helper_ty;
 use crate::flatten::flat_tys;
-use crate::ir::{BlockCall, FuncId, Imm, InstData, Landing, Region, Site, Slot, Ty, Value, ValueDef};
+use crate::ir::{BlockCall, FuncId, Imm, InstData, Region, Site, Slot, Ty, Value, ValueDef};
 use crate::ops::{Format, Opcode, Operand, Rest};
+use crate::{Landing, Unwind};
 
 impl Checker<'_> {
     pub(super) fn inst(&self, d: &InstData) -> Result<(), String> {
@@ -21,15 +22,25 @@ impl Checker<'_> {
         self.fixed("argument", &d.args, args, d.ty)?;
         self.fixed("result", &d.results, results, d.ty)?;
         self.immediate(d)?;
-        d.landing.as_ref().map_or(Ok(()), |l| self.landing(d, l))
+        d.unwind.as_ref().map_or(Ok(()), |u| self.unwind(d, u))
     }
 
-    /// A landing is of an instruction that raises, and its slot has room.
-    fn landing(&self, d: &InstData, l: &Landing) -> Result<(), String> {
+    /// Inlined calls record what they would have; what lands raises, by itself or as one of them.
+    fn unwind(&self, d: &InstData, u: &Unwind) -> Result<(), String> {
         let site = match d.imm {
             Imm::Site(site) | Imm::Call { site, .. } | Imm::Helper { site: Some(site), .. } => site,
-            _ => return Err("a landing without a site".into()),
+            _ => return Err("a way out without a site".into()),
         };
+        for c in &u.inlined {
+            let want = self.recorded(c.site)?;
+            self.types(&format!("what {} records", c.site), &c.recorded, &want)?;
+        }
+        let raises = u.inlined.last().map_or(site, |c| c.site);
+        u.landing.as_ref().map_or(Ok(()), |l| self.landing(raises, l))
+    }
+
+    /// A landing is of what raises, and its slot has room.
+    fn landing(&self, site: Site, l: &Landing) -> Result<(), String> {
         if matches!(self.site_kind(site)?, SiteKind::Exit(_) | SiteKind::Resume { .. }) {
             return Err(format!("{site} is an exit, which lands nowhere"));
         }
@@ -70,7 +81,7 @@ impl Checker<'_> {
             Imm::Mem { disp, region } => self.access(d, *disp, *region),
             Imm::Site(site) => self.site(d, *site),
             Imm::Helper { helper, site } => self.helper(d, *helper, *site),
-            Imm::Call { func, site } => self.call(d, *func, *site),
+            Imm::Call { func, site, .. } => self.call(d, *func, *site),
             Imm::Jump(t) => self.target(t),
             Imm::Branch(t, e) => self.target(t).and_then(|()| self.target(e)),
             Imm::None if d.op == Opcode::Return => self.types("results", &d.args, &self.f.results),
@@ -183,24 +194,22 @@ impl Checker<'_> {
     fn call(&self, d: &InstData, func: FuncId, site: Site) -> Result<(), String> {
         let callee = self.module.funcs.get(func);
         let callee = callee.ok_or_else(|| format!("{func} does not exist"))?;
-        let kind = self.site_kind(site)?;
-        let recorded = match kind {
+        let want = [callee.params.as_slice(), &self.recorded(site)?].concat();
+        self.types(&format!("arguments of {func}"), &d.args, &want)?;
+        self.types(&format!("results of {func}"), &d.results, &callee.results)
+    }
+
+    /// What the site of a call records: the effects flag, then values of its types.
+    fn recorded(&self, site: Site) -> Result<Vec<Ty>, String> {
+        let operands = match self.site_kind(site)? {
             SiteKind::Frame { operands, .. } => operands.as_slice(),
             kind => {
                 is_of(site, kind, &SiteKind::Call)?;
                 &[]
             }
         };
-        let recorded = recorded.iter().flat_map(flat_tys);
-        let want: Vec<Ty> = callee
-            .params
-            .iter()
-            .copied()
-            .chain([Ty::I8])
-            .chain(recorded)
-            .collect();
-        self.types(&format!("arguments of {func}"), &d.args, &want)?;
-        self.types(&format!("results of {func}"), &d.results, &callee.results)
+        let values = operands.iter().flat_map(flat_tys);
+        Ok(std::iter::once(Ty::I8).chain(values).collect())
     }
 }
 

@@ -19,6 +19,7 @@
 //! - A helper is called with the arguments of its signature; it has a site exactly if it is fallible.
 //! - A `return` gives the function's results.
 //! - A site exists, is of a kind that the operation can leave by, and the operands are those it records.
+//! - What is in an inlined call has a site; the site of that call is one, and records what it would have.
 //! - What lands in a block has a site that raises, and is dominated by the only block that leads there.
 //! - An access whose address is a slot's says so by its region, and is inside of the slot.
 
@@ -131,7 +132,7 @@ impl Checker<'_> {
         }
         let targets = self.f.layout.iter().flat_map(|b| self.f.successors(*b));
         let landings = self.f.layout.iter().flat_map(|b| &self.f.blocks[*b].insts);
-        let landings = landings.filter_map(|i| Some(self.f.insts[*i].landing.as_ref()?.block));
+        let landings = landings.filter_map(|i| Some(self.f.insts[*i].landing()?.block));
         match targets
             .map(|t| t.block)
             .chain(landings)
@@ -198,7 +199,7 @@ impl Checker<'_> {
     fn landings(&self, b: Block, cfg: &ControlFlowGraph, dominators: &DominatorTree) -> Result<(), String> {
         for &i in &self.f.blocks[b].insts {
             let d = &self.f.insts[i];
-            if let Some(l) = &d.landing
+            if let Some(l) = d.landing()
                 && !matches!(cfg.preds(l.block), [p] if *p != b && dominators.dominates(*p, b))
             {
                 return Err(format!(

@@ -243,7 +243,14 @@ fn calls_fit_their_signatures() {
     let callee = |m: &mut Module| {
         let d = &mut first(m).insts[Inst::new(0)];
         let (func, site) = (FuncId::new(7), Site::new(2));
-        (d.op, d.imm) = (crate::Opcode::Call, Imm::Call { func, site });
+        (d.op, d.imm) = (
+            crate::Opcode::Call,
+            Imm::Call {
+                func,
+                site,
+                levels: 0,
+            },
+        );
     };
     refused_after(callee, "fn0 `f`: block0 call: fn7 does not exist");
 }
@@ -406,6 +413,20 @@ fn the_entry_exists_and_recursion_raises() {
 }
 
 #[test]
+fn inlined_calls_record_what_they_would() {
+    let inside = |way: &str| body(&format!("v4 = bounds_check v0, v0 site1{way}"));
+    assert_eq!(verify(&read(&inside(" in site2(v2)"))), Ok(()));
+    refused(
+        &inside(" in site1(v2)"),
+        "fn0 `f`: block0 bounds_check: site1 is not of a call",
+    );
+    refused(
+        &inside(" in site2(v2, v0)"),
+        "fn0 `f`: block0 bounds_check: what site2 records: (i8, i64), not (i8)",
+    );
+}
+
+#[test]
 fn landings_are_around_what_lands() {
     let protected = |check: &str| {
         body(&format!(
@@ -424,7 +445,7 @@ fn landings_are_around_what_lands() {
     );
     refused(
         &protected("v4 = ineg.i64 v0 else block2 ss0"),
-        "fn0 `f`: block1 ineg: a landing without a site",
+        "fn0 `f`: block1 ineg: a way out without a site",
     );
     refused(
         &body(

@@ -50,10 +50,7 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
             Verdict::Unchecked(op) => {
                 let d = &mut f.insts[i];
                 context.remark(line, format!("{} removed", what(d.op)));
-                d.op = op;
-                d.args.truncate(2);
-                d.imm = Imm::None;
-                d.landing = None;
+                d.uncheck(op);
             }
             Verdict::Holds => {
                 context.remark(line, format!("{} removed", what(f.insts[i].op)));

@@ -49,7 +49,7 @@ pub(crate) fn lands_across(f: &Function, blocks: &[Block]) -> bool {
     let others = f.layout.iter().filter(|b| !blocks.contains(b));
     let mut landings = others
         .flat_map(|b| &f.blocks[*b].insts)
-        .filter_map(|i| f.insts[*i].landing.as_ref());
+        .filter_map(|i| f.insts[*i].landing());
     out || landings.any(|l| blocks.contains(&l.block))
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn copy_blocks(f: &mut Function, blocks: &[Block], given: Option<(Blo
             }
         }
         f.insts[copy].imm = imm;
-        if let Some(l) = &mut f.insts[copy].landing {
+        if let Some(l) = (f.insts[copy].unwind.as_mut()).and_then(|u| u.landing.as_mut()) {
             l.block = c.block(l.block);
         }
     }

@@ -90,8 +90,7 @@ impl Liveness {
             for &i in &f.blocks[b].insts {
                 if f.has_effect(i) && live.insts.insert(i) {
                     work.extend_from_slice(&f.insts[i].args);
-                    let stored = f.insts[i].landing.iter().flat_map(|l| &l.values);
-                    work.extend(stored);
+                    work.extend(f.insts[i].unwound());
                 }
             }
             if let Some(i) = f.terminator(b).filter(|_| cfg.is_reachable(b)) {

@@ -1,6 +1,10 @@
 //! New instructions at the end of a block.
 
-use numlift_mir::{Block, BlockCall, Function, Imm, InstData, IntCC, Opcode, Ty, Value, ValueData, ValueDef};
+use numlift_mir::{
+    Block, BlockCall, Function, Imm, InstData, IntCC, Opcode, Region, Site, Slot, Ty, Unwind, Value,
+    ValueData, ValueDef,
+};
+use numlift_runtime::HelperId;
 use smallvec::SmallVec;
 
 /// Appends to a block, which is well-formed again when its terminator follows.
@@ -18,7 +22,7 @@ impl Emit<'_> {
             args: SmallVec::from_slice(args),
             imm,
             results: SmallVec::new(),
-            landing: None,
+            unwind: None,
             line: self.line,
         });
         self.f.blocks[self.block].insts.push(i);
@@ -45,6 +49,39 @@ impl Emit<'_> {
         self.push(Opcode::Icmp, ty, &[a, b], Imm::IntCC(cc), Ty::I8)
     }
 
+    pub fn slot_addr(&mut self, slot: Slot) -> Value {
+        self.push(Opcode::SlotAddr, Ty::I64, &[], Imm::Slot(slot), Ty::I64)
+    }
+
+    pub fn load(&mut self, ty: Ty, address: Value, region: Region) -> Value {
+        let imm = Imm::Mem { disp: 0, region };
+        self.push(Opcode::Load, ty, &[address], imm, ty)
+    }
+
+    pub fn store(&mut self, v: Value, address: Value, region: Region) {
+        let ty = self.f.ty(v);
+        self.end(Opcode::Store, ty, &[v, address], Imm::Mem { disp: 0, region });
+    }
+
+    /// Calls a helper without a result that cannot fail.
+    pub fn helper(&mut self, helper: HelperId, args: &[Value]) {
+        let imm = Imm::Helper { helper, site: None };
+        self.end(Opcode::CallHelper, Ty::I64, args, imm);
+    }
+
+    /// See `Opcode::CallsLeft`.
+    pub fn calls_left(&mut self) -> Value {
+        self.push(Opcode::CallsLeft, Ty::I64, &[], Imm::None, Ty::I64)
+    }
+
+    /// Fails at the site, which records nothing, unless the condition holds.
+    pub fn guard(&mut self, cond: Value, site: Site, unwind: Option<Box<Unwind>>) {
+        self.end(Opcode::Guard, Ty::I8, &[cond], Imm::Site(site));
+        if let Some(&i) = self.f.blocks[self.block].insts.last() {
+            self.f.insts[i].unwind = unwind;
+        }
+    }
+
     pub fn jump(&mut self, block: Block, args: &[Value]) {
         let target = BlockCall {
             block,
@@ -62,6 +99,7 @@ impl Emit<'_> {
         self.end(Opcode::Br, Ty::I8, &[cond], Imm::Branch(then, other));
     }
 
+    /// What has no result.
     fn end(&mut self, op: Opcode, ty: Ty, args: &[Value], imm: Imm) {
         let i = self.f.insts.push(InstData {
             op,
@@ -69,7 +107,7 @@ impl Emit<'_> {
             args: SmallVec::from_slice(args),
             imm,
             results: SmallVec::new(),
-            landing: None,
+            unwind: None,
             line: self.line,
         });
         self.f.blocks[self.block].insts.push(i);

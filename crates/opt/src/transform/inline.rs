@@ -1,203 +1,265 @@
-//! Puts the body of a small function in the place of its call, if nothing in it can fail or poll: then no
-//! traceback names it and the state of its caller is not needed.
+//! Puts the body of a small function in the place of its call.
 //!
 //! Before:
 //! ```text
-//! function fn0 "twice"(f64) -> f64 {
-//! block0(v0: f64):
-//!   v1 = fadd.f64 v0, v0
-//!   return v1
+//! function fn0 "twice"(i64, i8) -> i64 {
+//! block0(v0: i64, v1: i8):
+//!   v2 = iadd_chk v0, v0 (v1) site0
+//!   return v2
 //! }
 //!   ...
-//!   v7 = call fn0(v5, v6) site0
+//!   v7 = call fn0(v5, v6, v4) site1
 //! ```
 //! After, and after `simplify`:
 //! ```text
-//!   v8 = fadd.f64 v5, v5
+//!   v8 = iadd_chk v5, v5 (v6) site0 in site1(v4)
 //! ```
-//! Checks that ranges prove are gone by then.
+//! What fails in the body passes the call: the trace and the state of the caller are recorded as if it had been made.
+//! A function that calls itself takes itself in, a few levels deep: it counts them (`calls_left`), and polls once
+//! for all of them.
+//!
+//! Callees come first, so that what they have taken in goes along. A function that is no longer called is emptied.
 
 use std::collections::HashMap;
 
-use cranelift_entity::SecondaryMap;
-use numlift_mir::ops::Effect;
+use cranelift_entity::EntitySet;
 use numlift_mir::{
-    Block, BlockData, FuncId, Function, Imm, Inst, InstData, Module, Opcode, Value, ValueData, ValueDef,
+    Block, BlockData, Builder, FuncId, Function, Imm, Inst, IntCC, Module, Opcode, Site, Ty, Unwind,
 };
-use smallvec::SmallVec;
+use numlift_runtime::SiteKind;
 
 use super::Aliases;
-use super::clone::branches_mut;
 use super::emit::Emit;
+use super::import::Import;
 use crate::{Pass, PassContext};
 
 pub const PASS: Pass = Pass {
     name: "inline",
-    doc: "Puts small functions in which nothing can fail in the place of their calls.",
+    doc: "Puts small functions in the place of their calls, those that call themselves a few levels deep.",
     run,
 };
 
 /// Instructions of a function that is inlined, and of all copies in one function.
-const MAX_SIZE: usize = 60;
+const MAX_SIZE: usize = 80;
 const MAX_COPIED: usize = 800;
+/// The same of a function that takes itself in, and how deep it does.
+const MAX_RECURSIVE_SIZE: usize = 40;
+const MAX_RECURSIVE_COPIED: usize = 240;
+const MAX_LEVELS: u32 = 3;
 
 /// The functions that may be inlined.
 pub(crate) fn callees(m: &Module) -> HashMap<FuncId, Function> {
-    let small = m.funcs.iter().filter(|(_, f)| is_simple(f));
+    let island = |i: &Inst, f: &Function| match f.insts[*i].imm {
+        Imm::Helper { site: Some(s), .. } => matches!(m.sites[s].kind, SiteKind::Island),
+        _ => false,
+    };
+    let may = |f: &Function| is_small(f) && !insts(f).any(|i| island(&i, f));
+    let small = m.funcs.iter().filter(|(_, f)| may(f));
     small.map(|(id, f)| (id, f.clone())).collect()
 }
 
-fn is_simple(f: &Function) -> bool {
-    let insts = || f.layout.iter().flat_map(|b| &f.blocks[*b].insts);
-    let cannot_fail = |i: &Inst| {
-        let d = &f.insts[*i];
-        match d.imm {
-            Imm::Site(_) | Imm::Call { .. } | Imm::Helper { site: Some(_), .. } => false,
-            _ => d.op.effect() != Effect::Check && d.op != Opcode::Unreachable,
-        }
+fn insts(f: &Function) -> impl Iterator<Item = Inst> {
+    f.layout.iter().flat_map(|b| f.blocks[*b].insts.iter().copied())
+}
+
+fn size(f: &Function) -> usize {
+    insts(f).count()
+}
+
+/// Small, it returns, and it has not taken itself in.
+fn is_small(f: &Function) -> bool {
+    let limit = match f.recursive {
+        true => MAX_RECURSIVE_SIZE,
+        false => MAX_SIZE,
     };
-    !f.recursive && f.slots.is_empty() && insts().count() <= MAX_SIZE && insts().all(cannot_fail)
+    let has = |op| insts(f).any(|i| f.insts[i].op == op);
+    size(f) <= limit && has(Opcode::Return) && !has(Opcode::CallsLeft)
 }
 
-pub fn run(f: &mut Function, context: &mut PassContext) {
-    let mut aliases = Aliases::default();
-    let mut copied = 0;
-    let mut n = 0;
-    while n < f.layout.len() {
-        let b = f.layout[n];
-        n += 1;
-        let call = f.blocks[b]
-            .insts
-            .iter()
-            .position(|i| callee(f, *i, context).is_some());
-        let Some(at) = call else { continue };
-        let i = f.blocks[b].insts[at];
-        let Some(body) = callee(f, i, context).cloned() else {
-            continue;
-        };
-        let size: usize = body.layout.iter().map(|b| body.blocks[*b].insts.len()).sum();
-        if copied + size > MAX_COPIED || !context.rewrite() {
-            break;
-        }
-        copied += size;
-        context.remark(f.insts[i].line, format!("`{}` inlined", body.name));
-        inline(f, (b, at), &body, &mut aliases);
+/// The functions, those that are called before those that call them.
+pub(crate) fn order(m: &Module) -> Vec<FuncId> {
+    let mut seen = EntitySet::new();
+    let mut out = vec![];
+    for (id, _) in m.funcs.iter() {
+        visit(m, id, &mut seen, &mut out);
     }
-    aliases.apply(f);
+    out
 }
 
-fn callee<'c>(f: &Function, i: Inst, context: &'c PassContext) -> Option<&'c Function> {
+fn visit(m: &Module, id: FuncId, seen: &mut EntitySet<FuncId>, out: &mut Vec<FuncId>) {
+    let mut work = vec![(id, false)];
+    while let Some((id, done)) = work.pop() {
+        if done {
+            out.push(id);
+        } else if m.funcs.is_valid(id) && seen.insert(id) {
+            work.push((id, true));
+            let f = &m.funcs[id];
+            work.extend(insts(f).filter_map(|i| Some((called(f, i)?, false))));
+        }
+    }
+}
+
+fn called(f: &Function, i: Inst) -> Option<FuncId> {
     match f.insts[i].imm {
-        Imm::Call { func, .. } => context.callees.get(&func),
+        Imm::Call { func, .. } => Some(func),
         _ => None,
     }
 }
 
-/// Splits the block at the call; what follows it goes on in a new block, which is next in the layout.
-fn inline(f: &mut Function, (b, at): (Block, usize), body: &Function, aliases: &mut Aliases) {
-    let mut rest = f.blocks[b].insts.split_off(at);
-    let call = rest.remove(0);
-    let cold = f.blocks[b].cold;
-    let behind = f.blocks.push(BlockData {
-        cold,
-        ..BlockData::default()
-    });
-    for k in 0..f.insts[call].results.len() {
-        let v = f.insts[call].results[k];
-        let ty = f.ty(v);
-        let result = f.append_param(behind, ty);
-        aliases.set(v, result);
+/// Empties the functions that the entry does not lead to.
+pub(crate) fn sweep(m: &mut Module, context: &mut PassContext) {
+    let Some(entry) = m.entry else { return };
+    let (mut live, mut ids) = (EntitySet::new(), vec![]);
+    visit(m, entry, &mut live, &mut ids);
+    for (id, f) in m.funcs.iter_mut() {
+        let is_empty = |f: &Function| matches!(f.layout[..], [b] if f.blocks[b].insts.len() == 1);
+        if !live.contains(id) && !is_empty(f) && context.rewrite() {
+            let mut b = Builder::new(Function {
+                params: std::mem::take(&mut f.params),
+                results: std::mem::take(&mut f.results),
+                ..Function::new(std::mem::take(&mut f.name))
+            });
+            let entry = b.create_block();
+            b.switch_to(entry);
+            for ty in b.func.params.clone() {
+                b.func.append_param(entry, ty);
+            }
+            b.unreachable();
+            *f = b.func;
+        }
     }
-    f.blocks[behind].insts = rest;
-    let line = f.insts[call].line;
-    let args = f.insts[call].args.clone();
-    let mut import = Import {
-        behind,
-        line,
-        cold,
-        blocks: SecondaryMap::with_default(behind),
-        values: HashMap::new(),
+}
+
+pub fn run(f: &mut Function, context: &mut PassContext) {
+    let mut inliner = Inliner {
+        context,
+        aliases: Aliases::default(),
+        copied: 0,
     };
-    let entry = import.body(f, body, &args);
+    inliner.others(f);
+    if f.recursive {
+        inliner.levels(f);
+    }
+    inliner.aliases.apply(f);
+    let id = context.function;
+    match is_small(f) {
+        true if !f.recursive => {
+            context.callees.insert(id, f.clone());
+        }
+        _ if !f.recursive => {
+            context.callees.remove(&id);
+        }
+        // its callers take the function in as it was
+        _ => {}
+    }
+}
+
+struct Inliner<'c> {
+    context: &'c mut PassContext,
+    aliases: Aliases,
+    /// Instructions of all copies.
+    copied: usize,
+}
+
+impl Inliner<'_> {
+    /// Takes in functions that do not recurse.
+    fn others(&mut self, f: &mut Function) {
+        let mut n = 0;
+        while n < f.layout.len() {
+            let b = f.layout[n];
+            n += 1;
+            if f.blocks[b].cold {
+                continue;
+            }
+            let mut calls = f.blocks[b].insts.iter().enumerate();
+            let call = calls.find_map(|(at, i)| Some((at, self.body(f, *i, false)?)));
+            let Some((at, body)) = call else { continue };
+            if self.copied + size(&body) > MAX_COPIED {
+                continue;
+            }
+            if !self.inline(f, (b, at), &body) {
+                return;
+            }
+        }
+    }
+
+    /// Takes in functions that recurse, a level at a time as long as all calls of it fit.
+    fn levels(&mut self, f: &mut Function) {
+        for level in 0..MAX_LEVELS {
+            let mut calls: Vec<(Inst, Function)> = vec![];
+            for b in f.layout.iter().filter(|b| !f.blocks[**b].cold) {
+                for &i in &f.blocks[*b].insts {
+                    let here = matches!(f.insts[i].imm, Imm::Call { levels, .. } if levels == level);
+                    calls.extend(self.body(f, i, true).filter(|_| here).map(|body| (i, body)));
+                }
+            }
+            let added: usize = calls.iter().map(|(_, body)| size(body)).sum();
+            if self.copied + added > MAX_RECURSIVE_COPIED {
+                return;
+            }
+            for (i, body) in calls {
+                let homes = f.inst_blocks();
+                let Some(b) = homes[i].expand() else { continue };
+                let at = f.blocks[b].insts.iter().position(|x| *x == i).unwrap_or(0);
+                if !self.inline(f, (b, at), &body) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The body that may stand for a call.
+    fn body(&self, f: &Function, i: Inst, recursive: bool) -> Option<Function> {
+        let body = self.context.callees.get(&called(f, i)?)?;
+        // a landing outlives the callee, whose references nothing would give back
+        let owns = body.slots.values().any(|s| s.owner);
+        let may = body.recursive == recursive && !(owns && f.insts[i].landing().is_some());
+        may.then(|| body.clone())
+    }
+
+    /// Splits the block at the call; what follows it goes on in a new block. Whether it was allowed.
+    fn inline(&mut self, f: &mut Function, (b, at): (Block, usize), body: &Function) -> bool {
+        if !self.context.rewrite() {
+            return false;
+        }
+        self.copied += size(body);
+        let line = f.insts[f.blocks[b].insts[at]].line;
+        self.context.remark(line, format!("`{}` inlined", body.name));
+        let mut rest = f.blocks[b].insts.split_off(at);
+        let call = rest.remove(0);
+        let behind = f.blocks.push(BlockData {
+            cold: f.blocks[b].cold,
+            ..BlockData::default()
+        });
+        for k in 0..f.insts[call].results.len() {
+            let v = f.insts[call].results[k];
+            let ty = f.ty(v);
+            let result = f.append_param(behind, ty);
+            self.aliases.set(v, result);
+        }
+        f.blocks[behind].insts = rest;
+        let mut import = Import::new(f, call, body, behind);
+        if let Some(site) = body.recursion_site.filter(|_| body.recursive) {
+            enter(f, b, site, &import);
+        }
+        let mut added = import.body(f, body, f.recursive && body.recursive);
+        let entry = added[0];
+        Emit { f, block: b, line }.jump(entry, &[]);
+        let place = f.layout.iter().position(|x| *x == b);
+        let place = place.map_or(f.layout.len(), |n| n + 1);
+        added.push(behind);
+        f.layout.splice(place..place, added);
+        true
+    }
+}
+
+/// Checks the depth as the prologue of the callee would.
+fn enter(f: &mut Function, b: Block, site: Site, import: &Import) {
+    let (line, levels) = (import.line, import.levels);
     let mut e = Emit { f, block: b, line };
-    e.jump(entry, &[]);
-    let place = f
-        .layout
-        .iter()
-        .position(|x| *x == b)
-        .map_or(f.layout.len(), |n| n + 1);
-    let mut added: Vec<Block> = body.layout.iter().map(|b| import.blocks[*b]).collect();
-    added.push(behind);
-    f.layout.splice(place..place, added);
-}
-
-/// A copy of another function's body.
-struct Import {
-    behind: Block,
-    line: u32,
-    cold: bool,
-    blocks: SecondaryMap<Block, Block>,
-    values: HashMap<Value, Value>,
-}
-
-impl Import {
-    /// Copies all blocks; gives the first, whose parameters are the arguments.
-    fn body(&mut self, f: &mut Function, body: &Function, args: &[Value]) -> Block {
-        for (n, &b) in body.layout.iter().enumerate() {
-            let copy = f.blocks.push(BlockData {
-                cold: self.cold || body.blocks[b].cold,
-                ..BlockData::default()
-            });
-            self.blocks[b] = copy;
-            for (k, &v) in body.blocks[b].params.iter().enumerate() {
-                let to = match n {
-                    0 => args[k],
-                    _ => f.append_param(copy, body.ty(v)),
-                };
-                self.values.insert(v, to);
-            }
-        }
-        let mut made: Vec<Inst> = Vec::new();
-        for &b in &body.layout {
-            for &i in &body.blocks[b].insts {
-                let copy = self.inst(f, body, i);
-                f.blocks[self.blocks[b]].insts.push(copy);
-                made.push(copy);
-            }
-        }
-        for i in made {
-            f.map_uses(i, |v| self.values.get(&v).copied().unwrap_or(v));
-        }
-        self.blocks[body.layout[0]]
-    }
-
-    fn inst(&mut self, f: &mut Function, body: &Function, i: Inst) -> Inst {
-        let mut data = InstData {
-            results: SmallVec::new(),
-            line: self.line,
-            ..body.insts[i].clone()
-        };
-        if data.op == Opcode::Return {
-            let args = std::mem::take(&mut data.args);
-            data.op = Opcode::Jump;
-            data.imm = Imm::Jump(numlift_mir::BlockCall {
-                block: self.behind,
-                args: args.into_iter().collect(),
-            });
-        } else {
-            for t in branches_mut(&mut data.imm) {
-                t.block = self.blocks[t.block];
-            }
-        }
-        let copy = f.insts.push(data);
-        for (n, &v) in body.insts[i].results.iter().enumerate() {
-            let new = f.values.push(ValueData {
-                ty: body.ty(v),
-                def: ValueDef::Result(copy, n as u16),
-            });
-            f.insts[copy].results.push(new);
-            self.values.insert(v, new);
-        }
-        copy
-    }
+    let left = e.calls_left();
+    let levels = e.constant(Ty::I64, i64::from(levels));
+    let deeper = e.compare(IntCC::Sgt, left, levels);
+    let unwind: Unwind = import.unwind.clone();
+    e.guard(deeper, site, unwind.boxed());
 }

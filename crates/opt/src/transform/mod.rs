@@ -12,6 +12,7 @@ mod entry;
 pub mod gvn;
 pub mod hoist;
 pub mod if_convert;
+mod import;
 pub mod inline;
 pub mod intervals;
 pub mod invariant_loads;

@@ -26,8 +26,7 @@
 //! with a number that is not negative: it overflows if it is below the other one.
 
 use numlift_mir::{
-    Block, BlockData, ControlFlowGraph, DominatorTree, Function, Imm, Inst, InstData, IntCC, Opcode, Ty,
-    Value,
+    Block, BlockData, ControlFlowGraph, DominatorTree, Function, Inst, InstData, IntCC, Opcode, Ty, Value,
 };
 use smallvec::SmallVec;
 
@@ -208,11 +207,13 @@ fn chain(f: &Function, ranges: &Ranges<'_>, home: Block, first: Inst) -> Option<
 /// Whether all that a step uses is or can be computed before the first one, but for the results of steps.
 fn recorded_before(f: &Function, home: Block, first: Inst, i: Inst, steps: &[Inst]) -> bool {
     let bound = dependent(f, home, first);
-    let landed = f.insts[i].landing.iter().flat_map(|l| l.values.iter());
-    f.insts[i].args.iter().chain(landed).all(|v| {
-        f.def(*v)
-            .is_none_or(|d| !bound.contains(&d) || steps.contains(&d))
-    })
+    let unwound = f.insts[i].unwound();
+    f.insts[i]
+        .args
+        .iter()
+        .copied()
+        .chain(unwound)
+        .all(|v| f.def(v).is_none_or(|d| !bound.contains(&d) || steps.contains(&d)))
 }
 
 /// The instructions of a block that cannot be moved before one of them: itself, what depends on it, and what
@@ -268,22 +269,18 @@ impl Plan {
 /// Takes the check from a step.
 fn uncheck(f: &mut Function, step: Inst) {
     let d = &mut f.insts[step];
-    d.op = match d.op {
+    d.uncheck(match d.op {
         Opcode::IaddChk => Opcode::Iadd,
         Opcode::IsubChk => Opcode::Isub,
         _ => Opcode::Imul,
-    };
-    d.ty = Ty::I64;
-    d.args.truncate(2);
-    d.imm = Imm::None;
-    d.landing = None;
+    });
 }
 
 fn guard(f: &mut Function, home: Block, step: Inst, test: Test) {
     let InstData {
         args,
         imm,
-        landing,
+        unwind,
         line,
         ..
     } = f.insts[step].clone();
@@ -311,7 +308,7 @@ fn guard(f: &mut Function, home: Block, step: Inst, test: Test) {
         args: recorded,
         imm,
         results: SmallVec::new(),
-        landing,
+        unwind,
         line,
     });
     f.blocks[home].insts.push(check);

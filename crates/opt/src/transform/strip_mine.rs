@@ -30,8 +30,8 @@
 //! is counted from the last one, not from the counter, which in Cranelift would keep two of its values in registers.
 
 use numlift_mir::{
-    Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, IntCC, Landing, Loop,
-    LoopForest, Opcode, Site, Ty, Value, ValueDef,
+    Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, IntCC, Loop, LoopForest,
+    Opcode, Site, Ty, Unwind, Value, ValueDef,
 };
 
 use crate::{Pass, PassContext};
@@ -73,7 +73,7 @@ struct Counted {
     latch: Block,
     poll: Inst,
     site: Site,
-    landing: Option<Box<Landing>>,
+    unwind: Option<Box<Unwind>>,
     cc: IntCC,
     /// Number of the parameter that counts.
     counter: usize,
@@ -127,7 +127,7 @@ impl Counted {
             latch,
             poll,
             site,
-            landing: f.insts[poll].landing.clone(),
+            unwind: f.insts[poll].unwind.clone(),
             cc,
             counter,
             step,
@@ -191,7 +191,7 @@ impl Counted {
         b.br(cond, (poll, &[]), (exit.block, &exit.args));
         b.switch_to(poll);
         b.safepoint(self.site);
-        b.land(self.landing.clone());
+        b.unwind(self.unwind.clone());
         let next = self.strip_end(&mut b, end);
         b.jump(self.header, &with(&again.args, next));
         *f = b.func;

@@ -295,11 +295,7 @@ impl Plan {
             };
             context.remark(line, how);
             match action {
-                Action::Unchecked(op) => {
-                    d.op = op;
-                    d.args.truncate(2);
-                    d.imm = Imm::None;
-                }
+                Action::Unchecked(op) => d.uncheck(op),
                 Action::Holds => {
                     if let [result] = d.results[..] {
                         let v = aliases.get(d.args[0]);

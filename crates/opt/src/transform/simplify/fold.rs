@@ -45,6 +45,7 @@ fn constant(f: &mut Function, i: Inst, ty: Ty, n: i64) -> Folded {
     d.ty = ty;
     d.args.clear();
     d.imm = Imm::Int(ty.wrap(n));
+    d.unwind = None;
     Folded::Changed
 }
 

@@ -172,7 +172,7 @@ impl Nest {
                 match d.op {
                     Opcode::Store if b == innermost => stores.push(i),
                     Opcode::Load => self.loads.push(i),
-                    Opcode::Safepoint if d.landing.is_none() => {
+                    Opcode::Safepoint if d.unwind.is_none() => {
                         self.polls[usize::from(b != innermost)].push(i);
                     }
                     Opcode::Br | Opcode::Jump | Opcode::Assume => {}
