@@ -7,10 +7,12 @@ so do tracebacks. A line is counted where a statement begins at it: a loop befor
 
 import ast
 import types
+from collections.abc import Callable
 from typing import Any
 
 from numlift._islands import Builder, Watch, blocks
 from numlift._managers import load
+from numlift._rest import leaving
 from numlift._source import unchanged
 
 #: Code with these names may look at the variables of its frame, among which are those of the counts.
@@ -116,11 +118,13 @@ def counted(
     source: str | None,
     first_line: int,
     watch: tuple[Any, ...] | None,
+    make: Callable[[types.FunctionType], Any],
     meter: Any,
 ) -> types.FunctionType | None:
     """The function with counts of its lines and reports of what it binds; None if it cannot be counted.
 
     source: None if the compiler did not understand it. watch: a `Watch` of `numlift._islands`.
+    make: as for its `observing`.
     """
     if _names(function.__code__) & _FRAME:
         return None
@@ -142,6 +146,7 @@ def counted(
         return None
     if watch:
         builder.watch(Watch(*watch))
+        leaving(builder, make)
     cell = types.CellType
     builder.watching |= {_COME: cell(meter.come), _MARK: cell(meter.mark), _TURNS: cell(meter.turns)}
     _Counting(first_line, not _outlives(own.body)).block(own.body)

@@ -297,6 +297,11 @@ def inner(function: types.FunctionType, **options: Any) -> Dispatcher[..., Any]:
     return found
 
 
+def rest(function: types.FunctionType, **options: Any) -> Dispatcher[..., Any]:
+    """The rest of a function that was made with these options."""
+    return Dispatcher(function, quiet=True, **options)
+
+
 class Watcher:
     """What happens to the functions that decorators make; the command line has watchers of its own."""
 

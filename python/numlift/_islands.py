@@ -6,7 +6,7 @@ import itertools
 import re
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numlift._cells import Checked, Own, cell_name, if_bound, mangled, named
 from numlift._inner import INNER, Calls, Inner
@@ -16,6 +16,9 @@ from numlift._managers import leave as leave_manager
 from numlift._managers import suppress as suppress_by_manager
 from numlift._source import compilable
 from numlift.types import Type
+
+if TYPE_CHECKING:
+    from numlift._rest import Rests
 
 #: Stands for a variable that is not bound.
 UNBOUND = types.new_class("unbound")()
@@ -224,6 +227,7 @@ class Builder:
         self.entered: dict[ast.stmt, dict[str, int]] = {}
         self.watching: dict[str, types.CellType] = {}
         self.inner: types.CellType | None = None
+        self.rests: Rests | None = None
 
     def watch(self, watch: Watch) -> None:
         """What is made from now on reports variables."""
@@ -389,11 +393,16 @@ class Builder:
     def observing(self, own: ast.FunctionDef) -> types.FunctionType:
         """The function itself, with reports of what it binds."""
         _forget_defaults(own.args)
-        made = ast.FunctionDef("<island>", own.args, self.reporting(own.body), [])
+        body = self.reporting(own.body)
+        if self.rests is not None:
+            body = self.rests.before_loops(body)
+            self.watching |= self.rests.cells()
+        made = ast.FunctionDef("<island>", own.args, body, [])
         code = self._compiled(ast.copy_location(made, own), tuple(self.watching), own.name)
         result = bound(self.function, code, self.watching)
         result.__defaults__ = self.function.__defaults__
         result.__kwdefaults__ = self.function.__kwdefaults__
+        result.__dict__["rests"] = self.rests
         return result
 
     def at(self, place: tuple[int, int], kind: type[ast.AST]) -> Any:
@@ -558,11 +567,22 @@ def build(
 
 
 def observing(
-    function: types.FunctionType, source: str, first_line: int, watch: tuple[Any, ...]
+    function: types.FunctionType,
+    source: str,
+    first_line: int,
+    watch: tuple[Any, ...],
+    make: Callable[[types.FunctionType], Any],
 ) -> types.FunctionType | None:
-    """The function with reports of what its statements bind; None if its definition is not found."""
+    """The function with reports of what its statements bind; None if its definition is not found.
+
+    make: compiles a function; where it gives machine code for the rest, a call goes on in that.
+    """
+    # not part of what compiled modules carry
+    from numlift._rest import leaving
+
     builder = Builder(function, source, first_line)
     builder.watch(Watch(*watch))
+    leaving(builder, make)
     return builder.observing(builder.own) if builder.own else None
 
 

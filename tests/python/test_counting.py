@@ -279,14 +279,15 @@ def test_lines_of_a_first_call_count_for_the_argument_behind_them(tmp_path: Path
     script = tmp_path / "s.py"
     script.write_text(
         "from numlift import jit\nimport numpy as np\n@jit\ndef f(cfg, a):\n    scale = cfg['scale']\n"
-        "    total = 0.0\n    for i in range(a.size):\n        total += a[i] * scale\n    return total\n"
+        "    total = 0.0\n    if True:\n        for i in range(a.size):\n            total += a[i] * scale\n"
+        "    return total\n"
         "for _ in range(3):\n    f({'scale': 2.0}, np.ones(20_000))\n"
     )
     data = json.loads(numlift("report", "--format", "json", str(script), PYTHONWARNINGS="ignore"))
     validate(data)
     replaced, used = function(data, "f")
     assert (replaced["state"], used["state"], used["tier"]) == ("replaced", "in use", "mixed")
-    (line,) = (line for line in replaced["lines"] if line["line"] == 8)
+    (line,) = (line for line in replaced["lines"] if line["line"] == 9)
     (suggestion,) = (s for s in data["suggestions"] if s["code"] == "NL2002")
     assert suggestion["line"] == 4 and suggestion["message"].startswith("argument `cfg` is a dict")
     assert line["hits"] == 20_000 and suggestion["interpreter_us"] >= line["interpreter_us"]

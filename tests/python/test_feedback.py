@@ -149,8 +149,10 @@ def test_the_second_call_is_compiled() -> None:
     args = arguments(0.5, 0.5)
     assert compiled.tier(*args) == "mixed"
     assert assumptions(compiled) == [('d["x"]', "float", 0, "in use")]
-    states = [s["state"] for s in compiled.report().data()["functions"][0]["specializations"]]
-    assert states == ["replaced", "in use"]
+    found = compiled.report().data()["functions"][0]["specializations"]
+    assert [s["state"] for s in found] == ["replaced", "replaced", "in use"]
+    # the first call went on in machine code
+    assert "from line" in found[1]["signature"] and found[1]["calls"] == 1
     assert compiled.signatures == [("dict", "float64[::1]")]
     assert [s.tier for s in compiled.specializations] == ["mixed"]
     assert list(compiled.inspect_mir()) == [("dict", "float64[::1]")]

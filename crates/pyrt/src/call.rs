@@ -8,6 +8,7 @@ use crate::count;
 use crate::cpython::{self, VECTORCALL_ARGUMENTS_OFFSET};
 use crate::direct;
 use crate::key::Key;
+use crate::left;
 use crate::object::{Body, Object, guarded};
 use crate::reference::Ref;
 use crate::select::{Refusal, Request};
@@ -126,6 +127,11 @@ unsafe fn run(body: &Body, entry: &Entry, args: *const *mut PyObject, call: Call
             Tier::Interpreter(_) => None,
         }
     });
+    let result = match (&entry.tier, &entry.feedback) {
+        // SAFETY: the result of the call; the GIL is held.
+        (Tier::Interpreter(_), Some(_)) => result.map(|o| unsafe { left::go_on(o) }),
+        _ => result,
+    };
     if let Some(feedback) = &entry.feedback
         && feedback.is_observing()
         && result.is_some()

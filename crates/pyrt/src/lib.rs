@@ -20,6 +20,7 @@ pub mod helpers;
 pub mod image;
 pub mod island;
 pub mod key;
+pub mod left;
 pub mod lines;
 pub mod numpy;
 pub mod object;

@@ -69,6 +69,16 @@ thread_local! {
     static RUNNING: RefCell<Vec<Clock>> = const { RefCell::new(vec![]) };
 }
 
+/// The call in progress is at no line until it comes to one.
+pub(crate) fn pause() {
+    RUNNING.with_borrow_mut(|running| {
+        if let Some(clock) = running.last_mut() {
+            clock.stop(Instant::now());
+            clock.at = None;
+        }
+    });
+}
+
 /// What the copy of a function tells where it is.
 #[pyclass(frozen, module = "numlift._core")]
 #[derive(Debug)]
@@ -149,7 +159,7 @@ impl Turns {
 /// A function of which the interpreter runs a copy that counts.
 #[derive(Debug)]
 pub struct Counted {
-    pub(crate) function: Ref,
+    pub function: Ref,
     pub lines: Arc<Lines>,
 }
 

@@ -465,9 +465,11 @@ impl Compiler for JitCompiler {
         let hirs = env.hirs();
         let prospects = Prospects::new(&observable, 0.0, hirs.first().and_then(Option::as_deref));
         let watch = prospects.watch(function)?;
-        let counted = counting::copy_of(function, hirs.first().and_then(Option::as_deref), watch.as_ref())?;
+        let make = inner::of_rest(function.py(), &self.options, self.nogil)?;
+        let hir = hirs.first().and_then(Option::as_deref);
+        let counted = counting::copy_of(function, hir, watch.as_ref(), &make)?;
         let feedback = match watch {
-            Some(watch) => prospects.observed(function, watch)?,
+            Some(watch) => prospects.observed(function, watch, &make)?,
             None => None,
         };
         if feedback.is_none() {

@@ -6,7 +6,8 @@ use numlift_pyrt::lines::Counted;
 use numlift_syntax::hir::Function;
 use pyo3::prelude::*;
 
-/// What the interpreter runs of a function while its lines are counted, with the reports of a watch; `None` if they are not.
+/// What the interpreter runs of a function while its lines are counted, with the reports of a watch, and what
+/// compiles the rest of it; `None` if they are not.
 ///
 /// # Errors
 /// What compiling its code raises.
@@ -14,6 +15,7 @@ pub fn copy_of<'py>(
     function: &Bound<'py, PyAny>,
     hir: Option<&Function>,
     watch: Option<&Watch<'py>>,
+    make: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Counted>> {
     if !count::observed() {
         return Ok(None);
@@ -30,7 +32,7 @@ pub fn copy_of<'py>(
             .extract()?,
     };
     Counted::new(py, n, |meter| {
-        let args = (function, source, first_line, watch.map(Watch::row), meter);
+        let args = (function, source, first_line, watch.map(Watch::row), make, meter);
         py.import("numlift._counting")?.call_method1("counted", args)
     })
 }

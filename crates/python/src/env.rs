@@ -126,17 +126,8 @@ impl<'py> PyEnv<'py> {
             .getattr("co_freevars")
             .and_then(|x| x.extract())
             .map_err(lost)?;
-        let lines: Vec<String> = self
-            .py
-            .import("linecache")
-            .and_then(|m| m.call_method1("getlines", (&file, f.getattr("__globals__")?)))
-            .and_then(|l| l.extract())
-            .map_err(lost)?;
-        let rest: Vec<&str> = lines
-            .iter()
-            .skip(line.saturating_sub(1) as usize)
-            .map(String::as_str)
-            .collect();
+        let lines = self.lines(&f, &file, line).map_err(lost)?;
+        let rest: Vec<&str> = lines.iter().map(String::as_str).collect();
         if rest.is_empty() {
             return Err(unavailable("the function's source is not available"));
         }
@@ -168,6 +159,20 @@ impl<'py> PyEnv<'py> {
             return Err(d);
         }
         Ok(hir)
+    }
+}
+
+impl<'py> PyEnv<'py> {
+    /// The text of a file from the first line of a function on; the rest of a function has a text of its own.
+    fn lines(&self, f: &Bound<'py, PyAny>, file: &str, first: u32) -> PyResult<Vec<String>> {
+        if let Some(text) = f.getattr_opt("__numlift_text__")? {
+            return text.call_method1("splitlines", (true,))?.extract();
+        }
+        let cache = self.py.import("linecache")?;
+        let lines = cache.call_method1("getlines", (file, f.getattr("__globals__")?))?;
+        let mut lines: Vec<String> = lines.extract()?;
+        lines.drain(..lines.len().min(first.saturating_sub(1) as usize));
+        Ok(lines)
     }
 }
 

@@ -100,7 +100,8 @@ impl Prospects {
         Watch::new(function, variables.collect(), reads.collect()).map(Some)
     }
 
-    /// What calls observe of a function that the interpreter runs as a whole.
+    /// What calls observe of a function that the interpreter runs as a whole; `make` compiles the rest of it for
+    /// the first one.
     ///
     /// # Errors
     /// What compiling its code raises.
@@ -108,13 +109,14 @@ impl Prospects {
         &self,
         function: &Bound<'py, PyAny>,
         watch: Watch<'py>,
+        make: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Feedback>> {
         let py = function.py();
         let line: u32 = function
             .getattr("__code__")?
             .getattr("co_firstlineno")?
             .extract()?;
-        let args = (function, &self.source, line, watch.row());
+        let args = (function, &self.source, line, watch.row(), make);
         let made = py.import("numlift._islands")?.call_method1("observing", args)?;
         let made = (!made.is_none()).then(|| Ref::from(&made));
         Ok(made.map(|f| watch.feedback(Some(f), 0)))

@@ -24,6 +24,8 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(list_builtins, m)?)?;
     m.add_function(wrap_pyfunction!(library_rows, m)?)?;
     m.add_function(wrap_pyfunction!(compile::set_internal_errors_fatal, m)?)?;
+    m.add_class::<numlift_pyrt::left::Left>()?;
+    m.add_function(wrap_pyfunction!(numlift_pyrt::left::aside, m)?)?;
     aot::add_to(m)?;
     cache::add_to(m)?;
     callback::add_to(m)?;

@@ -142,9 +142,10 @@ fn function_report(jitted: &Bound<'_, PyAny>, contained: &mut Vec<Contained>) ->
     let place = Place::of(&function)?;
     let mut specializations = vec![];
     if let Some(compiler) = body.selector.compiler.as_any().downcast_ref::<JitCompiler>() {
-        let compiled = body.selector.table.iter();
-        specializations
-            .extend(compiled.filter_map(|e| specialization(&function, &place, compiler, e, contained)));
+        for e in body.selector.table.iter() {
+            specializations.extend(specialization(&function, &place, compiler, e, contained));
+            specializations.extend(rests(&function, &place, e, contained)?);
+        }
         let rest = compiler.uncompiled();
         specializations.extend(rest.iter().map(|u| uncompiled(&function, &place, u)));
     }
@@ -154,6 +155,45 @@ fn function_report(jitted: &Bound<'_, PyAny>, contained: &mut Vec<Contained>) ->
         line: place.line,
         specializations,
     })
+}
+
+/// What first calls that the interpreter began have gone on with.
+fn rests(
+    function: &Bound<'_, PyAny>,
+    place: &Place,
+    entry: &Entry,
+    contained: &mut Vec<Contained>,
+) -> PyResult<Vec<SpecializationReport>> {
+    let py = function.py();
+    let observing = entry.feedback.as_ref().and_then(|f| f.function.as_ref());
+    let counted = entry.counted.as_ref().map(|c| &c.function);
+    let mut all = vec![];
+    for made in observing.into_iter().chain(counted) {
+        let rests = match made.bind(py).getattr_opt("rests")? {
+            Some(rests) if !rests.is_none() => rests.call_method0("lines")?,
+            _ => continue,
+        };
+        for (line, rest) in rests.extract::<Vec<(u32, Bound<'_, PyAny>)>>()? {
+            let body = object::body(&rest)?;
+            let of_rest = body.function.bind(py);
+            let Some(compiler) = body.selector.compiler.as_any().downcast_ref::<JitCompiler>() else {
+                continue;
+            };
+            for e in body.selector.table.iter().filter(|e| e.counter.calls() > 0) {
+                let Some(mut report) = specialization(&of_rest, place, compiler, e, contained) else {
+                    continue;
+                };
+                report.signature = format!("{} from line {line}", report.signature);
+                report.state = State::Replaced;
+                let whole = source_lines(function, place, &Analysis::default());
+                for (line, own) in report.lines.iter_mut().zip(whole) {
+                    line.source = own.source;
+                }
+                all.push(report);
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Where a function begins.
