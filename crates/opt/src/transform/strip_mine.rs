@@ -29,6 +29,8 @@
 //! Only the real limit in `block3` ends the loop: a strip's end that wrapped just polls more often. The next end
 //! is counted from the last one, not from the counter, which in Cranelift would keep two of its values in registers.
 
+use cranelift_entity::SecondaryMap;
+use cranelift_entity::packed_option::PackedOption;
 use numlift_mir::{
     Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, IntCC, Loop, LoopForest,
     Opcode, Site, Ty, Unwind, Value, ValueDef,
@@ -49,10 +51,12 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     let cfg = ControlFlowGraph::compute(f);
     let dom = DominatorTree::compute(&cfg);
     let forest = LoopForest::compute(&cfg, &dom);
+    let homes = f.inst_blocks();
+    let used = times_used(f);
     let counted: Vec<Counted> = forest
         .inner_first()
         .filter(|l| forest.is_innermost(*l))
-        .filter_map(|l| Counted::find(f, &dom, &forest, l))
+        .filter_map(|l| Counted::find(f, (&dom, &homes), &forest, l))
         .collect();
     for c in counted {
         if !context.rewrite() {
@@ -61,7 +65,7 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
         if c.is_short(f, &cfg, &forest) {
             f.blocks[c.latch].insts.retain(|i| *i != c.poll);
         } else {
-            c.strip(f, &cfg);
+            c.strip(f, &cfg, &used);
         }
     }
 }
@@ -84,7 +88,7 @@ struct Counted {
 }
 
 impl Counted {
-    fn find(f: &Function, dom: &DominatorTree, forest: &LoopForest, l: Loop) -> Option<Counted> {
+    fn find(f: &Function, defined: Defined<'_>, forest: &LoopForest, l: Loop) -> Option<Counted> {
         let data = &forest.loops[l];
         let [latch] = data.latches[..] else { return None };
         let header = data.header;
@@ -117,7 +121,7 @@ impl Counted {
             return None;
         };
         let (test, limit) = (f.insts[test].args[0], f.insts[test].args[1]);
-        if f.ty(test) != Ty::I64 || !defined_before(f, dom, limit, header) {
+        if f.ty(test) != Ty::I64 || !defined_before(f, defined, limit, header) {
             return None;
         }
         let (counter, step) = counter(f, header, test, then)?;
@@ -152,7 +156,7 @@ impl Counted {
             })
     }
 
-    fn strip(&self, f: &mut Function, cfg: &ControlFlowGraph) {
+    fn strip(&self, f: &mut Function, cfg: &ControlFlowGraph, used: &SecondaryMap<Value, u32>) {
         let line = f.insts[self.poll].line;
         f.blocks[self.latch].insts.retain(|i| *i != self.poll);
         // a branch that enters with both of its edges is one predecessor
@@ -176,7 +180,7 @@ impl Counted {
             .position(|b| *b == self.latch)
             .map_or(f.layout.len(), |n| n + 1);
         let cond = f.insts[branch].args[0];
-        let test = self.take_test(f, cond);
+        let test = self.take_test(f, cond, used);
 
         let mut b = Builder::new(std::mem::replace(f, Function::new("")));
         b.set_line(line);
@@ -201,12 +205,11 @@ impl Counted {
     }
 
     /// Takes the test of the real limit out of the loop, if nothing else needs it there.
-    fn take_test(&self, f: &mut Function, cond: Value) -> Option<Inst> {
+    fn take_test(&self, f: &mut Function, cond: Value, used: &SecondaryMap<Value, u32>) -> Option<Inst> {
         let test = f.def(cond)?;
         let here = f.blocks[self.latch].insts.contains(&test);
-        let all = f.layout.iter().flat_map(|b| f.blocks[*b].insts.iter());
-        let used = all.into_iter().any(|i| f.uses(*i).contains(&cond));
-        if !here || used {
+        // by the branch that was taken away
+        if !here || used[cond] > 1 {
             return None;
         }
         f.blocks[self.latch].insts.retain(|i| *i != test);
@@ -260,10 +263,27 @@ fn entries<'f>(f: &'f Function, cfg: &ControlFlowGraph, header: Block, latch: Bl
         .collect()
 }
 
-fn defined_before(f: &Function, dom: &DominatorTree, v: Value, header: Block) -> bool {
+/// How often each value is used.
+fn times_used(f: &Function) -> SecondaryMap<Value, u32> {
+    let mut out = SecondaryMap::new();
+    for v in f
+        .layout
+        .iter()
+        .flat_map(|b| &f.blocks[*b].insts)
+        .flat_map(|i| f.uses(*i))
+    {
+        out[v] += 1;
+    }
+    out
+}
+
+/// Dominators, and the block of each instruction.
+type Defined<'a> = (&'a DominatorTree, &'a SecondaryMap<Inst, PackedOption<Block>>);
+
+fn defined_before(f: &Function, (dom, homes): Defined<'_>, v: Value, header: Block) -> bool {
     let home = match f.values[v].def {
         ValueDef::Param(b, _) => Some(b),
-        ValueDef::Result(i, _) => f.inst_blocks()[i].expand(),
+        ValueDef::Result(i, _) => homes[i].expand(),
     };
     home.is_some_and(|h| h != header && dom.dominates(h, header))
 }

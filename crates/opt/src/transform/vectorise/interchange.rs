@@ -7,11 +7,11 @@
 //! Nothing else that the loops read may be where they store; that, and that what they read fits in a cache, is tested before
 //! them, else the loops run as they were. Sums are what they were: those of one element are taken in the same order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use numlift_mir::ops::Effect;
 use numlift_mir::{
-    Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, InstData, IntCC,
+    Block, BlockCall, Builder, ControlFlowGraph, DominatorTree, Function, Imm, Inst, InstData, IntCC, Loop,
     LoopData, LoopForest, Opcode, Ty, Value,
 };
 
@@ -23,6 +23,7 @@ use super::plan::Plan;
 use super::shape::Shape;
 use crate::PassContext;
 use crate::analysis::scev::ScalarEvolution;
+use crate::transform::clone::branches_mut;
 
 /// Instructions of a nest, and loads that are tested, at most.
 const MAX_SIZE: usize = 60;
@@ -43,28 +44,61 @@ pub(super) fn run(f: &mut Function, context: &mut PassContext) {
         .iter()
         .filter_map(|l| Nest::find(f, &scev, &forest.loops[*l]));
     let found: Vec<Nest> = found.collect();
-    for nest in found {
-        let mut exchanged = f.clone();
-        let header = nest.emit(&mut exchanged);
-        if is_vectorised(&exchanged, header) && context.rewrite() {
-            *f = exchanged;
+    if found.is_empty() {
+        return;
+    }
+    // all are exchanged, then those that vectors do not take are given up: the function is analysed once for all
+    let made: Vec<Exchanged> = found.iter().map(|nest| nest.emit(f)).collect();
+    let worth = vectorised(f, &made);
+    let mut left = vec![];
+    for ((nest, made), worth) in found.iter().zip(made).zip(worth) {
+        if worth && context.rewrite() {
             context.remark(
                 nest.line,
                 "loops exchanged, so that vectors keep what they add up in registers",
             );
+        } else {
+            left.push((made, nest.header));
         }
     }
+    give_up(f, &left);
 }
 
-/// Whether the exchanged loops are ones that `vectorise-nests` takes.
-fn is_vectorised(f: &Function, header: Block) -> bool {
+/// Which of the exchanged loops are ones that `vectorise-nests` takes.
+fn vectorised(f: &Function, made: &[Exchanged]) -> Vec<bool> {
     let cfg = ControlFlowGraph::compute(f);
     let dom = DominatorTree::compute(&cfg);
     let forest = LoopForest::compute(&cfg, &dom);
     let scev = ScalarEvolution::compute(f, &cfg, &dom, &forest);
-    let data = forest.loops.values().find(|l| l.header == header);
-    let shape = data.and_then(|data| Shape::find_nest(f, &scev, data).ok());
-    shape.is_some_and(|shape| Plan::make(f, &scev, shape).is_ok())
+    let headers: HashMap<Block, Loop> = forest.loops.iter().map(|(l, data)| (data.header, l)).collect();
+    let taken = |made: &Exchanged| {
+        let data = &forest.loops[*headers.get(&made.header)?];
+        let shape = Shape::find_nest(f, &scev, data).ok()?;
+        Plan::make(f, &scev, shape).ok()
+    };
+    made.iter().map(|m| taken(m).is_some()).collect()
+}
+
+/// What was put before loops: the test that selects, and the exchanged loops.
+struct Exchanged {
+    test: Block,
+    header: Block,
+    blocks: Vec<Block>,
+}
+
+/// Takes loops out again that were put before those with these headers.
+fn give_up(f: &mut Function, made: &[(Exchanged, Block)]) {
+    let entries: HashMap<Block, Block> = made.iter().map(|(m, header)| (m.test, *header)).collect();
+    let gone: HashSet<Block> = made.iter().flat_map(|(m, _)| &m.blocks).copied().collect();
+    f.layout.retain(|b| !gone.contains(b));
+    for n in 0..f.layout.len() {
+        let Some(i) = f.terminator(f.layout[n]) else {
+            continue;
+        };
+        for t in branches_mut(&mut f.insts[i].imm) {
+            t.block = entries.get(&t.block).copied().unwrap_or(t.block);
+        }
+    }
 }
 
 /// How a value of the nest depends on the counters.
@@ -172,7 +206,7 @@ impl Nest {
                 match d.op {
                     Opcode::Store if b == innermost => stores.push(i),
                     Opcode::Load => self.loads.push(i),
-                    Opcode::Safepoint if d.unwind.is_none() => {
+                    Opcode::Safepoint if d.landing().is_none() => {
                         self.polls[usize::from(b != innermost)].push(i);
                     }
                     Opcode::Br | Opcode::Jump | Opcode::Assume => {}
@@ -252,13 +286,14 @@ impl Nest {
             .into_iter()
             .all(fixed);
         let entered = self.enter.is_none_or(|(cond, _)| fixed(cond));
+        let polled = (self.polls.iter().flatten()).all(|i| f.insts[*i].unwound().all(free));
         let outside = f.layout.iter().filter(|b| !self.blocks.contains(b));
         let mut uses = outside.flat_map(|b| &f.blocks[*b].insts).flat_map(|i| f.uses(*i));
-        tests && starts && entered && self.exit.args.iter().all(|v| free(*v)) && uses.all(free)
+        tests && starts && entered && polled && self.exit.args.iter().all(|v| free(*v)) && uses.all(free)
     }
 
-    /// Puts the exchanged loops before those as they are; gives their header.
-    fn emit(&self, f: &mut Function) -> Block {
+    /// Puts the exchanged loops before those as they are.
+    fn emit(&self, f: &mut Function) -> Exchanged {
         let mut b = Builder::new(std::mem::replace(f, Function::new("")));
         let old = b.func.layout.len();
         b.set_line(self.line);
@@ -322,8 +357,12 @@ impl Nest {
         *f = b.func;
         let made = f.layout.split_off(old);
         let at = f.layout.iter().position(|x| *x == self.header).unwrap_or(old);
-        f.layout.splice(at..at, made);
-        header
+        f.layout.splice(at..at, made.iter().copied());
+        Exchanged {
+            test,
+            header,
+            blocks: made,
+        }
     }
 
     /// Whether loads read elsewhere than the store writes, and not too far apart; `None` if that is known.
@@ -401,6 +440,7 @@ fn poll(b: &mut Builder, polls: &[Inst]) {
     for &i in polls {
         if let Imm::Site(site) = b.func.insts[i].imm {
             b.safepoint(site);
+            b.unwind(b.func.insts[i].unwind.clone());
         }
     }
 }
