@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
     addresses, assumptions, carry, checks, dead_code, divisions, gvn, hoist, if_convert, inline, intervals,
-    invariant_loads, overflow, preheaders, simplify, strip_mine, unchecked, unroll, vectorise, version,
+    invariant_loads, overflow, preheaders, simplify, strip_mine, unchecked, unroll, unswitch, vectorise,
+    version,
 };
 
 /// What a pass did, or why it could not, at a source line.
@@ -78,6 +79,7 @@ pub const PASSES: &[Pass] = &[
     strip_mine::PASS,
     unchecked::PASS,
     unroll::PASS,
+    unswitch::PASS,
     vectorise::INTERCHANGE,
     vectorise::NESTS,
     vectorise::PASS,
@@ -109,6 +111,9 @@ pub const PIPELINE: &[Pass] = &[
     hoist::PASS,
     if_convert::PASS,
     gvn::PASS,
+    simplify::PASS,
+    unswitch::PASS,
+    dead_code::PASS,
     simplify::PASS,
     vectorise::INTERCHANGE,
     vectorise::NESTS,

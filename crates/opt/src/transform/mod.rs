@@ -23,6 +23,7 @@ mod speculation;
 pub mod strip_mine;
 pub mod unchecked;
 pub mod unroll;
+pub mod unswitch;
 pub mod vectorise;
 pub mod version;
 

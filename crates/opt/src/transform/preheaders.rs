@@ -16,7 +16,9 @@
 //!   jump block1(v1)
 //! ```
 
-use numlift_mir::{Block, BlockData, ControlFlowGraph, DominatorTree, Function, Imm, Inst, Loop, LoopForest};
+use numlift_mir::{
+    Block, BlockData, ControlFlowGraph, DominatorTree, Function, Imm, Inst, LoopData, LoopForest,
+};
 
 use super::clone::branches_mut;
 use super::emit::Emit;
@@ -34,9 +36,8 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     let forest = LoopForest::compute(&cfg, &dom);
     let mut before: Vec<(Block, Block)> = Vec::new();
     for l in forest.inner_first() {
-        let entries = entries(f, &cfg, &forest, l);
-        let jumps = |i: &Inst| matches!(f.insts[*i].imm, Imm::Jump(_));
-        if !(entries.len() == 1 && entries.iter().all(jumps)) && context.rewrite() {
+        let entries = entries(f, &cfg, &forest.loops[l]);
+        if !is_single(f, &entries) && context.rewrite() {
             let header = forest.loops[l].header;
             before.push((header, enter(f, header, &entries)));
         }
@@ -51,9 +52,26 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     }
 }
 
+fn is_single(f: &Function, entries: &[Inst]) -> bool {
+    matches!(entries[..], [i] if matches!(f.insts[i].imm, Imm::Jump(_)))
+}
+
+/// The preheader of a loop, which is made if there is none.
+pub(crate) fn make(f: &mut Function, cfg: &ControlFlowGraph, data: &LoopData) -> Block {
+    let entries = entries(f, cfg, data);
+    if is_single(f, &entries)
+        && let Some(&b) = cfg.preds(data.header).iter().find(|b| !data.latches.contains(b))
+    {
+        return b;
+    }
+    let before = enter(f, data.header, &entries);
+    let at = f.layout.iter().position(|b| *b == data.header);
+    f.layout.insert(at.unwrap_or(f.layout.len()), before);
+    before
+}
+
 /// The branches that enter a loop, one for each edge.
-fn entries(f: &Function, cfg: &ControlFlowGraph, forest: &LoopForest, l: Loop) -> Vec<Inst> {
-    let data = &forest.loops[l];
+fn entries(f: &Function, cfg: &ControlFlowGraph, data: &LoopData) -> Vec<Inst> {
     let mut from: Vec<Block> = cfg.preds(data.header).to_vec();
     from.retain(|p| !data.latches.contains(p));
     from.into_iter().filter_map(|b| f.terminator(b)).collect()
