@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
     addresses, assumptions, carry, checks, dead_code, divisions, gvn, hoist, if_convert, inline, intervals,
-    invariant_loads, overflow, preheaders, simplify, strip_mine, unchecked, unroll, unswitch, vectorise,
-    version,
+    invariant_loads, overflow, preheaders, references, simplify, strip_mine, unchecked, unroll, unswitch,
+    vectorise, version,
 };
 
 /// What a pass did, or why it could not, at a source line.
@@ -75,6 +75,7 @@ pub const PASSES: &[Pass] = &[
     invariant_loads::PASS,
     overflow::PASS,
     preheaders::PASS,
+    references::PASS,
     simplify::PASS,
     strip_mine::PASS,
     unchecked::PASS,
@@ -96,6 +97,7 @@ pub const PIPELINE: &[Pass] = &[
     dead_code::PASS,
     simplify::PASS,
     gvn::PASS,
+    references::PASS,
     unroll::PASS,
     preheaders::PASS,
     checks::PASS,

@@ -1,5 +1,5 @@
 //! Global value numbering: an instruction whose result, or whose success, an earlier one that
-//! dominates it has already is that one. Constants move to the entry block.
+//! dominates it has already is that one. Constants move to the entry block, as do hidden arguments that loops load.
 //!
 //! Before:
 //! ```text
@@ -19,7 +19,9 @@
 
 use std::collections::HashMap;
 
-use numlift_mir::{Block, ControlFlowGraph, DominatorTree, Function, Imm, Inst, Opcode, Region, Ty, Value};
+use numlift_mir::{
+    Block, ControlFlowGraph, DominatorTree, Function, Imm, Inst, LoopForest, Opcode, Region, Ty, Value,
+};
 use smallvec::SmallVec;
 
 use super::Aliases;
@@ -43,6 +45,7 @@ pub(super) struct Key {
 pub fn run(f: &mut Function, context: &mut PassContext) {
     let cfg = ControlFlowGraph::compute(f);
     let dom = DominatorTree::compute(&cfg);
+    let forest = LoopForest::compute(&cfg, &dom);
     let mut aliases = Aliases::default();
     let mut constants: HashMap<Key, Value> = HashMap::new();
     let mut moved: Vec<Inst> = Vec::new();
@@ -55,7 +58,12 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
                 f.blocks[b].insts.push(i);
                 continue;
             };
-            if matches!(key.op, Opcode::Iconst | Opcode::Fconst) {
+            let fixed = match key.op {
+                Opcode::Iconst | Opcode::Fconst => true,
+                Opcode::ObjectAddr => is_hidden(f, i),
+                _ => is_hidden(f, i) && forest.innermost(b).is_some(),
+            };
+            if fixed {
                 let v = f.insts[i].results[0];
                 match constants.get(&key) {
                     Some(&known) if context.rewrite() => aliases.set(v, known),
@@ -90,6 +98,22 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
         f.blocks[entry].insts.splice(0..0, moved);
     }
     aliases.apply(f);
+}
+
+/// Whether it is a hidden argument, or where they are: the same from the start of the call.
+pub(super) fn is_hidden(f: &Function, i: Inst) -> bool {
+    let d = &f.insts[i];
+    match (d.op, &d.imm) {
+        (Opcode::ObjectAddr, Imm::Int(-1)) => true,
+        (
+            Opcode::Load,
+            Imm::Mem {
+                region: Region::Constant,
+                ..
+            },
+        ) => f.def(d.args[0]).is_some_and(|base| is_hidden(f, base)),
+        _ => false,
+    }
 }
 
 /// The key of an instruction that may be merged with others.

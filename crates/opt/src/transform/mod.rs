@@ -18,6 +18,7 @@ pub mod intervals;
 pub mod invariant_loads;
 pub mod overflow;
 pub mod preheaders;
+pub mod references;
 pub mod simplify;
 mod speculation;
 pub mod strip_mine;
