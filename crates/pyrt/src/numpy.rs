@@ -3,6 +3,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
+use numlift_runtime::ArrayFunction;
 use numlift_types::DType;
 use pyo3::ffi::{self, PyObject, PyTypeObject};
 use pyo3::prelude::*;
@@ -74,6 +75,7 @@ type NewFromDescr = unsafe extern "C" fn(
 ) -> *mut PyObject;
 type Make = unsafe extern "C" fn(c_int, *const isize, *mut PyObject, c_int) -> *mut PyObject;
 type MakeScalar = unsafe extern "C" fn(*const c_void, *mut PyObject, *mut PyObject) -> *mut PyObject;
+type ArrayFunctions = unsafe extern "C" fn(*mut PyObject) -> *const *mut c_void;
 type SetBase = unsafe extern "C" fn(*mut PyObject, *mut PyObject) -> c_int;
 
 /// Loads the API.
@@ -184,6 +186,22 @@ impl Api {
         // SAFETY: descriptors are immortal for built-in types; callees steal a reference.
         unsafe { ffi::Py_INCREF(p) };
         p
+    }
+
+    /// A function of a dtype that NumPy knows.
+    pub(crate) fn array_function(&self, d: DType, which: ArrayFunction) -> Option<*mut c_void> {
+        // 21 casts are before all others in `PyArray_ArrFuncs`
+        let at = match which {
+            ArrayFunction::ArgMax => 26,
+            ArrayFunction::Dot => 27,
+            ArrayFunction::ArgMin => 46,
+        };
+        // SAFETY: entry 365 is _PyDataType_GetArrFuncs, which borrows the descriptor; what it gives lives as long.
+        let f = unsafe {
+            let get: ArrayFunctions = std::mem::transmute(*self.table.add(365));
+            *get(self.descrs[d as usize]).add(at)
+        };
+        (!f.is_null()).then_some(f)
     }
 
     /// A new array (a new reference), NULL with an exception set on failure.

@@ -207,6 +207,9 @@ pub const KERNELS: &[HelperSig] = &[
     kernel("mask_count", &[I, I], Some(I)),
     kernel("mask_take", &[I, I, I, I], None),
     kernel("mask_put", &[I, I, I, I, I], None),
+    // reduce(what, loop, data, area, out) -> whether the result is there: a reduction of a whole array, or a product of two
+    // lines. See `reduce`.
+    kernel("reduce", &[I, I, I, I, I], Some(I)),
     // Python's float // and % for a nonzero divisor, NumPy's for any
     pure_kernel("float_floordiv", &[F, F], F),
     pure_kernel("float_mod", &[F, F], F),

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::OnceLock;
 
 use crate::helpers::{KERNELS, LIBM1, LIBM2};
-use crate::{Ctx, elementwise, floats, foreign, integers, lanes, random, selection};
+use crate::{Ctx, elementwise, floats, foreign, integers, lanes, random, reduce, selection};
 
 extern "C" fn trace(ctx: *mut Ctx, site: i64) {
     // SAFETY: generated code passes the context of its call; `trace` has `trace_cap` entries.
@@ -103,6 +103,7 @@ fn kernel(name: &str) -> *const c_void {
         "mask_count" => selection::mask_count as *const c_void,
         "mask_take" => selection::mask_take as *const c_void,
         "mask_put" => selection::mask_put as *const c_void,
+        "reduce" => reduce::reduce as *const c_void,
         "py_hypot" => py_hypot as *const c_void,
         "float_floordiv" => floats::float_floordiv as *const c_void,
         "float_mod" => floats::float_mod as *const c_void,

@@ -14,11 +14,12 @@ pub mod kernels;
 mod lanes;
 mod outside;
 pub mod random;
+pub mod reduce;
 pub mod selection;
 pub mod site;
 
 pub use abi::{Ctx, EntryFn, INLINE_TRACE, Status};
 pub use helpers::{HelperId, HelperSig, HelperType};
 pub use island::{Done, Extent, IslandVar, ResumePoint, ResumeSource, Way};
-pub use outside::{CallSig, ObjectEntry};
+pub use outside::{ArrayFunction, CallSig, ObjectEntry};
 pub use site::{ExitReason, FrameInfo, SiteData, SiteId, SiteKind};

@@ -1,6 +1,6 @@
 //! Python objects and calls that generated code names by index.
 
-use numlift_types::{ObjectRef, Type};
+use numlift_types::{DType, ObjectRef, Type};
 use serde::{Deserialize, Serialize};
 
 /// An entry of `ctx.objects`, resolved to an address when a blob is loaded.
@@ -12,12 +12,22 @@ pub enum ObjectEntry {
     UfuncLoop(ObjectRef, String),
     /// data pointer of that loop
     UfuncData(ObjectRef, String),
+    /// a function of a dtype, by its place in `PyArray_ArrFuncs`
+    ArrayFunction(DType, ArrayFunction),
     /// the address of a C function
     CFunction(ObjectRef),
     /// `bitgen_t *` of NumPy's global generator (`np.random.mtrand._rand._bit_generator.capsule`)
     GlobalBitgen,
     /// `aug_bitgen_t *` of NumPy's global generator: its spare normal
     GlobalGauss,
+}
+
+/// Functions that a dtype of NumPy has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ArrayFunction {
+    ArgMax,
+    Dot,
+    ArgMin,
 }
 
 /// Signature of a `py_call`: types of the boxed arguments and of the result.

@@ -21,13 +21,13 @@ pub(crate) struct Area {
 }
 
 /// What a boxed call calls and how.
-struct Boxed {
-    object: Option<ObjectRef>,
+pub(super) struct Boxed {
+    pub object: Option<ObjectRef>,
     /// A method of the first argument, if it is not empty.
-    method: String,
+    pub method: String,
     /// Names of the last arguments.
-    keywords: Vec<String>,
-    effect: bool,
+    pub keywords: Vec<String>,
+    pub effect: bool,
 }
 
 impl FnLower<'_, '_> {
@@ -323,9 +323,17 @@ impl FnLower<'_, '_> {
         self.call_boxed(how, args, ret)
     }
 
+    /// A call of a library function: by a kernel if there is one, else through the interpreter.
+    fn call_boxed(&mut self, how: Boxed, args: &[Typed], ret: &Type) -> R<Typed> {
+        match self.reduction(&how, args, ret) {
+            Some(plan) => self.reduced(plan, how, args, ret),
+            None => self.call_python(how, args, ret),
+        }
+    }
+
     /// A call through the interpreter: arguments and result go through a stack slot. A result of another type than
     /// expected is an exit, unless the call has had an effect.
-    fn call_boxed(&mut self, how: Boxed, args: &[Typed], ret: &Type) -> R<Typed> {
+    pub(super) fn call_python(&mut self, how: Boxed, args: &[Typed], ret: &Type) -> R<Typed> {
         let types: Vec<Type> = args.iter().map(|(t, _)| self.boxable(t)).collect();
         let sig = self.sh.call_sig(CallSig {
             args: types,

@@ -20,6 +20,7 @@ mod operator;
 mod optional;
 mod random;
 mod read;
+mod reduce;
 mod references;
 mod resume;
 mod scan;

@@ -129,7 +129,7 @@ fn check_object(image: &Image, entry: &ObjectEntry) -> Checked {
         | ObjectEntry::CFunction(o)
         | ObjectEntry::UfuncLoop(o, _)
         | ObjectEntry::UfuncData(o, _) => known(o),
-        ObjectEntry::GlobalBitgen | ObjectEntry::GlobalGauss => Ok(()),
+        ObjectEntry::ArrayFunction(..) | ObjectEntry::GlobalBitgen | ObjectEntry::GlobalGauss => Ok(()),
     }
 }
 

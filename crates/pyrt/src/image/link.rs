@@ -15,6 +15,7 @@ use crate::feedback::{Misses, Watch};
 use crate::foreign;
 use crate::helpers::BoxedCall;
 use crate::island::Island;
+use crate::numpy;
 use crate::random;
 use crate::read::Path;
 use crate::reference::Ref;
@@ -201,6 +202,10 @@ fn address(py: Python<'_>, entry: &ObjectEntry, world: &World) -> PyResult<*mut 
         ObjectEntry::Object(o) => object(o.0)?.as_ptr().cast(),
         ObjectEntry::UfuncLoop(o, types) => ufunc(o.0, types)?.0 as *mut c_void,
         ObjectEntry::UfuncData(o, types) => ufunc(o.0, types)?.1 as *mut c_void,
+        ObjectEntry::ArrayFunction(d, which) => {
+            let found = numpy::api().array_function(*d, *which);
+            found.ok_or_else(|| missing("a function of a dtype"))?
+        }
         ObjectEntry::CFunction(o) => {
             let found = foreign::address(&object(o.0)?.bind(py));
             found.ok_or_else(|| missing("the address of a C function"))?
