@@ -123,6 +123,15 @@ impl Facts {
                     after,
                 );
             }
+            // negative indices count from the end: the length has no more than 63 bits
+            Opcode::BoundsCheck => {
+                let (v, n) = (d.args[0], d.args[1]);
+                let facts = [
+                    Fact::new(Some(v), Some(n), -1),
+                    Fact::new(None, Some(v), i64::MAX),
+                ];
+                self.add(f, facts.map(Fact::checked), after);
+            }
             // of its argument: what is said to be an extent is one from there on
             Opcode::Extent => {
                 let v = d.args[0];
