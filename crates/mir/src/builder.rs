@@ -71,7 +71,8 @@ impl Builder {
     }
 
     pub fn create_slot(&mut self, bytes: u32, owner: bool) -> Slot {
-        self.func.slots.push(SlotData { bytes, owner })
+        let array = false;
+        self.func.slots.push(SlotData { bytes, owner, array })
     }
 
     /// Appends an instruction; in unreachable code a fresh block without predecessors takes it.

@@ -369,11 +369,13 @@ pub struct BlockData {
 }
 
 /// Bytes on the native stack, zeroed on entry if `owner` (it holds a counted reference that
-/// every way out of the function releases with `py_decref`).
+/// every way out of the function releases with `py_decref`). Memory of an `array` is accessed behind checks of
+/// indices, which may be such that they always fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotData {
     pub bytes: u32,
     pub owner: bool,
+    pub array: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -119,7 +119,11 @@ fn write_function(f: &mut Formatter<'_>, id: Option<FuncId>, func: &Function) ->
     }
     writeln!(f, " {{")?;
     for (slot, data) in func.slots.iter() {
-        let kind = if data.owner { "owner" } else { "slot" };
+        let kind = match (data.owner, data.array) {
+            (true, _) => "owner",
+            (_, true) => "array",
+            _ => "slot",
+        };
         writeln!(f, "  {slot} = {kind} {}", data.bytes)?;
     }
     for &b in &func.layout {

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use numlift_mir::{FuncId, Function, Module};
 use transform::{
     addresses, assumptions, carry, checks, dead_code, divisions, gvn, hoist, if_convert, inline, intervals,
-    invariant_loads, overflow, preheaders, references, simplify, strip_mine, unchecked, unroll, unswitch,
-    vectorise, version,
+    invariant_loads, overflow, preheaders, references, simplify, stack_arrays, strip_mine, unchecked, unroll,
+    unswitch, vectorise, version,
 };
 
 /// What a pass did, or why it could not, at a source line.
@@ -77,6 +77,7 @@ pub const PASSES: &[Pass] = &[
     preheaders::PASS,
     references::PASS,
     simplify::PASS,
+    stack_arrays::PASS,
     strip_mine::PASS,
     unchecked::PASS,
     unroll::PASS,
@@ -97,6 +98,7 @@ pub const PIPELINE: &[Pass] = &[
     dead_code::PASS,
     simplify::PASS,
     gvn::PASS,
+    stack_arrays::PASS,
     references::PASS,
     unroll::PASS,
     preheaders::PASS,

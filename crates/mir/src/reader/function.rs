@@ -137,17 +137,19 @@ impl<'a> Body<'_, 'a> {
         Ok(())
     }
 
-    /// `ss0 = slot 8` or `ss0 = owner 8`
+    /// `ss0 = slot 8`, `ss0 = owner 8` or `ss0 = array 24`
     fn slot(&mut self, c: &mut Cursor<'a>) -> Result<(), ParseError> {
         in_order(c, "ss", self.func.slots.len())?;
         c.expect("=")?;
-        let owner = c.named("`slot` or `owner`", |w| match w {
-            "slot" => Some(false),
-            "owner" => Some(true),
-            _ => None,
+        let kind = c.named("`slot`, `owner` or `array`", |w| {
+            ["slot", "owner", "array"].into_iter().find(|k| *k == w)
         })?;
         let bytes = c.number("a size in bytes")?;
-        self.func.slots.push(SlotData { bytes, owner });
+        self.func.slots.push(SlotData {
+            bytes,
+            owner: kind == "owner",
+            array: kind == "array",
+        });
         Ok(())
     }
 

@@ -110,7 +110,10 @@ impl Checker<'_> {
         if region != Region::Stack {
             return Err(format!("an access of {slot} with the region {region}"));
         }
-        let bytes = self.f.slots.get(slot).map_or(0, |s| s.bytes);
+        let Some(data) = self.f.slots.get(slot).filter(|s| !s.array) else {
+            return Ok(());
+        };
+        let bytes = data.bytes;
         match u32::try_from(disp).is_ok_and(|at| u64::from(at) + u64::from(d.ty.bytes()) <= u64::from(bytes))
         {
             true => Ok(()),

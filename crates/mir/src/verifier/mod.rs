@@ -21,7 +21,7 @@
 //! - A site exists, is of a kind that the operation can leave by, and the operands are those it records.
 //! - What is in an inlined call has a site; the site of that call is one, and records what it would have.
 //! - What lands in a block has a site that raises, and is dominated by the only block that leads there.
-//! - An access whose address is a slot's says so by its region, and is inside of the slot.
+//! - An access whose address is a slot's says so by its region, and is inside of the slot, unless that is an array.
 
 mod inst;
 #[cfg(test)]

@@ -58,9 +58,9 @@ impl Emit<'_> {
         self.push(Opcode::Load, ty, &[address], imm, ty)
     }
 
-    pub fn store(&mut self, v: Value, address: Value, region: Region) {
+    pub fn store(&mut self, v: Value, address: Value, disp: i32, region: Region) {
         let ty = self.f.ty(v);
-        self.end(Opcode::Store, ty, &[v, address], Imm::Mem { disp: 0, region });
+        self.end(Opcode::Store, ty, &[v, address], Imm::Mem { disp, region });
     }
 
     /// Calls a helper without a result that cannot fail.

@@ -190,7 +190,7 @@ impl Emit<'_> {
     fn clear(&mut self, slot: Slot) {
         let zero = self.constant(Ty::I64, 0);
         let address = self.slot_addr(slot);
-        self.store(zero, address, Region::Stack);
+        self.store(zero, address, 0, Region::Stack);
     }
 
     /// Gives back the reference that is in a slot.

@@ -21,6 +21,7 @@ pub mod preheaders;
 pub mod references;
 pub mod simplify;
 mod speculation;
+pub mod stack_arrays;
 pub mod strip_mine;
 pub mod unchecked;
 pub mod unroll;

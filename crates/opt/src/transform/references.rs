@@ -42,6 +42,13 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     if !f.slots.values().any(|s| s.owner) {
         return;
     }
+    // of arrays that are on the stack
+    for n in 0..f.layout.len() {
+        let b = f.layout[n];
+        let mut insts = std::mem::take(&mut f.blocks[b].insts);
+        insts.retain(|i| counts(f, *i).is_none_or(|(_, v)| f.int_const(v) != Some(0)) || !context.rewrite());
+        f.blocks[b].insts = insts;
+    }
     let uses = Uses::collect(f);
     let lasting = Lasting::find(f, &uses);
     let plans = uses.plans(f, &lasting);

@@ -33,6 +33,7 @@ impl Area {
             b.func.slots.push(SlotData {
                 bytes: turns * Ty::F64.bytes(),
                 owner: false,
+                array: false,
             })
         };
         Area {
