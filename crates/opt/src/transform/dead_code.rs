@@ -21,6 +21,8 @@
 //!   return v1
 //! ```
 
+use std::collections::HashSet;
+
 use cranelift_entity::{EntitySet, SecondaryMap};
 use numlift_mir::{Block, BlockCall, ControlFlowGraph, Function, Imm, Inst, Value, ValueDef};
 use smallvec::SmallVec;
@@ -38,7 +40,7 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
     if cfg.postorder().len() < f.layout.len() && context.rewrite() {
         f.layout.retain(|b| cfg.is_reachable(*b));
     }
-    let live = Liveness::compute(f, &cfg);
+    let live = Liveness::compute(f, &cfg, &HashSet::new());
     let is_dead = |v: &Value| !live.params.contains(*v);
     let has_dead_params = |b: &Block| f.blocks[*b].params.iter().any(is_dead);
     let prune = f.layout.iter().skip(1).any(has_dead_params) && context.rewrite();
@@ -72,14 +74,15 @@ fn prune_params(f: &mut Function, live: &Liveness) {
     }
 }
 
-struct Liveness {
+pub(super) struct Liveness {
     insts: EntitySet<Inst>,
     /// Parameters that something else than dead parameters needs; the entry's are the signature.
-    params: EntitySet<Value>,
+    pub params: EntitySet<Value>,
 }
 
 impl Liveness {
-    fn compute(f: &Function, cfg: &ControlFlowGraph) -> Liveness {
+    /// What would be needed without some instructions.
+    pub fn compute(f: &Function, cfg: &ControlFlowGraph, without: &HashSet<Inst>) -> Liveness {
         let mut incoming: SecondaryMap<Block, SmallVec<[Inst; 2]>> = SecondaryMap::new();
         let mut live = Liveness {
             insts: EntitySet::new(),
@@ -88,7 +91,7 @@ impl Liveness {
         let mut work: Vec<Value> = Vec::new();
         for &b in &f.layout {
             for &i in &f.blocks[b].insts {
-                if f.has_effect(i) && live.insts.insert(i) {
+                if f.has_effect(i) && !without.contains(&i) && live.insts.insert(i) {
                     work.extend_from_slice(&f.insts[i].args);
                     work.extend(f.insts[i].unwound());
                 }

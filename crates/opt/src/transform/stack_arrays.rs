@@ -21,15 +21,16 @@
 //! ```
 //! The extents are constants. The address and what is added to it are only accessed: not passed to other blocks, recorded
 //! or compared, so that all of it belongs to the array that was made last. Its owner is only counted and put into owner
-//! slots, which hold none instead.
+//! slots, which hold none instead. What only the failures of such calls would record is not looked at: they are gone.
 
 use std::collections::{HashMap, HashSet};
 
 use numlift_mir::ir::SlotData;
-use numlift_mir::{Block, Function, Imm, Inst, Opcode, Region, Slot, Ty, Value};
+use numlift_mir::{Block, BlockCall, ControlFlowGraph, Function, Imm, Inst, Opcode, Region, Slot, Ty, Value};
 use numlift_runtime::helpers;
 use numlift_types::DType;
 
+use super::dead_code::Liveness;
 use super::emit::Emit;
 use crate::{Pass, PassContext};
 
@@ -63,20 +64,67 @@ pub fn run(f: &mut Function, context: &mut PassContext) {
         .flat_map(|&(b, i)| read_behind(f, b, i))
         .map(|r| r.0)
         .collect();
-    let mut found = vec![];
-    for &(b, i) in &calls {
-        found.extend(Array::find(f, &users, b, i).filter(|a| is_private(f, &users, a, &read)));
+    let cfg = ControlFlowGraph::compute(f);
+    let mut found: Vec<Array> = vec![];
+    while !calls.is_empty() {
+        let gone: HashSet<Inst> = calls.iter().map(|c| c.1).collect();
+        let uses = Uses {
+            users: &users,
+            live: Liveness::compute(f, &cfg, &gone),
+            gone,
+        };
+        let find =
+            |&(b, i): &(Block, Inst)| Array::find(f, &uses, b, i).filter(|a| is_private(f, &users, a, &read));
+        found = calls.iter().filter_map(find).collect();
+        if found.len() == calls.len() {
+            break;
+        }
+        // one that stays may keep others
+        calls = found.drain(..).map(|a| (a.block, a.call)).collect();
+    }
+    // they go together, as what one would record is taken to be gone with the others
+    if found.is_empty() || !context.rewrite() {
+        return;
     }
     for array in found {
-        if context.rewrite() {
-            let line = f.insts[array.call].line;
-            context.remark(line, format!("array of {} bytes put on the stack", array.bytes));
-            array.place(f);
-        }
+        let line = f.insts[array.call].line;
+        context.remark(line, format!("array of {} bytes put on the stack", array.bytes));
+        array.place(f);
     }
 }
 
 type Users = HashMap<Value, Vec<Inst>>;
+
+/// What uses values, if calls go.
+struct Uses<'a> {
+    users: &'a Users,
+    gone: HashSet<Inst>,
+    live: Liveness,
+}
+
+impl Uses<'_> {
+    /// The instructions that use a value where it matters.
+    fn of(&self, f: &Function, v: Value) -> Vec<Inst> {
+        let users = self.users.get(&v).into_iter().flatten().copied();
+        users
+            .filter(|i| !self.gone.contains(i) && !self.is_dropped(f, *i, v))
+            .collect()
+    }
+
+    /// Whether a branch passes the value, but only to parameters that nothing needs.
+    fn is_dropped(&self, f: &Function, i: Inst, v: Value) -> bool {
+        let targets: &[&BlockCall] = match &f.insts[i].imm {
+            Imm::Jump(t) => &[t],
+            Imm::Branch(t, e) => &[t, e],
+            _ => return false,
+        };
+        let needed = |t: &&BlockCall| {
+            let mut passed = t.args.iter().zip(&f.blocks[t.block].params);
+            passed.any(|(a, p)| *a == v && self.live.params.contains(*p))
+        };
+        !f.insts[i].args.contains(&v) && !targets.iter().any(needed)
+    }
+}
 
 fn users(f: &Function) -> Users {
     let mut out = Users::new();
@@ -103,7 +151,7 @@ struct Array {
 }
 
 impl Array {
-    fn find(f: &Function, users: &Users, block: Block, call: Inst) -> Option<Array> {
+    fn find(f: &Function, uses: &Uses<'_>, block: Block, call: Inst) -> Option<Array> {
         let args = f.insts[call].args.clone();
         let constant = |n: usize| f.int_const(args[n]);
         let (dtype, nd, how) = (constant(0)?, constant(1)?, constant(3)?);
@@ -143,16 +191,16 @@ impl Array {
             slot,
             data,
             owner,
-            accesses: accesses(f, users, f.insts[data].results[0])?,
+            accesses: accesses(f, uses, f.insts[data].results[0])?,
         };
         let read = (data_at, owner_at) == (out.1, out.1 + 8) && out.0 == slot;
-        (read && array.is_counted(f, users)).then_some(array)
+        (read && array.is_counted(f, uses)).then_some(array)
     }
 
     /// Whether the owner is nowhere but in owner slots.
-    fn is_counted(&self, f: &Function, users: &Users) -> bool {
+    fn is_counted(&self, f: &Function, uses: &Uses<'_>) -> bool {
         let owner = f.insts[self.owner].results[0];
-        users.get(&owner).into_iter().flatten().all(|&i| {
+        uses.of(f, owner).into_iter().all(|i| {
             let d = &f.insts[i];
             match d.op {
                 Opcode::Store if d.args[1] != owner => {
@@ -230,12 +278,12 @@ fn accessed(f: &Function, i: Inst) -> Option<(Slot, i64)> {
 }
 
 /// The loads and stores at an address and what is added to it; `None` if it is used otherwise.
-fn accesses(f: &Function, users: &Users, address: Value) -> Option<HashSet<Inst>> {
+fn accesses(f: &Function, uses: &Uses<'_>, address: Value) -> Option<HashSet<Inst>> {
     let mut out = HashSet::new();
     let mut work = vec![address];
     let mut seen: HashSet<Value> = HashSet::from([address]);
     while let Some(v) = work.pop() {
-        for &i in users.get(&v).into_iter().flatten() {
+        for i in uses.of(f, v) {
             let d = &f.insts[i];
             match d.op {
                 Opcode::Iadd if d.ty == Ty::I64 => {
