@@ -11,6 +11,7 @@
 //! | `lower` | function frame: signature, prologue, blocks, exits |
 //! | `ops` | one MIR instruction to CLIF |
 //! | `vectors` | the instructions on vectors |
+//! | `loads` | loads that may be done where they are used |
 //! | `checks` | the instructions that can fail |
 //! | `calls` | helpers, functions of the module, safepoints |
 //! | `c_abi` | functions that C calls |
@@ -37,6 +38,7 @@ mod cold;
 mod disassembly;
 mod isa;
 mod link;
+mod loads;
 mod lower;
 mod ops;
 #[cfg(test)]

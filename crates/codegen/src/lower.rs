@@ -24,6 +24,7 @@ use crate::branch::loops;
 use crate::cold::{ColdBlock, Failure, Way};
 use crate::disassembly::source;
 use crate::isa::Isa;
+use crate::loads;
 use crate::thunk::to_slot;
 
 /// No arguments for a branch target.
@@ -92,6 +93,8 @@ pub(crate) struct Lower<'a> {
     pub extended: SecondaryMap<mir::Value, Option<bool>>,
     /// What they are in 64 bits.
     pub wide: SecondaryMap<mir::Value, PackedOption<Value>>,
+    /// What is loaded by loads that may be done anywhere in their block.
+    pub movable: SecondaryMap<mir::Value, bool>,
     /// Memory for operands that do not fit into the context.
     pub spill: Option<StackSlot>,
     ctx_region: AliasRegion,
@@ -151,6 +154,7 @@ pub(crate) fn lower(
         loops: loops(func),
         extended: extended_loads(func),
         wide: SecondaryMap::new(),
+        movable: loads::movable(func),
         spill: None,
         ctx_region,
         stack_region,

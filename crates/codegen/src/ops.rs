@@ -297,7 +297,14 @@ impl Lower<'_> {
                 let signed = data.results.first().and_then(|r| self.extended[*r]);
                 let v = match signed {
                     Some(signed) => self.load_extended(data, signed, (flags, addr, disp)),
-                    None => self.pos.ins().load(cl_type(data.ty), flags, addr, disp),
+                    None => {
+                        let movable = data.results.first().is_some_and(|r| self.movable[*r]);
+                        let flags = match movable {
+                            true => flags.with_readonly().with_can_move(),
+                            false => flags,
+                        };
+                        self.pos.ins().load(cl_type(data.ty), flags, addr, disp)
+                    }
                 };
                 self.result(data, v)
             }

@@ -49,17 +49,15 @@ pub(super) fn emit(f: &mut Function, plan: &Plan) {
         b.br(cond, (main, &[]), (header, &params));
         b.switch_to(main);
     }
-    let last = match plan.rest < plan.turns {
-        false => params,
-        true => {
-            let rest = block_like(&mut b, header);
-            let otherwise = target(rest, &params);
-            let done = vector_loop(&mut b, plan, plan.turns, &params, &otherwise, exit.as_ref());
-            leave(&mut b, plan, &params, rest, done, exit.as_ref());
-            b.switch_to(rest);
-            b.func.blocks[rest].params.to_vec()
-        }
-    };
+    let mut last = params;
+    for turns in plan.widths() {
+        let rest = block_like(&mut b, header);
+        let otherwise = target(rest, &last);
+        let done = vector_loop(&mut b, plan, turns, &last, &otherwise, exit.as_ref());
+        leave(&mut b, plan, &last, rest, done, exit.as_ref());
+        b.switch_to(rest);
+        last = b.func.blocks[rest].params.to_vec();
+    }
     let otherwise = target(header, &last);
     let done = vector_loop(&mut b, plan, plan.rest, &last, &otherwise, exit.as_ref());
     leave(&mut b, plan, &last, header, done, exit.as_ref());

@@ -44,6 +44,8 @@ impl Plan {
         // A kernel is called for several registers.
         let (mut unroll, max_size) = match (calls, cost.size) {
             (true, _) => (8, MAX_SIZE_WITH_CALLS),
+            // Sums of more registers hide that each waits for its last addition.
+            (false, 0..=8) if shape.inner.is_some() => (8, MAX_SIZE),
             (false, 0..=8) => (4, MAX_SIZE),
             (false, 9..=20) => (2, MAX_SIZE),
             (false, _) => (1, MAX_SIZE),
@@ -79,6 +81,20 @@ impl Plan {
             turns,
             rest,
         })
+    }
+
+    /// Turns of the vector iterations before the one for the rest. A nest has one more between: what the main loop leaves
+    /// there runs through the inner loop as often as that has turns.
+    pub fn widths(&self) -> SmallVec<[u32; 2]> {
+        let between = self.turns / 4;
+        match (
+            self.turns > self.rest,
+            self.shape.inner.is_some() && between > self.rest,
+        ) {
+            (false, _) => SmallVec::new(),
+            (true, false) => SmallVec::from_slice(&[self.turns]),
+            (true, true) => SmallVec::from_slice(&[self.turns, between]),
+        }
     }
 }
 
