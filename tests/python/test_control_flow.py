@@ -493,3 +493,18 @@ def test_global_statement_and_nested_scopes() -> None:
         (0,),
         tier=None,
     )
+
+
+UNBOUND = [
+    " while q < n:\n  q += 1\n",
+    " while n < q:\n  q += 1\n else:\n  return 1\n",
+    " for i in range(n):\n  while q < i:\n   q += 1\n return n\n",
+    " for i in range(n):\n  if i > 1:\n   q += i\n return i\n",
+]
+
+
+@pytest.mark.parametrize("body", UNBOUND)
+def test_variables_that_only_read_themselves(body: str) -> None:
+    f = define(f"def f(n):\n{body}")
+    for n in (0, 1, 5):
+        check(f, n, tier=None)

@@ -24,7 +24,7 @@ use smallvec::smallvec;
 use crate::emit::{Emit, Vals};
 
 pub use cmp::{compare, truth};
-pub use conv::{cast, construct, int64, is_finite, store};
+pub use conv::{cast, construct, int64, is_finite, store, to_loop};
 pub use math::math_call;
 pub use ufunc::{comparison, pick, ufunc};
 pub use union::{embed, project};

@@ -196,9 +196,16 @@ impl FnLower<'_, '_> {
         self.materialise(node)
     }
 
-    /// The value of an operand that is computed at once, which the statement may refer to until it ends.
-    fn settled_node(&mut self, id: ExprId) -> R<Node> {
-        let v = self.expr(id)?;
+    /// The value of an operand that is computed at once, which the statement may refer to until it ends. A number
+    /// of several families is cast to the dtype, which it has in the loop.
+    fn settled_node(&mut self, id: ExprId, dtype: Option<DType>) -> R<Node> {
+        let mut v = self.expr(id)?;
+        if let (Type::Union(_), Some(d)) = (&v.0, dtype) {
+            v = self.split(&v, |f, s, x| {
+                let x = arith::to_loop(&mut f.e, (s, &x), d, "", &[]);
+                Ok((Type::np(d), x))
+            })?;
+        }
         if let Some(owner) = v.1.last() {
             self.memory.temporaries.remove(owner);
         }
@@ -218,10 +225,10 @@ impl FnLower<'_, '_> {
     }
 
     /// An operand, whose elements are not computed yet.
-    pub(super) fn node(&mut self, id: ExprId) -> R<Node> {
+    pub(super) fn node(&mut self, id: ExprId, dtype: Option<DType>) -> R<Node> {
         match self.inst.tables.elementwise.get(&id).cloned() {
             Some(call) if call.out.is_none() => self.applied_node(id, &call),
-            _ => self.settled_node(id),
+            _ => self.settled_node(id, dtype),
         }
     }
 
@@ -241,8 +248,8 @@ impl FnLower<'_, '_> {
             let mut later = call.args[k + 1..].iter().chain(&call.out);
             let deferred = later.all(|x| self.quiet(*x));
             let node = match deferred {
-                true => self.node(a)?,
-                false => self.settled_node(a)?,
+                true => self.node(a, call.operands.get(k).copied())?,
+                false => self.settled_node(a, call.operands.get(k).copied())?,
             };
             if !self.reachable() || matches!(node, Node::Never) {
                 return Ok(None);

@@ -221,12 +221,13 @@ impl FnLower<'_, '_> {
         };
         match var.bound {
             IsBound::Yes => {}
-            IsBound::No => {
+            // a flag of a variable that nothing binds, such as `q` in `while q < n: q += 1`, is never set
+            IsBound::Flag(c) if var.ty != Type::Never => self.guard_ok(c, kind, &[]),
+            IsBound::No | IsBound::Flag(_) => {
                 let site = self.e.site(kind);
                 self.e.b.fail(&[], site);
                 return Ok((Type::Never, Vals::new()));
             }
-            IsBound::Flag(c) => self.guard_ok(c, kind, &[]),
         }
         Ok((var.ty, var.vals))
     }

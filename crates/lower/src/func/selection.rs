@@ -108,7 +108,7 @@ impl FnLower<'_, '_> {
         let line = self.hir.exprs[base].line;
         let fresh = self.is_fresh(base);
         if let (Node::Scalar(..), true) = (&node, self.is_mask(index)) {
-            let mask = self.node(index)?;
+            let mask = self.node(index, None)?;
             if !self.reachable() {
                 return Ok(());
             }

@@ -125,6 +125,13 @@ impl FnInfer<'_, '_> {
         let (found, dtypes) = select_loop(self.cx.env, object, &elements)?;
         let (operands, results) = dtypes.split_at(types.len());
         let [result] = results else { return None };
+        // whether an int fits is asked of ints only
+        let mixed = |(t, d): (&Type, &DType)| {
+            matches!(t, Type::Union(_)) && d.is_integer() && t.scalars().contains(&Scalar::PyInt)
+        };
+        if types.iter().zip(operands).any(mixed) {
+            return None;
+        }
         let name = path.rsplit('.').next().unwrap_or(path).to_owned();
         let call = Elementwise {
             function: Applied::Ufunc {

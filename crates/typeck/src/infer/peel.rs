@@ -113,6 +113,12 @@ impl FnInfer<'_, '_> {
             out.picks.extend(t.picks.remove_entry(e));
             out.hidden.extend(t.hidden.remove_entry(e));
             out.dtypes.extend(t.dtypes.remove_entry(e));
+            out.elementwise.extend(t.elementwise.remove_entry(e));
+            out.in_place.extend(t.in_place.remove_entry(e));
+            out.parts.extend(t.parts.take(e));
+            out.reads.extend(t.reads.remove_entry(e));
+            out.consumers
+                .extend(t.consumers.get_key_value(e).map(|(e, c)| (*e, *c)));
         }
         for s in &of.stmts {
             out.errors.extend(t.errors.remove_entry(s));

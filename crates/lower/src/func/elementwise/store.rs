@@ -3,7 +3,7 @@
 use numlift_mir::{IntCC, Opcode, Ty, Value};
 use numlift_syntax::hir::{ExprId, Target};
 use numlift_typeck::{Applied, Elementwise};
-use numlift_types::{ArrayType, Layout, ObjectRef, Scalar, Type};
+use numlift_types::{ArrayType, DType, Layout, ObjectRef, Scalar, Type};
 
 use super::{Names, Node, Step};
 use crate::arith;
@@ -26,7 +26,13 @@ impl FnLower<'_, '_> {
 
     /// `base[index] = value`
     pub(crate) fn assign_elements(&mut self, base: ExprId, index: ExprId, value: ExprId) -> R<()> {
-        let node = self.node(value)?;
+        let node = match (self.ty(value)?, self.ty(base)?) {
+            (Type::Union(_), Type::Array(a)) => {
+                let v = self.expr(value)?;
+                Node::leaf(self.as_element(a.dtype, v)?)?
+            }
+            _ => self.node(value, None)?,
+        };
         let array = self.expr(base)?;
         if !self.reachable() {
             return Ok(());
@@ -41,19 +47,19 @@ impl FnLower<'_, '_> {
     /// `base[index] = v` where `array` is `base`.
     pub(crate) fn store_part(&mut self, base: ExprId, array: &Typed, index: ExprId, v: Typed) -> R<()> {
         let line = self.e.b.line();
-        let node = Node::leaf(match v.0 {
-            Type::Union(_) => {
-                let Type::Array(a) = array.0 else {
-                    return Err("not an array".into());
-                };
-                self.number(&v, |f, s, v| {
-                    let vals = arith::store(&mut f.e, a.dtype, (s, &v)).ok_or("a store")?;
-                    Ok((Type::np(a.dtype), vals))
-                })?
-            }
+        let node = Node::leaf(match (&v.0, &array.0) {
+            (Type::Union(_), Type::Array(a)) => self.as_element(a.dtype, v)?,
             _ => v,
         })?;
         self.store_node(base, array, index, node, line)
+    }
+
+    /// A number of several families as an element.
+    fn as_element(&mut self, dtype: DType, v: Typed) -> R<Typed> {
+        self.number(&v, |f, s, v| {
+            let vals = arith::store(&mut f.e, dtype, (s, &v)).ok_or("a store")?;
+            Ok((Type::np(dtype), vals))
+        })
     }
 
     fn store_node(&mut self, base: ExprId, array: &Typed, index: ExprId, node: Node, line: u32) -> R<()> {
@@ -215,7 +221,7 @@ impl FnLower<'_, '_> {
 
     /// `old op= value` of an array, which `call` applies.
     pub(crate) fn in_place(&mut self, call: &Elementwise, old: Typed, value: ExprId, fresh: bool) -> R<()> {
-        let right = self.node(value)?;
+        let right = self.node(value, call.operands.get(1).copied())?;
         let (Type::Array(target), v) = old else {
             return Err("not an array".into());
         };
