@@ -12,8 +12,16 @@ CALLS = [f"np.{name}(a)" for name in [*WHOLE, "amin", "amax", "linalg.norm"]] + 
     f"a.{name}()" for name in WHOLE
 ]
 LINES = ["np.sum(a, axis=0)", "a.max(0)", "a.mean(axis=-1)", "np.argmin(a, axis=None)"]
+AXES = [
+    f"a.{name}({axis})"
+    for name in ["sum", "prod", "min", "max", "mean", "argmin", "argmax"]
+    for axis in ["axis=0", "1", "axis=-1, keepdims=True"]
+]
+COPIES = ["a.copy()", "np.copy(a)", "np.array(a)", "a.copy() + 1", "a[::2].copy()"]
 PRODUCTS = ["np.dot(a, b)", "a.dot(b)", "a @ b", "np.inner(a, b)", "np.matmul(a, b)"]
-FUNCTIONS = {call: define(f"def f(a, b):\n    return {call}\n") for call in [*CALLS, *LINES, *PRODUCTS]}
+FUNCTIONS = {
+    call: define(f"def f(a, b):\n    return {call}\n") for call in [*CALLS, *LINES, *AXES, *COPIES, *PRODUCTS]
+}
 JITTED = {call: jit(f) for call, f in FUNCTIONS.items()}
 # around the blocks of NumPy's pairwise sums and buffers
 LENGTHS = [0, 1, 2, 7, 8, 9, 16, 17, 127, 128, 129, 136, 257, 1000, 1025, 8193]
@@ -74,6 +82,17 @@ def test_the_only_axis(call: str, data: st.DataObject) -> None:
     check(JITTED[call], a, a)
 
 
+@given(st.sampled_from(AXES + COPIES), st.data())
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_one_axis_and_copies(call: str, data: st.DataObject) -> None:
+    extents = st.sampled_from([0, 1, 2, 3, 8, 9, 17, 130])
+    shape = data.draw(
+        st.one_of(st.tuples(extents, extents), st.tuples(extents, st.sampled_from([1, 3]), extents))
+    )
+    a = data.draw(lines(data.draw(st.sampled_from(DTYPES)), int(np.prod(shape)))).reshape(shape)
+    check(JITTED[call], data.draw(st.sampled_from([a, a.copy(order="F"), a[:, ::-1]])), None)
+
+
 @given(st.sampled_from(PRODUCTS), st.data())
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_products_of_lines(call: str, data: st.DataObject) -> None:
@@ -97,7 +116,14 @@ def test_no_call_of_the_interpreter_is_left_in_the_way() -> None:
             q[:, k] = v / np.sqrt(np.sum(v * v))
         return q
 
-    f = jit(orthogonal)
-    check(f, np.random.default_rng(1).random((20, 12)))
-    if not FAKE:
-        assert all("call_helper reduce(" in text for text in f.inspect_mir().values())
+    def scaled(a):
+        e = a - a.max(axis=-1, keepdims=True)
+        return e / e.sum(axis=1, keepdims=True)
+
+    for function, kernel in [(orthogonal, "reduce"), (scaled, "reduce_axis")]:
+        f = jit(function)
+        check(f, np.random.default_rng(1).random((20, 12)))
+        if not FAKE:
+            (mir,) = f.inspect_mir().values()
+            assert f"call_helper {kernel}(" in mir
+            assert kernel == "reduce" or "py_call" not in mir

@@ -210,6 +210,8 @@ pub const KERNELS: &[HelperSig] = &[
     // reduce(what, loop, data, area, out) -> whether the result is there: a reduction of a whole array, or a product of two
     // lines. See `reduce`.
     kernel("reduce", &[I, I, I, I, I], Some(I)),
+    // reduce_axis(what, loop, data, area, to): along one axis of an array in C order
+    kernel("reduce_axis", &[I, I, I, I, I], Some(I)),
     // Python's float // and % for a nonzero divisor, NumPy's for any
     pure_kernel("float_floordiv", &[F, F], F),
     pure_kernel("float_mod", &[F, F], F),

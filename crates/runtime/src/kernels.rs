@@ -104,6 +104,7 @@ fn kernel(name: &str) -> *const c_void {
         "mask_take" => selection::mask_take as *const c_void,
         "mask_put" => selection::mask_put as *const c_void,
         "reduce" => reduce::reduce as *const c_void,
+        "reduce_axis" => reduce::reduce_axis as *const c_void,
         "py_hypot" => py_hypot as *const c_void,
         "float_floordiv" => floats::float_floordiv as *const c_void,
         "float_mod" => floats::float_mod as *const c_void,

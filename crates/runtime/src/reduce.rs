@@ -371,11 +371,7 @@ unsafe fn compute(
             Sum if float => accumulate(f, data, out, line),
             Sum => *out = of_integers!(d, sum_bits(line))? as u64,
             Prod if float => {
-                match d {
-                    DType::F32 => *out.cast() = 1f32,
-                    DType::F64 => *out.cast() = 1f64,
-                    _ => return None,
-                }
+                ones(d, out.cast(), 1);
                 accumulate(f, data, out, line);
             }
             Prod => *out = of_integers!(d, product_bits(line))? as u64,
@@ -427,6 +423,103 @@ unsafe fn compute(
         }
     }
     Some(())
+}
+
+/// The helper `reduce_axis`. The area has the address, and the extents before the axis, of it, and behind it joined.
+pub(crate) extern "C" fn reduce_axis(
+    what: i64,
+    f: i64,
+    data: i64,
+    area: *const [i64; 4],
+    out: *mut u8,
+) -> i64 {
+    let [what, d, ..] = what.to_le_bytes().map(usize::from);
+    let (Some(&what), Some(&d)) = (Reduction::ALL.get(what), DType::ALL.get(d)) else {
+        return 0;
+    };
+    // SAFETY: generated code passes an area of four words, and a new array of the other extents.
+    unsafe {
+        let [at, outer, n, inner] = *area;
+        let (at, n, inner) = (at as *const u8, n as usize, inner as usize);
+        let result = match what {
+            Reduction::ArgMin | Reduction::ArgMax => size_of::<isize>(),
+            _ => d.size() as usize,
+        };
+        for o in 0..outer as usize {
+            let part = at.add(o * n * inner * d.size() as usize);
+            along(what, d, (f, data), (part, n, inner), out.add(o * inner * result));
+        }
+    }
+    1
+}
+
+/// What is at `from`, `n` rows of `inner` elements, reduced to one row.
+///
+/// # Safety
+/// As for `reduce_axis`.
+unsafe fn along(
+    what: Reduction,
+    d: DType,
+    (f, data): (i64, i64),
+    (from, n, inner): (*const u8, usize, usize),
+    to: *mut u8,
+) {
+    use Reduction::{ArgMax, ArgMin, Max, Mean, Min, Prod};
+    let size = d.size() as usize;
+    // SAFETY: as promised by the caller; results of `inner` elements are at `to`.
+    unsafe {
+        let mut first = 0;
+        match what {
+            ArgMin | ArgMax => {
+                let f: Arg = std::mem::transmute(f as usize);
+                f(from, n as isize, to.cast(), std::ptr::null_mut());
+                return;
+            }
+            Min | Max => {
+                std::ptr::copy_nonoverlapping(from, to, inner * size);
+                first = 1;
+            }
+            Prod => ones(d, to, inner),
+            _ => std::ptr::write_bytes(to, 0, inner * size),
+        }
+        let rest = from.add(first * inner * size);
+        if inner == 1 {
+            let (n, step) = (n - first, size as isize);
+            accumulate(f, data, to.cast(), Line { at: rest, n, step });
+        } else {
+            let f: Loop = std::mem::transmute(f as usize);
+            for k in 0..n - first {
+                let row = rest.add(k * inner * size).cast_mut();
+                let mut pointers = [to.cast(), row.cast(), to.cast()];
+                let steps = [size as isize; 3];
+                f(
+                    pointers.as_mut_ptr(),
+                    &(inner as isize),
+                    steps.as_ptr(),
+                    data as *mut c_void,
+                );
+            }
+        }
+        if what == Mean {
+            for k in 0..inner {
+                divide(d, to.add(k * size).cast(), n);
+            }
+        }
+    }
+}
+
+/// Writes `n` ones.
+unsafe fn ones(d: DType, to: *mut u8, n: usize) {
+    for k in 0..n {
+        // SAFETY: as promised by the caller.
+        unsafe {
+            match d {
+                DType::F32 => *to.cast::<f32>().add(k) = 1.0,
+                DType::F64 => *to.cast::<f64>().add(k) = 1.0,
+                _ => *to.cast::<u64>().add(k) = 1,
+            }
+        }
+    }
 }
 
 /// An array of one axis as it is.

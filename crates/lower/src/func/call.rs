@@ -326,7 +326,7 @@ impl FnLower<'_, '_> {
     /// A call of a library function: by a kernel if there is one, else through the interpreter.
     fn call_boxed(&mut self, how: Boxed, args: &[Typed], ret: &Type) -> R<Typed> {
         match self.reduction(&how, args, ret) {
-            Some(plan) => self.reduced(plan, how, args, ret),
+            Some(plan) => self.reduced(&plan, how, args, ret),
             None => self.call_python(how, args, ret),
         }
     }

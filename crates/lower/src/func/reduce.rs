@@ -6,15 +6,18 @@
 //! if reduce(sum, loop of np.add, area, out): out's number
 //! else: np.sum(a)                               # arrays that are no line, and all that raises
 //! ```
+//! and `np.sum(a, axis=1)` of an array in C order `reduce_axis` with a new array. Where NumPy
+//! converts on the way (integers that are added up in a wider dtype), the call goes through the interpreter.
 
-use numlift_mir::{IntCC, Ty};
+use numlift_mir::{IntCC, Opcode, Ty, Value};
 use numlift_runtime::reduce::Reduction;
-use numlift_runtime::{ArrayFunction, ObjectEntry};
+use numlift_runtime::{ArrayFunction, ExitReason, ObjectEntry};
 use numlift_typeck::Known;
-use numlift_types::{ArrayType, DType, Kind, ObjectRef, Scalar, Type};
+use numlift_types::{ArrayType, DType, Kind, Layout, ObjectRef, Type};
 
 use super::call::Boxed;
 use super::{FnLower, R, Typed};
+use crate::emit::Vals;
 
 /// What functions of NumPy, and methods of the same name, compute.
 const REDUCTIONS: &[(&str, Reduction)] = &[
@@ -42,7 +45,30 @@ pub(super) struct Plan {
     what: Reduction,
     arrays: Vec<ArrayType>,
     result: DType,
+    along: Option<Along>,
     with: With,
+}
+
+/// One axis.
+struct Along {
+    axis: usize,
+    /// It stays, with extent 1.
+    keep: bool,
+}
+
+impl Along {
+    /// Whether the kernel reduces along it.
+    fn fits(&self, what: Reduction, a: ArrayType, result: DType) -> bool {
+        use Reduction::{ArgMax, ArgMin, Max, Mean, Min, Prod, Sum};
+        let last = self.axis + 1 == usize::from(a.ndim);
+        a.layout == Layout::C
+            && match what {
+                Sum | Prod | Mean => a.dtype == result,
+                Min | Max => true,
+                ArgMin | ArgMax => last,
+                _ => false,
+            }
+    }
 }
 
 /// The code of NumPy that it runs.
@@ -62,17 +88,16 @@ fn means(what: Reduction, d: DType) -> Option<(DType, Option<&'static str>, Opti
         Kind::Bool | Kind::Signed => DType::I64,
         _ => d,
     };
-    let added = (kind >= Kind::Float).then_some("numpy.add");
     Some(match what {
-        Sum => (wide, added, None),
+        Sum => (wide, Some("numpy.add"), None),
         // complex products depend on where their operands are
         _ if kind == Kind::Complex && !matches!(what, Dot | MatMul) => return None,
-        Prod => (wide, (kind == Kind::Float).then_some("numpy.multiply"), None),
+        Prod => (wide, Some("numpy.multiply"), None),
         Min => (d, Some("numpy.minimum"), None),
         Max => (d, Some("numpy.maximum"), None),
         Mean if kind < Kind::Float => (DType::F64, None, None),
-        Mean => (d, added, None),
-        Var | Std if kind == Kind::Float => (d, added, None),
+        Mean => (d, Some("numpy.add"), None),
+        Var | Std if kind == Kind::Float => (d, Some("numpy.add"), None),
         Any | All => (DType::Bool, None, None),
         ArgMin => (DType::I64, None, Some(ArrayFunction::ArgMin)),
         ArgMax => (DType::I64, None, Some(ArrayFunction::ArgMax)),
@@ -101,26 +126,26 @@ impl FnLower<'_, '_> {
             _ => None,
         };
         let first = array(args.first()?)?;
-        let arrays = match (what, &args[1..], how.keywords.as_slice()) {
-            (Reduction::Dot | Reduction::MatMul, [other], []) => vec![first, array(other)?],
+        let (mut arrays, mut along) = (vec![first], None);
+        match (what, &args[1..], how.keywords.as_slice()) {
+            (Reduction::Dot | Reduction::MatMul, [other], []) => arrays.push(array(other)?),
             (Reduction::Dot | Reduction::MatMul, ..) => return None,
-            (_, [], []) => vec![first],
-            // the only axis
+            (_, [], []) => {}
             (Reduction::Norm, ..) => return None,
-            (_, [axis], names) if first.ndim == 1 && names.iter().all(|n| n == "axis") => {
-                let only = axis.0 == Type::None
-                    || (axis.0 == Type::INT && matches!(self.e.b.func.int_const(axis.1[0]), Some(0 | -1)));
-                if !only {
-                    return None;
-                }
-                vec![first]
-            }
-            _ => return None,
-        };
+            (_, rest, names) => along = self.axis(first, rest, names)?,
+        }
         let d = first.dtype;
         let lines = arrays.len() == 1 || arrays.iter().all(|a| a.ndim == 1 && a.dtype == d);
         let (result, ufunc, function) = means(what, d)?;
-        if how.effect || first.ndim == 0 || !lines || *ret != Type::Scalar(Scalar::Np(result)) {
+        let expected = match &along {
+            None => Type::np(result),
+            Some(along) if along.fits(what, first, result) => {
+                let ndim = first.ndim - u8::from(!along.keep);
+                Type::array(result, ndim, Layout::C)
+            }
+            Some(_) => return None,
+        };
+        if how.effect || first.ndim == 0 || !lines || *ret != expected {
             return None;
         }
         let with = match (ufunc, function) {
@@ -135,12 +160,46 @@ impl FnLower<'_, '_> {
             what,
             arrays,
             result,
+            along,
             with,
         })
     }
 
+    /// The axis that arguments behind the array give, if they are constants; `None` in it if it is the only one, or all are
+    /// meant.
+    fn axis(&self, a: ArrayType, rest: &[Typed], names: &[String]) -> Option<Option<Along>> {
+        let positional = rest.len() - names.len();
+        let (mut axis, mut keep) = (None, false);
+        for (k, (t, v)) in rest.iter().enumerate() {
+            let name = match k.checked_sub(positional) {
+                None if k == 0 => "axis",
+                None => return None,
+                Some(n) => names[n].as_str(),
+            };
+            match (name, t) {
+                ("axis", Type::None) => {}
+                ("axis", t) if *t == Type::INT => axis = Some(self.e.b.func.int_const(v[0])?),
+                ("keepdims", t) if *t == Type::BOOL => keep = self.e.b.func.int_const(v[0])? != 0,
+                _ => return None,
+            }
+        }
+        let rank = i64::from(a.ndim);
+        match axis {
+            None if !keep => Some(None),
+            Some(k) if (-rank..rank).contains(&k) && (keep || rank > 1) => Some(Some(Along {
+                axis: k.rem_euclid(rank) as usize,
+                keep,
+            })),
+            Some(0 | -1) if rank == 1 => Some(None),
+            _ => None,
+        }
+    }
+
     /// The call by a kernel, or where that does not do it, by the interpreter.
-    pub(super) fn reduced(&mut self, plan: Plan, how: Boxed, args: &[Typed], ret: &Type) -> R<Typed> {
+    pub(super) fn reduced(&mut self, plan: &Plan, how: Boxed, args: &[Typed], ret: &Type) -> R<Typed> {
+        if let Some(along) = &plan.along {
+            return self.reduced_along(plan, along, &args[0].1);
+        }
         let mut words = vec![];
         for (&a, (_, v)) in plan.arrays.iter().zip(args) {
             let nd = usize::from(a.ndim);
@@ -150,24 +209,8 @@ impl FnLower<'_, '_> {
             }
         }
         let (area, out) = self.helper_area(&words, 2);
+        let done = self.ask("reduce", plan, area, out)?;
         let zero = self.e.b.iconst(Ty::I64, 0);
-        let (f, data) = match plan.with {
-            With::None => (zero, zero),
-            With::Loop(object, types) => {
-                let f = self.sh.object(ObjectEntry::UfuncLoop(object, types.clone()));
-                let data = self.sh.object(ObjectEntry::UfuncData(object, types));
-                (self.e.b.object(f), self.e.b.object(data))
-            }
-            With::Function(which) => {
-                let f = ObjectEntry::ArrayFunction(plan.arrays[0].dtype, which);
-                let f = self.sh.object(f);
-                (self.e.b.object(f), zero)
-            }
-        };
-        let word = plan.what.word(plan.arrays[0].dtype, plan.arrays[0].ndim);
-        let word = self.e.b.iconst(Ty::I64, word);
-        let done = self.e.helper("reduce", &[word, f, data, area, out]);
-        let done = done.ok_or("a kernel with a result")?;
         let done = self.e.b.icmp(IntCC::Ne, done, zero);
         let state = self.state();
         let (native, boxed) = (self.e.b.create_block(), self.e.b.create_cold_block());
@@ -179,5 +222,47 @@ impl FnLower<'_, '_> {
         let v = self.call_python(how, args, ret)?;
         ends.extend(self.suspend(Some(v)));
         self.merged_value(ends)
+    }
+
+    /// A new array of what a kernel makes along one axis of an array in C order. An exit if there is nothing along it.
+    fn reduced_along(&mut self, plan: &Plan, along: &Along, v: &Vals) -> R<Typed> {
+        let nd = usize::from(plan.arrays[0].ndim);
+        let extents = v[1..=nd].to_vec();
+        let one = self.e.b.iconst(Ty::I64, 1);
+        let some = self.e.b.icmp(IntCC::Sle, one, extents[along.axis]);
+        self.e.exit_unless(some, ExitReason::ValueType);
+        let mut shape = extents.clone();
+        match along.keep {
+            true => shape[along.axis] = one,
+            false => drop(shape.remove(along.axis)),
+        }
+        let array = self.allocate(plan.result, &shape, Layout::C, false);
+        let mut product = |part: &[Value]| part.iter().fold(one, |n, &x| self.e.b.op(Opcode::Imul, &[n, x]));
+        let outer = product(&extents[..along.axis]);
+        let inner = product(&extents[along.axis + 1..]);
+        let (area, _) = self.helper_area(&[v[0], outer, extents[along.axis], inner], 0);
+        self.ask("reduce_axis", plan, area, array.1[0])?;
+        Ok(array)
+    }
+
+    /// Calls the kernel.
+    fn ask(&mut self, kernel: &str, plan: &Plan, area: Value, out: Value) -> R<Value> {
+        let zero = self.e.b.iconst(Ty::I64, 0);
+        let d = plan.arrays[0].dtype;
+        let (f, data) = match &plan.with {
+            With::None => (zero, zero),
+            With::Loop(object, types) => {
+                let f = self.sh.object(ObjectEntry::UfuncLoop(*object, types.clone()));
+                let data = self.sh.object(ObjectEntry::UfuncData(*object, types.clone()));
+                (self.e.b.object(f), self.e.b.object(data))
+            }
+            With::Function(which) => {
+                let f = self.sh.object(ObjectEntry::ArrayFunction(d, *which));
+                (self.e.b.object(f), zero)
+            }
+        };
+        let word = self.e.b.iconst(Ty::I64, plan.what.word(d, plan.arrays[0].ndim));
+        let done = self.e.helper(kernel, &[word, f, data, area, out]);
+        done.ok_or_else(|| "a kernel with a result".into())
     }
 }

@@ -207,6 +207,11 @@ impl FnInfer<'_, '_> {
         if let (Type::Array(a), "astype") = (t, name) {
             return self.array_astype(id, base, *a, args);
         }
+        if let ("copy", []) = (name, args)
+            && let Some(t) = self.array_copy(id, base, t)
+        {
+            return Ok(t);
+        }
         if name == "clip" && args.iter().all(|a| a.name.is_none()) {
             let operands: Vec<ExprId> = [base].into_iter().chain(args.iter().map(|a| a.value)).collect();
             if let Some(t) = self.array_clip(id, &operands) {

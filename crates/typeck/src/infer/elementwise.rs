@@ -359,25 +359,38 @@ impl FnInfer<'_, '_> {
         };
         let real = |d: DType| d.kind() != Kind::Complex;
         match to {
-            Some(d) if a.ndim > 0 && (real(a.dtype) || !real(d)) => {
-                let call = Elementwise {
-                    function: Applied::Cast,
-                    args: vec![],
-                    out: None,
-                    operands: vec![a.dtype],
-                    result: d,
-                };
-                let ty = match result_array(d, std::slice::from_ref(&t)) {
-                    Some(ty) => ty,
-                    None => return self.unsupported(id, "astype", &[t]),
-                };
-                Ok(self.elementwise(id, (call, ty), vec![base]))
-            }
+            Some(d) if a.ndim > 0 && (real(a.dtype) || !real(d)) => match self.converted(id, base, a, d) {
+                Some(ty) => Ok(ty),
+                None => self.unsupported(id, "astype", &[t]),
+            },
             _ => match numlift_builtins::find_method("astype") {
                 Some(row) => self.table_call(id, Callee::Method(base, &t, "astype"), row, args),
                 None => self.unsupported(id, "astype", &[t]),
             },
         }
+    }
+
+    /// A copy of an array in its memory order; `None` where that is not what copies have.
+    pub(super) fn array_copy(&mut self, id: ExprId, base: ExprId, t: &Type) -> Option<Type> {
+        match *t {
+            Type::Array(a) if a.ndim == 1 || (a.ndim > 0 && a.layout == Layout::C) => {
+                self.converted(id, base, a, a.dtype)
+            }
+            _ => None,
+        }
+    }
+
+    /// The elements of an array as another dtype.
+    fn converted(&mut self, id: ExprId, base: ExprId, a: ArrayType, to: DType) -> Option<Type> {
+        let ty = result_array(to, &[Type::Array(a)])?;
+        let call = Elementwise {
+            function: Applied::Cast,
+            args: vec![],
+            out: None,
+            operands: vec![a.dtype],
+            result: to,
+        };
+        Some(self.elementwise(id, (call, ty), vec![base]))
     }
 
     /// `a op= b` of an array `a`, which stays the same; `None` if `a` is no array.

@@ -23,6 +23,18 @@ impl FnInfer<'_, '_> {
                     return Ok(t);
                 }
             }
+            "numpy.copy" | "numpy.array" => {
+                if let [a] = args
+                    && a.name.is_none()
+                    && a.star == 0
+                {
+                    self.allow_lists(a.value);
+                    let t = self.expr(a.value);
+                    if let Some(t) = self.array_copy(id, a.value, &t) {
+                        return Ok(t);
+                    }
+                }
+            }
             "builtins.abs" => {
                 if let [a] = args
                     && a.name.is_none()

@@ -117,7 +117,7 @@ impl FnInfer<'_, '_> {
     }
 
     /// Lists that are written as arguments need no variable that holds them: they are made for the call.
-    fn allow_lists(&mut self, e: ExprId) {
+    pub(super) fn allow_lists(&mut self, e: ExprId) {
         let hir = self.hir.clone();
         match &hir.exprs[e].kind {
             ExprKind::List(items) => {
