@@ -4,13 +4,14 @@
 //! A load is kept in its place by others and by stores behind it. In a loop of one block in which nothing is written it
 //! may be done anywhere in its turn. Cranelift takes such loads for values: equal ones are one, and one of which
 //! the address does not change in a loop is done before it. So the address must change from turn to turn, which ties the load to
-//! the block, and nothing outside of the block may use what it loads.
+//! the block, and nothing outside of the block may use what it loads. Of scalars there are enough registers, and where loads come
+//! first the counter can be counted in its own.
 
 use cranelift_entity::SecondaryMap;
 use cranelift_entity::packed_option::PackedOption;
 use numlift_mir::{Block, Function, Imm, Inst, Opcode, Value};
 
-/// What is loaded by the loads of the function that may be done anywhere in their turn.
+/// What is loaded by the loads of vectors that may be done anywhere in their turn.
 pub(crate) fn movable(f: &Function) -> SecondaryMap<Value, bool> {
     let mut out = SecondaryMap::new();
     let quiet: Vec<Block> = f.layout.iter().copied().filter(|b| is_quiet(f, *b)).collect();
@@ -30,7 +31,7 @@ pub(crate) fn movable(f: &Function) -> SecondaryMap<Value, bool> {
         let changing = changing(f, b, &homes);
         for &i in &f.blocks[b].insts {
             let d = &f.insts[i];
-            if d.op == Opcode::Load {
+            if d.op == Opcode::Load && d.ty.is_vector() {
                 out[d.results[0]] = changing[d.args[0]] && !outside[d.results[0]];
             }
         }
@@ -82,10 +83,10 @@ mod tests {
     fn is_movable(load: &str, more: &str, end: &str) -> bool {
         let text = format!(
             "function fn0 \"f\"(i64, i64) -> f64 {{\n\
-             block0(v0: i64, v1: i64):\n  v2 = iconst.i64 8\n  v3 = fconst.f64 0.0\n  jump block1(v0, v3)\n\
-             block1(v4: i64, v5: f64):\n  v6 = {load}\n{more}  v7 = fadd.f64 v5, v6\n  v8 = iadd.i64 v4, v2\n  \
+             block0(v0: i64, v1: i64):\n  v2 = iconst.i64 8\n  v3 = fconst.f64 0.0\n  v10 = splat.f64x2 v3\n  jump block1(v0, v10)\n\
+             block1(v4: i64, v5: f64x2):\n  v6 = {load}\n{more}  v7 = fadd.f64x2 v5, v6\n  v8 = iadd.i64 v4, v2\n  \
              v9 = icmp.i64 slt v8, v1\n  br v9, block1(v8, v7), block2\n\
-             block2:\n  return {end}\n}}\n"
+             block2:\n  v11 = extract.f64x2 0 {end}\n  return v11\n}}\n"
         );
         let module = numlift_mir::parse(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
         let f = module.funcs.values().next().unwrap_or_else(|| panic!("{text}"));
@@ -99,12 +100,12 @@ mod tests {
 
     #[test]
     fn loads_move_in_loops_that_write_nothing() {
-        assert!(is_movable("load.f64 v4", "", "v7"));
+        assert!(is_movable("load.f64x2 v4", "", "v7"));
         assert!(
-            !is_movable("load.f64 v4", "  store.f64 v5, v1\n", "v7"),
+            !is_movable("load.f64x2 v4", "  store.f64x2 v5, v1\n", "v7"),
             "a store"
         );
-        assert!(!is_movable("load.f64 v0", "", "v7"), "one address");
-        assert!(!is_movable("load.f64 v4", "", "v6"), "used outside");
+        assert!(!is_movable("load.f64x2 v0", "", "v7"), "one address");
+        assert!(!is_movable("load.f64x2 v4", "", "v6"), "used outside");
     }
 }

@@ -25,7 +25,8 @@
 //! ```
 //! Candidates are loops of one block, after the polls have left it, that load and store elements next to
 //! each other and carry nothing but counters and what may be folded in any order: integers, where sums
-//! wrap, and minima and maxima. Floats are never summed in another order. The vector loop is entered if arrays
+//! wrap, and minima and maxima. Floats are never summed in another order: behind long operations the lanes are added one after the
+//! other (`ordered`), else the loop is left as it is. The vector loop is entered if arrays
 //! do not overlap in a way that the order of accesses would be seen; it reads and writes just what the turns
 //! that it does read and write.
 
@@ -38,6 +39,7 @@ mod guards;
 mod interchange;
 mod lanes;
 mod nest;
+mod ordered;
 mod plan;
 mod reduction;
 mod shape;

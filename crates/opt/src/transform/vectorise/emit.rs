@@ -20,6 +20,7 @@ use super::alias::{Condition, Place};
 use super::exit::Exit;
 use super::lanes::{Lanes, Registers};
 use super::nest;
+use super::ordered;
 use super::plan::Plan;
 use super::reduction::Fold;
 use super::shape::{Carried, Shape};
@@ -297,6 +298,7 @@ fn vector_loop(
         b.switch_to(stores);
         lanes.store_late(b, &mut scalars);
     }
+    let in_order = ordered::emit(b, shape, &mut lanes, &mut scalars, (w, &carried));
     let (mut again, mut done) = (vec![], params.to_vec());
     for (k, c) in shape.carried.iter().enumerate() {
         match c {
@@ -306,6 +308,10 @@ fn vector_loop(
                 again.push(done[k]);
             }
             Carried::Folded(_) => again.extend(lanes.of(b, &mut scalars, shape.next[k])),
+            Carried::Ordered => {
+                done[k] = in_order[k];
+                again.push(done[k]);
+            }
         }
     }
     let test = scalars.get(b, shape.test);
@@ -346,6 +352,10 @@ fn begin(
             Carried::Counter(_) => {
                 first.push(params[k]);
                 carried[k] = b.func.append_param(body, Ty::I64);
+            }
+            Carried::Ordered => {
+                first.push(params[k]);
+                carried[k] = b.func.append_param(body, b.func.ty(params[k]));
             }
             Carried::Folded(fold) => {
                 let start = start(b, *fold, params[k]);

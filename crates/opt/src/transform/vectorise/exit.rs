@@ -105,7 +105,8 @@ fn leaving(f: &Function, plan: &Plan) -> Option<Vec<Value>> {
 /// The parameter of which a value is the next, folded one.
 fn folded(plan: &Plan, v: Value) -> Option<usize> {
     let shape = &plan.shape;
-    (0..shape.next.len()).find(|&k| shape.next[k] == v && matches!(shape.carried[k], Carried::Folded(_)))
+    let is_made = |k: usize| matches!(shape.carried[k], Carried::Folded(_) | Carried::Ordered);
+    (0..shape.next.len()).find(|&k| shape.next[k] == v && is_made(k))
 }
 
 /// The values of the loop that, in the last turn, follow from the parameters and values from outside.
@@ -113,7 +114,7 @@ fn cheap(f: &Function, plan: &Plan) -> HashSet<Value> {
     let shape = &plan.shape;
     let mut out: HashSet<Value> = HashSet::new();
     for (k, c) in shape.carried.iter().enumerate() {
-        if !matches!(c, Carried::Folded(_)) {
+        if !matches!(c, Carried::Folded(_) | Carried::Ordered) {
             out.insert(shape.params[k]);
         }
     }

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::alias::{Condition, conditions};
 use super::calls;
 use super::nest;
+use super::ordered;
 use super::reduction::Fold;
 use super::shape::{Carried, Kind, Reason, Shape};
 use crate::analysis::scev::ScalarEvolution;
@@ -37,6 +38,9 @@ impl Plan {
         let (least, most) = sizes(f, &shape, &wide).ok_or("it has no elements")?;
         let mut rest = 16 / least;
         let mut cost = Cost::of(f, &shape, &wide, rest)?;
+        if !shape.chain.is_empty() && !ordered::pays(f, &shape, cost.apart) {
+            return Err(shape.in_order(f));
+        }
         if cost.vector * 10 >= cost.scalar * 9 {
             return Err("vectors would not be faster".into());
         }
@@ -116,6 +120,7 @@ fn wide_values(f: &Function, shape: &Shape) -> Result<HashSet<Value>, Reason> {
         work.push(f.insts[a.inst].args[0]);
     }
     work.extend(shape.guards.iter().map(|i| f.insts[*i].args[0]));
+    work.extend(ordered::inputs(f, shape));
     while let Some(v) = work.pop() {
         if !wide.insert(v) || shape.kind(v) != Kind::Varying {
             continue;
@@ -298,6 +303,8 @@ struct Cost {
     vector: u32,
     /// vector instructions
     size: u32,
+    /// A turn's share of what is done in lanes, where long operations decide.
+    apart: u32,
 }
 
 impl Cost {
@@ -306,7 +313,9 @@ impl Cost {
             scalar: 0,
             vector: 0,
             size: 0,
+            apart: 0,
         };
+        let mut short = 0;
         // Of a nest, only what is inside counts.
         let hot = shape.inner.as_ref().map_or(shape.header, |n| n.block);
         for &i in &f.blocks[hot].insts {
@@ -317,10 +326,20 @@ impl Cost {
             };
             let (one, all) = weights(f, shape, i);
             cost.scalar += one * turns;
+            if d.results.iter().any(|v| shape.chain.contains(v)) {
+                // and an element taken out of a vector
+                cost.vector += (one + 1) * turns;
+                cost.size += 2 * turns;
+                continue;
+            }
             if !done_wide {
                 // addresses and the counter, once for all turns; what only leaves the loop is not computed
                 cost.vector += 1;
                 continue;
+            }
+            match one {
+                LONG.. => cost.apart += one,
+                _ => short += one,
             }
             let bytes = d
                 .args
@@ -344,9 +363,13 @@ impl Cost {
             cost.vector += registers * all;
             cost.size += registers;
         }
+        cost.apart += short / 4;
         Ok(cost)
     }
 }
+
+/// Operations that take as long are not begun in every cycle.
+const LONG: u32 = 5;
 
 /// The time of an instruction on one turn, and on a register of lanes.
 fn weights(f: &Function, shape: &Shape, i: Inst) -> (u32, u32) {

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::calls;
 use super::nest::Inner;
+use super::ordered;
 use super::reduction::{Fold, fold};
 use crate::analysis::affine::Affine;
 use crate::analysis::scev::ScalarEvolution;
@@ -27,6 +28,8 @@ pub(super) enum Carried {
     Same,
     Counter(i64),
     Folded(Fold),
+    /// what the turns make of it one after the other
+    Ordered,
 }
 
 /// A load or a store.
@@ -72,6 +75,8 @@ pub(super) struct Shape {
     pub truths: HashSet<Value>,
     /// What depends on memory that the loop reads.
     loaded: HashSet<Value>,
+    /// What depends on values that are carried in order.
+    pub chain: HashSet<Value>,
     /// The first access of the block that is looked at.
     block_accesses: usize,
 }
@@ -141,6 +146,7 @@ impl Shape {
             guards: vec![],
             truths: HashSet::new(),
             loaded: HashSet::new(),
+            chain: HashSet::new(),
             block_accesses: 0,
         }
     }
@@ -153,6 +159,7 @@ impl Shape {
 
     /// What the parameters carry.
     pub fn carry(&mut self, f: &Function, scev: &ScalarEvolution<'_>) -> Result<(), Reason> {
+        let mut ordered = vec![];
         for (k, &p) in self.params.iter().enumerate() {
             let next = self.next[k];
             let (carried, kind) = if next == p {
@@ -160,17 +167,33 @@ impl Shape {
             } else if let Some(step) = grows(f, scev, p, next) {
                 (Carried::Counter(step), Kind::Steps(step))
             } else {
-                let of = |fast| fold(f, self.header, k, &self.next, fast);
-                let fold = of(self.allowed.fast).ok_or_else(|| match of(true) {
-                    Some(_) => "floats are summed in order, unless fastmath allows another",
-                    None => "a value of one turn is needed in the next",
-                })?;
-                (Carried::Folded(fold), Kind::Varying)
+                match fold(f, self.header, k, &self.next, self.allowed.fast) {
+                    Some(fold) => (Carried::Folded(fold), Kind::Varying),
+                    None => {
+                        ordered.push(k);
+                        (Carried::Ordered, Kind::Varying)
+                    }
+                }
             };
             self.kinds.insert(p, kind);
             self.carried.push(carried);
         }
+        if !ordered.is_empty() {
+            let alone = self.blocks.len() == 1;
+            let chain = ordered::chain(f, self, &ordered).filter(|_| alone);
+            self.chain = chain.ok_or_else(|| self.in_order(f))?;
+        }
         Ok(())
+    }
+
+    /// Why values that are carried in order keep a loop from vectors.
+    pub fn in_order(&self, f: &Function) -> Reason {
+        let fold_of = |k: usize| fold(f, self.header, k, &self.next, true);
+        let mut ordered = (0..self.carried.len()).filter(|k| matches!(self.carried[*k], Carried::Ordered));
+        match ordered.all(|k| fold_of(k).is_some()) {
+            true => "floats are summed in order, unless fastmath allows another".into(),
+            false => "a value of one turn is needed in the next".into(),
+        }
     }
 
     pub fn kind(&self, v: Value) -> Kind {
