@@ -10,24 +10,66 @@ use crate::value;
 /// What native code has read of the owners of arrays: owner, memory, dtype, flags, rank, extents and strides of each.
 pub(crate) type Descriptors = SmallVec<[isize; 32]>;
 
-/// Owners that are no arrays have none.
-pub(crate) unsafe fn descriptors(owners: &[*mut PyObject]) -> Descriptors {
-    let mut out = Descriptors::new();
+/// The array that an owner is, if it is one.
+unsafe fn array<'a>(owner: *mut PyObject) -> Option<&'a ArrayObject> {
+    // SAFETY: NULL or a live object; the cast follows the check of the exact type.
+    unsafe {
+        let is_array = !owner.is_null() && ffi::Py_TYPE(owner) == api().array_type;
+        is_array.then(|| &*owner.cast::<ArrayObject>())
+    }
+}
+
+/// Its words before extents and strides.
+unsafe fn head(owner: *mut PyObject, a: &ArrayObject) -> [isize; DESCRIPTOR_HEAD] {
+    // SAFETY: the descriptor of a live array.
+    let dtype = unsafe { (*a.descr).type_num } as isize;
+    let writeable = (a.flags & crate::numpy::WRITEABLE) as isize;
+    [owner as isize, a.data as isize, dtype, writeable, a.nd as isize]
+}
+
+/// Adds the descriptors of arrays; owners that are no arrays have none. They are written where they stay: many islands
+/// watch an array or two, and moving the buffer costs more than filling it.
+///
+/// # Safety
+/// NULL or live objects; the GIL is held.
+pub(crate) unsafe fn describe(owners: &[*mut PyObject], out: &mut Descriptors) {
     for &o in owners {
-        // SAFETY: NULL or a live object; the cast follows the check of the exact type.
+        // SAFETY: as promised by the caller; an array has `nd` extents and strides.
         unsafe {
-            if o.is_null() || ffi::Py_TYPE(o) != api().array_type {
-                continue;
+            let Some(a) = array(o) else { continue };
+            out.extend_from_slice(&head(o, a));
+            for i in 0..a.nd as usize {
+                out.extend_from_slice(&[*a.dimensions.add(i), *a.strides.add(i)]);
             }
-            let a = &*o.cast::<ArrayObject>();
-            let n = a.nd as usize;
-            let writeable = a.flags & crate::numpy::WRITEABLE;
-            let dtype = (*a.descr).type_num as isize;
-            out.extend([o as isize, a.data as isize, dtype, writeable as isize, n as isize]);
-            out.extend((0..n).flat_map(|i| [*a.dimensions.add(i), *a.strides.add(i)]));
         }
     }
-    out
+}
+
+/// Whether the descriptors of arrays are what they were.
+///
+/// # Safety
+/// As for [`describe`].
+pub(crate) unsafe fn are_as(owners: &[*mut PyObject], before: &Descriptors) -> bool {
+    let mut rest = before.as_slice();
+    for &o in owners {
+        // SAFETY: as for `describe`.
+        unsafe {
+            let Some(a) = array(o) else { continue };
+            let Some((was, axes)) = rest.split_at_checked(DESCRIPTOR_HEAD) else {
+                return false;
+            };
+            let n = a.nd as usize;
+            if was != head(o, a) || axes.len() < 2 * n {
+                return false;
+            }
+            let same = |i: usize| axes[2 * i] == *a.dimensions.add(i) && axes[2 * i + 1] == *a.strides.add(i);
+            if !(0..n).all(same) {
+                return false;
+            }
+            rest = &axes[2 * n..];
+        }
+    }
+    rest.is_empty()
 }
 
 /// Operands as they were before an island: an array that had been an object as a whole is this object.

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::cells::IslandCells;
 use crate::count::Counter;
 use crate::cpython;
-use crate::descriptors::{Descriptors, descriptors, recalled};
+use crate::descriptors::{Descriptors, are_as, describe, recalled};
 use crate::feedback::Misses;
 pub use crate::form::Form;
 use crate::helpers::Host;
@@ -142,7 +142,8 @@ impl Island {
                 objects.push(left);
             }
             let watched = std::slice::from_raw_parts(at.cast::<*mut PyObject>(), self.watched);
-            let before = descriptors(watched);
+            let mut before = Descriptors::new();
+            describe(watched, &mut before);
             (*ctx).effects |= 1;
             let n = objects.as_slice().len();
             let function = self.cells.bind(&self.function, cells);
@@ -161,7 +162,7 @@ impl Island {
             };
             let unlocked = || host.spec.unlocked(|| self.counter.count(call));
             let result = unlocked().unwrap_or(std::ptr::null_mut());
-            let unchanged = watched.is_empty() || descriptors(watched) == before;
+            let unchanged = are_as(watched, &before);
             if result.is_null() {
                 let objects = objects.as_slice();
                 let fits = || {
