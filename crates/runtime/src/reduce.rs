@@ -250,11 +250,17 @@ where
     all.try_reserve_exact(line.n).ok()?;
     // SAFETY: `out` has the mean.
     let mean = unsafe { *out.cast::<T>() };
-    let all = line.fold(all, |mut all, x: T| {
-        let x = x - mean;
-        all.push(x * x);
-        all
-    });
+    let square = |x: T| (x - mean) * (x - mean);
+    let at = line.at.cast::<T>();
+    if line.step == size_of::<T>() as isize {
+        // SAFETY: the line is of `n` elements of this type.
+        let given = unsafe { std::slice::from_raw_parts(at, line.n) };
+        all.extend(given.iter().map(|x| square(*x)));
+    } else {
+        // SAFETY: as above, `step` bytes apart.
+        let element = |i: usize| unsafe { *at.byte_offset(i as isize * line.step) };
+        all.extend((0..line.n).map(|i| square(element(i))));
+    }
     Some(all)
 }
 
