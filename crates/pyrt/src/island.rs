@@ -32,6 +32,8 @@ pub struct Island {
     /// What stands for an unbound variable.
     pub unbound: Ref,
     pub params: Vec<IslandVar>,
+    /// The objects of parameters that are strings known when compiling.
+    pub texts: Vec<Option<Ref>>,
     /// Its slots are behind those of the parameters.
     pub cells: IslandCells,
     pub outs: Vec<IslandVar>,
@@ -113,10 +115,14 @@ impl Island {
                 // the reference is not another one
                 at = at.add(1);
             }
-            for p in self.params.iter().filter(|_| self.form != Form::Drop) {
+            let params = self.params.iter().zip(&self.texts);
+            for (p, text) in params.filter(|_| self.form != Form::Drop) {
                 let bound = !p.maybe || *at != 0;
                 at = at.add(usize::from(p.maybe));
-                let o = if bound {
+                let o = if let (Some(text), true) = (text, bound) {
+                    ffi::Py_INCREF(text.as_ptr());
+                    text.as_ptr()
+                } else if bound {
                     value::boxed(&p.ty, at)
                 } else {
                     ffi::Py_INCREF(self.unbound.as_ptr());

@@ -11,7 +11,16 @@ use crate::numpy::{ArrayObject, api};
 pub const MAX_EXTENT: isize = 1 << 48;
 
 /// Number of slots of a type.
+#[inline]
 pub fn slots(t: &Type) -> usize {
+    match t {
+        Type::Scalar(s) => carrier_slots(s.carrier()),
+        Type::Object(_) => 1,
+        t => slots_of_parts(t),
+    }
+}
+
+fn slots_of_parts(t: &Type) -> usize {
     match t {
         Type::Scalar(s) => carrier_slots(s.carrier()),
         Type::Union(u) => carrier_slots(u.carrier()) + 1,

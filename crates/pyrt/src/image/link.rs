@@ -4,9 +4,10 @@
 use std::ffi::c_void;
 
 use numlift_runtime::{ObjectEntry, SiteData};
-use numlift_types::CodeRef;
+use numlift_types::{CodeRef, Type};
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::{Image, IslandImage, Text};
 use crate::cells::{IslandCell, IslandCells};
@@ -136,6 +137,11 @@ fn islands<'py>(
             cells: cells(i, places),
             unbound: Ref::from(&unbound),
             params: i.params.clone(),
+            texts: i
+                .params
+                .iter()
+                .map(|p| known_text(function.py(), &p.ty))
+                .collect(),
             outs: i.outs.clone(),
             partial: i.partial.clone(),
             protected: i.protected,
@@ -153,6 +159,14 @@ fn islands<'py>(
             counter: Counter::default(),
         });
     Ok(made.collect())
+}
+
+/// The object of a string that is known when compiling.
+fn known_text(py: Python<'_>, t: &Type) -> Option<Ref> {
+    match t {
+        Type::Str(s) => Some(Ref::from(PyString::intern(py, s).as_any())),
+        _ => None,
+    }
 }
 
 /// The cells of an island, by their places in the closure of its function.
