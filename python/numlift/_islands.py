@@ -167,6 +167,16 @@ class _Seen(ast.NodeTransformer):
 
     visit_Attribute = visit_Subscript = _read
 
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Nothing but a call of an attribute as it stands is a call of a method without an object for it."""
+        parts = [*node.args, *(k.value for k in node.keywords)]
+        again = isinstance(node.func, ast.Attribute) and node.func in self.numbers
+        if not again or not all(isinstance(p, (ast.Name, ast.Constant)) for p in parts):
+            return self.generic_visit(node)
+        plain = copy.deepcopy(node)
+        self.generic_visit(node)
+        return ast.copy_location(ast.IfExp(load(_ON), node, plain), node)
+
 
 def _origin(node: ast.expr) -> list[ast.expr]:
     """The name that attributes and items are read of, then keys that are names, in order."""

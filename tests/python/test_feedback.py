@@ -68,6 +68,7 @@ BODIES = {
     "item-while": ' t = 0.0\n while d["x"] > t:\n  a[0] += 1\n  t += 1.5\n return t',
     "item-none": f' t = 0.0\n {LOOP}  if d["x"] is None:\n   t += 1\n  else:\n   t += a[i] * d["x"]\n return t',
     "item-raise": f' t = 0.0\n {LOOP}  a[i] += 1\n  if i == 1:\n   raise ValueError("stop")\n  t += d["x"]\n return t',
+    "methods": f' m = d["x"]\n t = 0.0\n {LOOP}  t += a[i] * a[i] + a[i] * 0.5\n  d["log"].append(t)\n  d.update(y=m, z=i)\n  d["x"].conjugate()\n return t, d["y"], d["z"]',
     "walrus": f' t = 0.0\n if (s := d["x"]) is not None:\n  {LOOP}   t += a[i] * s\n return t',
     "while": ' n = d["x"]\n t = 0.0\n while n > 0:\n  t += a[n % 3]\n  a[0] += 1\n  n -= 1\n return t, n',
 }
