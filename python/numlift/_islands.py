@@ -14,6 +14,7 @@ from numlift._managers import CALLED, load, store
 from numlift._managers import enter as enter_manager
 from numlift._managers import leave as leave_manager
 from numlift._managers import suppress as suppress_by_manager
+from numlift._reports import ON, SEE, Seen, report
 from numlift._source import compilable
 from numlift.types import Type
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 UNBOUND = types.new_class("unbound")()
 
 _UNBOUND = "<unbound>"
-_SEE, _ON = "<see>", "<on>"
 #: The list for variables of an island that raises.
 _LEFT = "<left>"
 # Completion codes besides falling through.
@@ -150,53 +150,6 @@ def _leaving_behind(spec: Spec, body: list[ast.stmt]) -> list[ast.stmt]:
     return [ast.Try(body, [handler], [], [])]
 
 
-class _Seen(ast.NodeTransformer):
-    """`e` becomes `<see>(number, e, its object, keys that are variables) if <on> else e`"""
-
-    def __init__(self, numbers: dict[ast.expr, int]) -> None:
-        self.numbers = numbers
-
-    def _read(self, node: ast.Attribute | ast.Subscript) -> ast.AST:
-        number = self.numbers.get(node)
-        if number is None:
-            return self.generic_visit(node)
-        origin = _origin(node)
-        self.generic_visit(node)
-        call = ast.Call(load(_SEE), [ast.Constant(number), node, *origin], [])
-        return ast.copy_location(ast.IfExp(load(_ON), call, node), node)
-
-    visit_Attribute = visit_Subscript = _read
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Nothing but a call of an attribute as it stands is a call of a method without an object for it."""
-        parts = [*node.args, *(k.value for k in node.keywords)]
-        again = isinstance(node.func, ast.Attribute) and node.func in self.numbers
-        if not again or not all(isinstance(p, (ast.Name, ast.Constant)) for p in parts):
-            return self.generic_visit(node)
-        plain = copy.deepcopy(node)
-        self.generic_visit(node)
-        return ast.copy_location(ast.IfExp(load(_ON), node, plain), node)
-
-
-def _origin(node: ast.expr) -> list[ast.expr]:
-    """The name that attributes and items are read of, then keys that are names, in order."""
-    keys: list[ast.expr] = []
-    while not isinstance(node, ast.Name):
-        assert isinstance(node, (ast.Attribute, ast.Subscript))
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name):
-            keys.insert(0, load(node.slice.id))
-        node = node.value
-    return [load(node.id), *keys]
-
-
-def _report(variable: int, name: str, sure: bool) -> ast.stmt:
-    """`if <on>: <see>(variable, name)`, if the name is bound"""
-    call: ast.stmt = ast.Expr(ast.Call(load(_SEE), [ast.Constant(variable), load(name)], []))
-    if not sure:
-        call = ast.Try([call], [ast.ExceptHandler(load("<NameError>"), None, [ast.Pass()])], [], [])
-    return ast.If(load(_ON), [call], [])
-
-
 def _targets(node: ast.With) -> set[str]:
     return {item.optional_vars.id for item in node.items if isinstance(item.optional_vars, ast.Name)}
 
@@ -241,18 +194,18 @@ class Builder:
 
     def watch(self, watch: Watch) -> None:
         """What is made from now on reports variables."""
-        self.watching = {_SEE: types.CellType(watch.see), _ON: watch.on}
+        self.watching = {SEE: types.CellType(watch.see), ON: watch.on}
         for i, (position, variable) in enumerate(watch.variables):
             node = self.statement(position)
             if isinstance(node, ast.With) and variable in _targets(node):
                 self.entered.setdefault(node, {})[variable] = i
                 continue
             sure = not isinstance(node, (ast.With, ast.Try))
-            self.reports.setdefault(node, []).append(_report(i, variable, sure))
+            self.reports.setdefault(node, []).append(report(i, variable, sure))
         first = len(watch.variables)
         seen = {self.at(place, ast.expr): first + i for i, place in enumerate(watch.reads)}
         if seen:
-            self.tree = _Seen(seen).visit(self.tree)
+            self.tree = Seen(seen).visit(self.tree)
 
     def statement(self, position: tuple[int, int]) -> ast.stmt:
         line, column = position
@@ -271,7 +224,7 @@ class Builder:
                 reports = []
             if isinstance(node, ast.With):
                 entered = self.entered.get(node, {}).items()
-                node.body = [*(_report(i, name, True) for name, i in entered), *node.body]
+                node.body = [*(report(i, name, True) for name, i in entered), *node.body]
             made += [node, *reports]
         return made
 
@@ -313,7 +266,7 @@ class Builder:
             return suppress_by_manager(node, item)
         variable = spec.outs[0][0]
         seen = self.entered.get(node, {}).get(variable)
-        reports = [] if seen is None else [_report(seen, "<value>", True)]
+        reports = [] if seen is None else [report(seen, "<value>", True)]
         return enter_manager(node, item, len(spec.outs) > 1, reports)
 
     def compiled(

@@ -11,12 +11,13 @@ use pyo3::types::{PyDict, PyModule};
 use crate::{dispatch, locate};
 
 /// Modules of the package that calls need, and the one that runs the source.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 9] = [
     ("_cells", include_str!("../../../python/numlift/_cells.py")),
     ("_errors", include_str!("../../../python/numlift/_errors.py")),
     ("_inner", include_str!("../../../python/numlift/_inner.py")),
     ("_islands", include_str!("../../../python/numlift/_islands.py")),
     ("_managers", include_str!("../../../python/numlift/_managers.py")),
+    ("_reports", include_str!("../../../python/numlift/_reports.py")),
     ("_resume", include_str!("../../../python/numlift/_resume.py")),
     ("_source", include_str!("../../../python/numlift/_source.py")),
     ("types", include_str!("../../../python/numlift/types.py")),
