@@ -236,17 +236,7 @@ impl Selector {
             let Some(compiled) = self.compiler.refine(function, request, e, feedback)? else {
                 return Ok(Some(e));
             };
-            let opaque = request.opaque();
-            let better = self.add(
-                py,
-                key,
-                &args,
-                compiled,
-                Made {
-                    opaque,
-                    assumes: true,
-                },
-            );
+            let better = self.add(py, key, &args, compiled, Made::of(request, true));
             feedback.set_next(better);
             return Ok(Some(better));
         }
@@ -258,16 +248,8 @@ impl Selector {
             return Ok(None);
         }
         let compiled = self.compiler.compile(function, request)?;
-        Ok(Some(self.add(
-            py,
-            key,
-            &args,
-            compiled,
-            Made {
-                opaque,
-                assumes: false,
-            },
-        )))
+        let made = Made::of(request, false);
+        Ok(Some(self.add(py, key, &args, compiled, made)))
     }
 
     fn add(
@@ -358,6 +340,15 @@ impl Selector {
 struct Made {
     opaque: Opaque,
     assumes: bool,
+}
+
+impl Made {
+    fn of(request: &Request<'_, '_>, assumes: bool) -> Made {
+        Made {
+            opaque: request.opaque(),
+            assumes,
+        }
+    }
 }
 
 /// The strings and the other constants among the arguments.
