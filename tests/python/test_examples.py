@@ -38,3 +38,11 @@ def test_example(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert tiers and len(lines) > len(tiers) + 2, "an example shows a result besides times"
     if set(tiers) != {"native"}:
         pytest.xfail(f"tiers {tiers}")
+
+
+@pytest.mark.skipif(FAKE, reason="needs the compiler")
+def test_the_demonstration(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    importlib.import_module("demo").main()
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.endswith("native")]
+    assert len(rows) == len(SMALL)
