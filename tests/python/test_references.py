@@ -57,13 +57,14 @@ def test_counts_are_what_they_were(name: str) -> None:
                 f(a, n)
             except (IndexError, UnboundLocalError):
                 pass
-        gc.collect()
 
     run()
     run()
+    gc.collect()
     before = [sys.getrefcount(x) for x in held]
     for _ in range(20):
         run()
+    gc.collect()
     assert [sys.getrefcount(x) for x in held] == before
 
 
