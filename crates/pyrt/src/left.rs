@@ -30,8 +30,7 @@ impl Left {
 #[pyfunction]
 #[pyo3(signature = (f, *args))]
 pub fn aside<'py>(f: &Bound<'py, PyAny>, args: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
-    lines::pause();
-    count::aside(|| f.call1(args))
+    lines::aside(|| count::aside(|| f.call1(args)))
 }
 
 /// The result of a call that was left in its middle, or the result as it is: the frame is gone by now.

@@ -69,14 +69,23 @@ thread_local! {
     static RUNNING: RefCell<Vec<Clock>> = const { RefCell::new(vec![]) };
 }
 
-/// The call in progress is at no line until it comes to one.
-pub(crate) fn pause() {
-    RUNNING.with_borrow_mut(|running| {
+/// Runs what belongs to no line: the call in progress is where it was afterwards.
+pub(crate) fn aside<R>(run: impl FnOnce() -> R) -> R {
+    let restart = |running: &mut Vec<Clock>| {
         if let Some(clock) = running.last_mut() {
-            clock.stop(Instant::now());
-            clock.at = None;
+            clock.since = Instant::now();
         }
+    };
+    RUNNING.with_borrow(|running| {
+        running
+            .iter()
+            .last()
+            .into_iter()
+            .for_each(|c| c.stop(Instant::now()))
     });
+    let result = run();
+    RUNNING.with_borrow_mut(restart);
+    result
 }
 
 /// What the copy of a function tells where it is.
